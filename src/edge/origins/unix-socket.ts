@@ -1,0 +1,104 @@
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Fields } from '../../http/fields.ts'
+import { systemErrorCode } from '../../shared/errors.ts'
+import { type Origin, OriginError, type OriginRequest, type OriginResponse } from './origin.ts'
+
+export interface UnixSocketOriginOptions {
+  socketPath: string
+  /** Until the response's header arrives, and then between two chunks of it. Default 900 s + 5. */
+  timeoutMs?: number
+  /** Connections at once; further requests wait. Default 256. */
+  maxConnections?: number
+}
+
+/** Lambda's longest timeout is 900 s; the function host answers its own timeouts before ours. */
+const DEFAULT_TIMEOUT_MS = 905_000
+
+/** An HTTP/1.1 server behind a Unix socket, over connections that are kept. */
+export function createUnixSocketOrigin(options: UnixSocketOriginOptions): Origin {
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: options.maxConnections ?? 256,
+    maxFreeSockets: 32,
+  })
+  return {
+    async fetch(request) {
+      try {
+        return await send(agent, options.socketPath, timeoutMs, request, false)
+      } catch (error) {
+        if (!isStaleConnection(error, request)) throw asOriginError(error, request)
+      }
+      // A kept connection that the server closed meanwhile is no failure of the origin: once more,
+      // on a new connection (RFC 9112 §9.3.1, bodiless requests only).
+      try {
+        return await send(agent, options.socketPath, timeoutMs, request, true)
+      } catch (error) {
+        throw asOriginError(error, request)
+      }
+    },
+    async close() {
+      agent.destroy()
+    },
+  }
+}
+
+class ReusedConnectionReset extends Error {}
+
+function send(
+  agent: Agent,
+  socketPath: string,
+  timeoutMs: number,
+  request: OriginRequest,
+  freshConnection: boolean,
+): Promise<OriginResponse> {
+  return new Promise((resolve, reject) => {
+    const outgoing: ClientRequest = httpRequest({
+      socketPath,
+      agent: freshConnection ? false : agent,
+      method: request.method,
+      path: request.target,
+      headers: request.fields.toRaw() as never,
+      signal: request.signal,
+      timeout: timeoutMs,
+      setHost: false,
+    })
+    outgoing.on('timeout', () =>
+      outgoing.destroy(new OriginError('timeout', `no response within ${timeoutMs} ms`)),
+    )
+    outgoing.on('error', error => {
+      const wasReset = systemErrorCode(error) === 'ECONNRESET' || systemErrorCode(error) === 'EPIPE'
+      reject(
+        outgoing.reusedSocket && wasReset
+          ? new ReusedConnectionReset(error.message, { cause: error })
+          : error,
+      )
+    })
+    outgoing.on('response', (incoming: IncomingMessage) => {
+      resolve({
+        status: incoming.statusCode ?? 502,
+        fields: Fields.fromRaw(incoming.rawHeaders),
+        body: incoming,
+      })
+    })
+    if (request.body === undefined) outgoing.end()
+    else {
+      request.body.on('error', error => outgoing.destroy(error))
+      request.body.pipe(outgoing)
+    }
+  })
+}
+
+function isStaleConnection(error: unknown, request: OriginRequest): boolean {
+  return (
+    error instanceof ReusedConnectionReset && request.body === undefined && !request.signal.aborted
+  )
+}
+
+function asOriginError(error: unknown, request: OriginRequest): OriginError {
+  if (error instanceof OriginError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (request.signal.aborted) return new OriginError('aborted', message, { cause: error })
+  const isMalformed = systemErrorCode(error)?.startsWith('HPE_') === true
+  return new OriginError(isMalformed ? 'malformed' : 'unreachable', message, { cause: error })
+}
