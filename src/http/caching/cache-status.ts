@@ -1,0 +1,34 @@
+/** Why a request went on to the origin (RFC 9211 §2.2). */
+export type ForwardReason =
+  | 'bypass'
+  | 'method'
+  | 'uri-miss'
+  | 'vary-miss'
+  | 'miss'
+  | 'request'
+  | 'stale'
+  | 'partial'
+
+export type CacheOutcome =
+  /** `ttlSeconds` left until stale. */
+  | { kind: 'hit'; ttlSeconds?: number }
+  | { kind: 'forward'; reason: ForwardReason; isStored?: boolean; detail?: string }
+
+/** A member of Cache-Status (RFC 9211), a structured field: string and parameters. */
+export function formatCacheStatus(cache: string, outcome: CacheOutcome): string {
+  const parameters: string[] = []
+  if (outcome.kind === 'hit') {
+    parameters.push('hit')
+    if (outcome.ttlSeconds !== undefined) parameters.push(`ttl=${Math.trunc(outcome.ttlSeconds)}`)
+  } else {
+    parameters.push(`fwd=${outcome.reason}`)
+    if (outcome.isStored === true) parameters.push('stored')
+    if (outcome.detail !== undefined) parameters.push(`detail=${formatString(outcome.detail)}`)
+  }
+  return [formatString(cache), ...parameters].join('; ')
+}
+
+/** A structured field's string: printable ASCII in quotes (RFC 9651 §3.3.3). */
+function formatString(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
+}
