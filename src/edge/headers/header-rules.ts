@@ -1,0 +1,96 @@
+import { isValidField } from '../../http/field-lists.ts'
+import type { Fields } from '../../http/fields.ts'
+import type { HeaderRule } from '../release.ts'
+import { compileHeaderPattern, type PathTest } from './header-pattern.ts'
+
+export interface CompiledHeaderRule {
+  readonly matches: PathTest
+  /** Lower-case name → value; nothing that may not be set. */
+  readonly values: readonly (readonly [string, string])[]
+}
+
+/**
+ * What a `_headers` file cannot set: Netlify's list, and what the edge answers for (framing,
+ * validators, tracing). `basic-auth` is no header but a password; see Gaps.
+ */
+const RESERVED: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'age',
+  'allow',
+  'alt-svc',
+  'basic-auth',
+  'cache-status',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'date',
+  'etag',
+  'keep-alive',
+  'last-modified',
+  'location',
+  'server',
+  'server-timing',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+])
+
+/** Sent with every file and page unless a rule says otherwise; why each is safe: see the README. */
+const SECURITY_DEFAULTS: readonly (readonly [string, string])[] = [
+  ['x-content-type-options', 'nosniff'],
+  ['referrer-policy', 'strict-origin-when-cross-origin'],
+  ['x-frame-options', 'SAMEORIGIN'],
+]
+
+/** `onRefused` hears of each name that is left out, because it is reserved or no valid field. */
+export function compileHeaderRules(
+  rules: readonly HeaderRule[],
+  onRefused: (name: string, pattern: string) => void = () => {},
+): readonly CompiledHeaderRule[] {
+  return rules.map(rule => ({
+    matches: compileHeaderPattern(rule.for),
+    values: Object.entries(rule.values).flatMap(([rawName, value]) => {
+      const name = rawName.toLowerCase()
+      const isAllowed = !RESERVED.has(name) && !name.startsWith('x-moka-')
+      if (isAllowed && isValidField(name, value)) return [[name, value] as const]
+      onRefused(rawName, rule.for)
+      return []
+    }),
+  }))
+}
+
+/**
+ * Sets security defaults and the rules that match a path. Of several rules for one name the later
+ * wins. Vary is added to, for what it says of the edge's own choice stays true.
+ */
+export function applyHeaderRules(
+  fields: Fields,
+  rules: readonly CompiledHeaderRule[],
+  path: string,
+): void {
+  for (const [name, value] of SECURITY_DEFAULTS) fields.set(name, value)
+  for (const rule of rules) {
+    if (!rule.matches(path)) continue
+    for (const [name, value] of rule.values) {
+      if (name === 'vary') fields.append(name, value)
+      else fields.set(name, value)
+    }
+  }
+  dropFrameOptions(fields)
+}
+
+/** The defaults alone, for pages that no rule is meant for. Present fields stay. */
+export function applySecurityDefaults(fields: Fields): void {
+  for (const [name, value] of SECURITY_DEFAULTS) if (!fields.has(name)) fields.set(name, value)
+  dropFrameOptions(fields)
+}
+
+/** Where the policy says who may frame, the older field must not contradict it (CSP 3 §6.4.2.2). */
+function dropFrameOptions(fields: Fields): void {
+  const policy = fields.get('content-security-policy')
+  if (policy !== undefined && /(?:^|[;,])\s*frame-ancestors\s/i.test(policy)) {
+    fields.delete('x-frame-options')
+  }
+}

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import type { EdgeRelease, SiteState } from '../release.ts'
+import { indexSites, parseHost, pickSite } from './hosts.ts'
+
+test.each([
+  ['Example.COM', 'example.com'],
+  ['example.com:8080', 'example.com'],
+  ['example.com:', 'example.com'],
+  ['example.com.', 'example.com'],
+  ['example.com.:80', 'example.com'],
+  ['a_b.test', 'a_b.test'],
+  ['127.0.0.1:1', '127.0.0.1'],
+  ['[::1]:8080', '[::1]'],
+  ['localhost', 'localhost'],
+])('%s names %s', (value, host) => {
+  expect(parseHost(value)).toBe(host)
+})
+
+test.each([
+  '',
+  '.',
+  'a b',
+  'a/b',
+  'user@a',
+  'a:b',
+  'a:70000',
+  'a..b',
+  '-a',
+  'a-',
+  '[::1',
+  '[zz]',
+  '256.1.1.1',
+  '1.2',
+  'a,b',
+  'é.test',
+  `${'a'.repeat(64)}.test`,
+  `${'a.'.repeat(127)}test`,
+])('%j is no host', value => {
+  expect(parseHost(value)).toBeUndefined()
+})
+
+function site(project: string, ...hosts: string[]): [string, SiteState] {
+  const live: EdgeRelease = {
+    project,
+    id: 'r-1',
+    manifestSha256: 'm',
+    hosts,
+    files: {},
+    redirects: [],
+    headers: [],
+    routes: [],
+    modifiedMs: 0,
+  }
+  return [project, { live, retained: [] }]
+}
+
+test('the only site answers any host', () => {
+  const [project, state] = site('a', 'a.test')
+  expect(pickSite(indexSites(new Map([[project, state]])), 'x.test')).toEqual({
+    kind: 'site',
+    site: state,
+  })
+})
+
+test('of several sites each answers its own hosts', () => {
+  const [a, stateA] = site('a', 'A.test.', 'www.a.test')
+  const [b, stateB] = site('b', 'b.test', 'a.test')
+  const clashes: string[] = []
+  const index = indexSites(
+    new Map([
+      [a, stateA],
+      [b, stateB],
+    ]),
+    (host, project) => clashes.push(`${project} wants ${host}`),
+  )
+  expect(pickSite(index, 'a.test')).toEqual({ kind: 'site', site: stateA })
+  expect(pickSite(index, 'b.test')).toEqual({ kind: 'site', site: stateB })
+  expect(pickSite(index, 'c.test')).toEqual({ kind: 'unknown-host' })
+  expect(clashes).toEqual(['b wants a.test'])
+})
+
+test('with no site at all says so', () => {
+  expect(pickSite(indexSites(new Map()), 'a.test')).toEqual({ kind: 'no-site' })
+})

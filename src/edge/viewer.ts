@@ -1,0 +1,40 @@
+import type { Readable } from 'node:stream'
+import type { Fields } from '../http/fields.ts'
+
+/** A request as any of our HTTP engines delivers it. */
+export interface ViewerRequest {
+  readonly method: string
+  /** Exactly as received. */
+  readonly target: string
+  readonly version: '1.0' | '1.1' | '2'
+  readonly fields: Fields
+  /** The socket's peer, whatever the fields say. */
+  readonly peerAddress: string
+  /** Whether the connection is TLS. */
+  readonly isSecure: boolean
+  readonly hasBody: boolean
+  /** Takes the body, once; answers Expect: 100-continue where it was asked for. */
+  takeBody(): Readable
+  /** Fires when the viewer is gone before the response was sent. */
+  readonly signal: AbortSignal
+}
+
+export interface ViewerResponse {
+  status: number
+  fields: Fields
+  body: ResponseBody
+}
+
+export type ResponseBody =
+  /** No bytes; for HEAD and 304 the fields may still tell a length. */
+  | { kind: 'none' }
+  | { kind: 'bytes'; bytes: Uint8Array }
+  /** With a size known, fewer or more bytes break the connection off instead of lying. */
+  | { kind: 'stream'; stream: Readable; sizeBytes: number | undefined }
+
+export const NO_BODY: ResponseBody = { kind: 'none' }
+
+/** Frees what an unsent body holds. */
+export function discardBody(body: ResponseBody): void {
+  if (body.kind === 'stream') body.stream.destroy()
+}
