@@ -14,7 +14,7 @@ const PAGE = 'home'
  * longer than a minute is replaced right after the thaw, before it is used again:
  * by then the server may have closed its end.
  */
-const sql = postgres(process.env['DATABASE_URL'] ?? '', {
+const sql = postgres(process.env.DATABASE_URL ?? '', {
   max: 1,
   idle_timeout: 60, // seconds
   connect_timeout: 4, // seconds; less than the function's timeoutSeconds
