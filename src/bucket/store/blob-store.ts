@@ -1,0 +1,115 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream, existsSync, type ReadStream } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { syncDirectory } from '../../shared/atomic-file.ts'
+import { MokaError, systemErrorCode } from '../../shared/errors.ts'
+
+const SHA256 = /^[0-9a-f]{64}$/
+const TEMPORARY = '.tmp'
+
+/** What identifies a blob: the lower-case hex SHA-256 of its bytes, and their number. */
+export interface BlobInfo {
+  sha256: string
+  sizeBytes: number
+}
+
+/**
+ * Content-addressed bytes in one flat folder, `<sha256>` each, never changed once they have that
+ * name. A blob is written to a temporary name, fsynced and renamed; `flush` makes the names
+ * themselves durable, once for any number of blobs.
+ */
+export interface BlobStore {
+  /**
+   * Stores content under its hash; storing the same bytes again costs only the hashing.
+   * Throws `BUCKET_HASH_MISMATCH` when `expected` is given and the bytes hash to something else.
+   */
+  put(content: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<BlobInfo>
+  has(sha256: string): boolean
+  /** All bytes of a blob. Throws `BUCKET_BLOB_MISSING`. */
+  read(sha256: string): Promise<Uint8Array>
+  stream(sha256: string, range?: { start: number; end: number }): ReadStream
+  /** Where the blob lies or would lie. Throws on anything that is not a SHA-256. */
+  path(sha256: string): string
+  /** Resolves when every blob stored before the call survives a loss of power. */
+  flush(): Promise<void>
+}
+
+/** Opens the folder, makes it if needed, and clears what a killed process left half-written. */
+export async function openBlobStore(directory: string): Promise<BlobStore> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  for (const name of await readdir(directory)) {
+    if (name.startsWith(TEMPORARY)) await rm(join(directory, name), { force: true })
+  }
+  return new DirectoryBlobStore(directory)
+}
+
+class DirectoryBlobStore implements BlobStore {
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  path(sha256: string): string {
+    if (!SHA256.test(sha256)) {
+      throw new MokaError(
+        'BUCKET_INVALID_HASH',
+        `cannot look up blob "${sha256.slice(0, 80)}": it is not a SHA-256 in lower-case hex`,
+      )
+    }
+    return join(this.#directory, sha256)
+  }
+
+  has(sha256: string): boolean {
+    return existsSync(this.path(sha256))
+  }
+
+  async read(sha256: string): Promise<Uint8Array> {
+    try {
+      return await readFile(this.path(sha256))
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error
+      throw new MokaError('BUCKET_BLOB_MISSING', `cannot read blob "${sha256}": it is not stored`)
+    }
+  }
+
+  stream(sha256: string, range?: { start: number; end: number }): ReadStream {
+    return createReadStream(this.path(sha256), range)
+  }
+
+  async put(content: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<BlobInfo> {
+    const temporary = join(this.#directory, `${TEMPORARY}${randomBytes(8).toString('hex')}`)
+    const hash = createHash('sha256')
+    let sizeBytes = 0
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      const chunks = content instanceof Uint8Array ? [content] : content
+      for await (const chunk of chunks) {
+        hash.update(chunk)
+        sizeBytes += chunk.byteLength
+        await file.writeFile(chunk)
+      }
+      const sha256 = hash.digest('hex')
+      if (expected !== undefined && sha256 !== expected) {
+        throw new MokaError(
+          'BUCKET_HASH_MISMATCH',
+          `cannot store blob "${expected}": the bytes that arrived hash to ${sha256}`,
+          { hint: 'send the file again; it changed or was damaged on the way' },
+        )
+      }
+      if (!this.has(sha256)) {
+        await file.datasync()
+        await rename(temporary, this.path(sha256))
+      }
+      return { sha256, sizeBytes }
+    } finally {
+      await file.close()
+      await rm(temporary, { force: true })
+    }
+  }
+
+  flush(): Promise<void> {
+    return syncDirectory(this.#directory)
+  }
+}

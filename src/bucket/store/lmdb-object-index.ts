@@ -1,0 +1,67 @@
+import { open } from 'lmdb'
+import type {
+  ListOptions,
+  ObjectIndex,
+  ObjectPage,
+  StoredObject,
+} from '../objects/stored-object.ts'
+
+type Entry = Omit<StoredObject, 'bucket' | 'key'>
+
+/**
+ * The object index in LMDB: keys are `bucket \0 key` as UTF-8 bytes, so that a listing by prefix
+ * is one range scan in the order S3 promises. LMDB allows keys up to 1,978 bytes, enough for a
+ * bucket name (63) and a key (1,024).
+ */
+export function openLmdbObjectIndex(path: string): ObjectIndex {
+  const database = open<Entry, Buffer>({
+    path,
+    keyEncoding: 'binary',
+    encoding: 'msgpack',
+    // Small at rest: the map is address space, and pages are read through it.
+    maxReaders: 16,
+  })
+
+  return {
+    async put({ bucket, key, ...entry }) {
+      await database.put(encodeKey(bucket, key), entry)
+      await database.flushed
+    },
+    get(bucket, key) {
+      const entry = database.get(encodeKey(bucket, key))
+      return entry === undefined ? undefined : { bucket, key, ...entry }
+    },
+    async delete(bucket, key) {
+      const encoded = encodeKey(bucket, key)
+      if (!database.doesExist(encoded)) return false
+      await database.remove(encoded)
+      await database.flushed
+      return true
+    },
+    list: (bucket, options = {}) => list(database, bucket, options),
+    close: () => database.close(),
+  }
+}
+
+function list(
+  database: ReturnType<typeof open<Entry, Buffer>>,
+  bucket: string,
+  { prefix = '', startAfter, limit = 1000 }: ListOptions,
+): ObjectPage {
+  const objects: StoredObject[] = []
+  const first = encodeKey(bucket, prefix)
+  const after = startAfter === undefined ? undefined : encodeKey(bucket, startAfter)
+  const start = after !== undefined && Buffer.compare(after, first) > 0 ? after : first
+  const keyOffset = Buffer.byteLength(bucket) + 1
+  for (const { key, value } of database.getRange({ start })) {
+    if (!key.subarray(0, first.length).equals(first)) break
+    if (after !== undefined && Buffer.compare(key, after) <= 0) continue
+    if (objects.length === limit) return { objects, nextStartAfter: objects.at(-1)!.key }
+    objects.push({ bucket, key: key.toString('utf8', keyOffset), ...value })
+  }
+  return { objects }
+}
+
+function encodeKey(bucket: string, key: string): Buffer {
+  return Buffer.from(`${bucket}\0${key}`, 'utf8')
+}
