@@ -1,0 +1,152 @@
+import { existsSync, statSync } from 'node:fs'
+import { extname, join, resolve } from 'node:path'
+import type { DnsRecord } from '../dns/record.ts'
+import { formatError, MokaError } from '../shared/errors.ts'
+import { parseRateLimit, type RateLimit } from './rate-limit.ts'
+import type { FunctionConfig, MokaConfig } from './schema.ts'
+
+/** A project with every default filled in and every path absolute. */
+export interface Project {
+  root: string
+  name: string
+  domain?: string
+  site: { directory: string; build?: string } | undefined
+  functions: ProjectFunction[]
+  database: { kind: 'none' } | { kind: 'embedded' } | { kind: 'external'; url: string }
+  /** Folder of migrations; it may be absent. */
+  migrationsDirectory: string
+  dnsRecords: DnsRecord[]
+}
+
+export interface ProjectFunction {
+  name: string
+  runtime: 'python' | 'node'
+  entry: string
+  handler: string
+  routes: string[]
+  timeoutMs: number
+  memoryMb: number
+  environment: Record<string, string>
+  reservedConcurrency?: number
+  rateLimit?: RateLimit
+}
+
+const DEFAULT_SITE_DIRECTORY = 'dist'
+const DEFAULT_MIGRATIONS_DIRECTORY = 'migrations'
+const DEFAULT_TIMEOUT_SECONDS = 10
+const DEFAULT_MEMORY_MB = 256
+
+/**
+ * Fills in a checked configuration for the project in `root`. Throws when two functions claim a
+ * route, or a handler's file is not there.
+ */
+export function resolveProject(config: MokaConfig, root: string, file: string): Project {
+  const functions = Object.entries(config.functions ?? {}).map(([name, settings]) =>
+    resolveFunction(name, settings, root, file),
+  )
+  checkRoutes(functions, file)
+  if ((config.dns?.records?.length ?? 0) > 0 && config.domain === undefined) {
+    throw new MokaError(
+      'CONFIG_INVALID',
+      `cannot read ${file}: field "dns.records" needs a domain, and there is none`,
+      { hint: "add domain: 'example.org'" },
+    )
+  }
+  const database = config.database
+  const migrations =
+    (typeof database === 'object' ? database.migrations : undefined) ?? DEFAULT_MIGRATIONS_DIRECTORY
+  return {
+    root,
+    name: config.name,
+    ...(config.domain === undefined ? {} : { domain: config.domain }),
+    site: resolveSite(config, root, file),
+    functions,
+    database: resolveDatabase(database, existsSync(join(root, migrations))),
+    migrationsDirectory: resolve(root, migrations),
+    dnsRecords: config.dns?.records ?? [],
+  }
+}
+
+function resolveSite({ site }: MokaConfig, root: string, file: string): Project['site'] {
+  const directory = resolve(root, site?.directory ?? DEFAULT_SITE_DIRECTORY)
+  if (site?.build !== undefined) return { directory, build: site.build }
+  if (existsSync(directory) && statSync(directory).isDirectory()) return { directory }
+  if (site === undefined) return undefined
+  throw new MokaError(
+    'CONFIG_SITE_MISSING',
+    `cannot read ${file}: field "site.directory": there is no folder "${directory}"`,
+    { hint: 'name the folder of finished files, or give the command that makes it as site.build' },
+  )
+}
+
+function resolveDatabase(database: MokaConfig['database'], hasMigrations: boolean) {
+  if (typeof database === 'object' && database.url !== undefined) {
+    return { kind: 'external', url: database.url } as const
+  }
+  if (database === false || (database === undefined && !hasMigrations)) {
+    return { kind: 'none' } as const
+  }
+  return { kind: 'embedded' } as const
+}
+
+function resolveFunction(
+  name: string,
+  settings: FunctionConfig,
+  root: string,
+  file: string,
+): ProjectFunction {
+  const entry = resolve(root, settings.entry)
+  if (!existsSync(entry) || !statSync(entry).isFile()) {
+    throw new MokaError(
+      'CONFIG_ENTRY_MISSING',
+      `cannot read ${file}: field "functions.${name}.entry": there is no file "${settings.entry}"`,
+      { hint: 'make it, or correct the path; it is relative to the project' },
+    )
+  }
+  const { reservedConcurrency, rateLimit } = settings
+  return {
+    name,
+    runtime: extname(entry) === '.py' ? 'python' : 'node',
+    entry,
+    handler: settings.handler ?? 'handler',
+    routes: settings.routes ?? [`/api/${name}`, `/api/${name}/*`],
+    timeoutMs: (settings.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
+    memoryMb: settings.memoryMb ?? DEFAULT_MEMORY_MB,
+    environment: settings.environment ?? {},
+    ...(reservedConcurrency === undefined ? {} : { reservedConcurrency }),
+    ...(rateLimit === undefined ? {} : { rateLimit: readRateLimit(rateLimit, name, file) }),
+  }
+}
+
+function readRateLimit(
+  limit: NonNullable<FunctionConfig['rateLimit']>,
+  name: string,
+  file: string,
+): RateLimit {
+  try {
+    return parseRateLimit(limit)
+  } catch (error) {
+    throw new MokaError(
+      'CONFIG_INVALID',
+      `cannot read ${file}: field "functions.${name}.rateLimit": ${formatError(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+function checkRoutes(functions: readonly ProjectFunction[], file: string): void {
+  const owners = new Map<string, string>()
+  for (const { name, routes } of functions) {
+    for (const route of routes) {
+      const owner = owners.get(route)
+      if (owner !== undefined && owner !== name) {
+        throw new MokaError(
+          'CONFIG_ROUTE_CLASH',
+          `cannot read ${file}: functions "${owner}" and "${name}" both claim the route "${route}"`,
+          { hint: `give one of them another path in functions.${name}.routes` },
+        )
+      }
+      owners.set(route, name)
+    }
+  }
+}

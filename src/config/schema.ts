@@ -1,0 +1,120 @@
+import type { DnsRecord } from '../dns/record.ts'
+
+/** What `moka.config.ts` exports by default: one project. */
+export interface MokaConfig {
+  /**
+   * Names the project in every command, its database and its preview hosts: 1 to 40 of a-z, 0-9
+   * and "-", beginning with a letter. Trap: renaming a project makes a new one, with an empty
+   * database.
+   */
+  name: string
+
+  /**
+   * The domain the site is served under, such as `example.org`; `www.` comes with it. The cloud's
+   * DNS answers for it and the edge picks the project by it. Default: none; the site is then
+   * reached by address and as `<name>.localhost`.
+   */
+  domain?: string
+
+  /** The files of the site. Default: the folder `dist`, when there is one. */
+  site?: SiteConfig
+
+  /** Functions by name. Each is an AWS Lambda handler that exists only while it is asked for. */
+  functions?: Record<string, FunctionConfig>
+
+  /**
+   * A PostgreSQL database for the functions, given to them as `DATABASE_URL`. `true` is the
+   * embedded one, `false` none. Default: embedded when there is a folder `migrations`.
+   */
+  database?: boolean | DatabaseConfig
+
+  /** DNS records beside those that point at the edge. Default: none. */
+  dns?: DnsConfig
+}
+
+export interface SiteConfig {
+  /**
+   * Folder of finished files, relative to the project. Everything in it is public, except
+   * dotfiles (`.well-known` is served), `_redirects` and `_headers`. Default: `dist`.
+   */
+  directory?: string
+
+  /**
+   * Command that makes the folder, run by the shell in the project before each deploy. When it
+   * fails, nothing changes. Default: none; the files are deployed as they are.
+   */
+  build?: string
+}
+
+export interface FunctionConfig {
+  /**
+   * Source file, relative to the project: `.py`, `.ts`, `.mts`, `.js` or `.mjs`. TypeScript and
+   * JavaScript are bundled with what they import; of Python, the file's whole folder goes along.
+   */
+  entry: string
+
+  /** Name of the handler that the file exports. Default: `handler`. */
+  handler?: string
+
+  /**
+   * Paths the function answers: `/api/visits` that path alone, `/api/shop/*` the path before the
+   * star and everything below it. The longest match wins, and functions win over files.
+   * Default: `/api/<name>` and `/api/<name>/*`.
+   */
+  routes?: string[]
+
+  /**
+   * How often it may be called, as `5/minute`: a count for each `second`, `minute`, `hour` or
+   * `day`, counted for each client address. More calls get 429 with Retry-After. Default: no limit.
+   * Trap: this is not `reservedConcurrency`; a limit of 5 at once lets thousands a minute through.
+   */
+  rateLimit?: string | RateLimitConfig
+
+  /** Invocations allowed at once; more get 429. 0 stops the function. Default: no reservation. */
+  reservedConcurrency?: number
+
+  /** Seconds until an invocation is ended, 1 to 900. Default: 10. */
+  timeoutSeconds?: number
+
+  /** Memory in MB, 128 to 10240. Default: 256. */
+  memoryMb?: number
+
+  /**
+   * Environment variables of the function. Trap: they are kept in the release in clear; give
+   * no password here.
+   */
+  environment?: Record<string, string>
+}
+
+export interface RateLimitConfig {
+  /** As in `5/minute`. */
+  limit: string
+
+  /** Who is counted: each `client` address for itself, or all callers of the `function` together. Default: `client`. */
+  per?: 'client' | 'function'
+}
+
+export interface DatabaseConfig {
+  /**
+   * Address of a PostgreSQL server to use in place of the embedded one, such as
+   * `process.env.DATABASE_URL`. Default: the embedded one. Trap: when it is written here but
+   * undefined, that is an error and not the embedded database.
+   */
+  url?: string | undefined
+
+  /**
+   * Folder of `.sql` files, applied once each in the order of their names. Default: `migrations`.
+   * Trap: a file that was applied must not change any more; add a new one.
+   */
+  migrations?: string
+}
+
+export interface DnsConfig {
+  /** Records of the project's domain. The addresses of the domain and of `www` are there by themselves. */
+  records?: DnsRecord[]
+}
+
+/** Gives `moka.config.ts` its types; returns what it is given. */
+export function defineConfig(config: MokaConfig): MokaConfig {
+  return config
+}

@@ -1,0 +1,196 @@
+import * as v from 'valibot'
+import { MokaError } from '../shared/errors.ts'
+import type { MokaConfig } from './schema.ts'
+
+const DNS_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'TXT', 'CAA', 'SRV', 'NS'] as const
+const integer = (minimum: number, maximum: number) =>
+  v.pipe(
+    v.number('is not a number'),
+    v.check(
+      value => Number.isInteger(value) && value >= minimum && value <= maximum,
+      `is not a whole number from ${minimum} to ${maximum}`,
+    ),
+  )
+const text = v.pipe(v.string('is not a text'), v.nonEmpty('is empty'))
+const hostLabel = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+
+const functionSchema = v.strictObject({
+  entry: v.pipe(
+    text,
+    v.regex(/\.(py|ts|mts|js|mjs)$/, 'does not end in .py, .ts, .mts, .js or .mjs'),
+  ),
+  handler: v.optional(
+    v.pipe(text, v.regex(/^[A-Za-z_$][\w$]*$/, 'is not the name of an exported function')),
+  ),
+  routes: v.optional(
+    v.array(
+      v.pipe(
+        text,
+        v.regex(
+          /^\/(?:[^*?#\\\s]*|(?:[^*?#\\\s]*\/)?\*)$/,
+          'is not a path such as "/api/visits" or "/api/shop/*"',
+        ),
+      ),
+      'is not a list of paths',
+    ),
+  ),
+  rateLimit: v.optional(
+    v.union(
+      [text, v.strictObject({ limit: text, per: v.optional(v.picklist(['client', 'function'])) })],
+      'is not a limit such as "5/minute", nor { limit, per: "client" | "function" }',
+    ),
+  ),
+  reservedConcurrency: v.optional(integer(0, 10_000)),
+  timeoutSeconds: v.optional(integer(1, 900)),
+  memoryMb: v.optional(integer(128, 10_240)),
+  environment: v.optional(
+    v.record(
+      v.pipe(text, v.regex(/^[A-Za-z_]\w*$/, 'is not the name of an environment variable')),
+      v.string('is not a text'),
+    ),
+  ),
+})
+
+const databaseSchema = v.strictObject({
+  url: v.optional(
+    v.pipe(
+      text,
+      v.regex(
+        /^postgres(ql)?:\/\//,
+        'does not begin with postgres://, as a PostgreSQL address does',
+      ),
+    ),
+  ),
+  migrations: v.optional(text),
+})
+
+const recordSchema = v.strictObject({
+  name: text,
+  type: v.picklist(DNS_TYPES, `is not one of ${DNS_TYPES.join(', ')}`),
+  value: v.union([text, v.array(text)], 'is not a text, nor a list of texts'),
+  ttlSeconds: v.optional(integer(0, 2_147_483_647)),
+})
+
+const configSchema = v.strictObject({
+  name: v.pipe(
+    text,
+    v.regex(
+      /^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/,
+      'is not 1 to 40 of a-z, 0-9 and "-", beginning with a letter and not ending with "-"',
+    ),
+  ),
+  domain: v.optional(
+    v.pipe(
+      text,
+      v.regex(
+        new RegExp(`^(?=.{1,253}$)(?:${hostLabel}\\.)+${hostLabel}$`),
+        'is not a domain name such as "example.org", in lower case (write others in punycode)',
+      ),
+    ),
+  ),
+  site: v.optional(v.strictObject({ directory: v.optional(text), build: v.optional(text) })),
+  functions: v.optional(
+    v.record(
+      v.pipe(
+        text,
+        v.regex(/^[A-Za-z][\w-]{0,63}$/, 'is not a function name: letters, digits, "-", "_"'),
+      ),
+      functionSchema,
+    ),
+  ),
+  database: v.optional(v.union([v.boolean(), databaseSchema], 'is not true, false or a database')),
+  dns: v.optional(v.strictObject({ records: v.optional(v.array(recordSchema)) })),
+})
+
+/**
+ * Checks what a configuration file exported. Throws `CONFIG_INVALID` naming the file, the field
+ * and what is wrong with it.
+ */
+export function validateConfig(input: unknown, file: string): MokaConfig {
+  if (typeof input !== 'object' || input === null) {
+    throw new MokaError('CONFIG_INVALID', `cannot read ${file}: it has no default export`, {
+      hint: "export default defineConfig({ name: 'my-site' })",
+    })
+  }
+  const result = v.safeParse(configSchema, input)
+  if (!result.success) throw explain(deepest(result.issues), file)
+  const { database } = result.output
+  if (typeof database === 'object' && 'url' in database && database.url === undefined) {
+    throw new MokaError(
+      'CONFIG_INVALID',
+      `cannot read ${file}: field "database.url" is undefined`,
+      {
+        hint: 'set the environment variable it comes from, or remove the field to use the embedded database',
+      },
+    )
+  }
+  return result.output as MokaConfig
+}
+
+/** The issue that says most: an unknown field inside a union is better news than "no variant fits". */
+function deepest(issues: readonly v.BaseIssue<unknown>[]): v.BaseIssue<unknown> {
+  const issue = issues[0]!
+  const inner = issue.issues?.filter(candidate => (candidate.path?.length ?? 0) > 0)
+  return inner !== undefined && inner.length > 0
+    ? { ...inner[0]!, path: [...(issue.path ?? []), ...(inner[0]!.path ?? [])] as never }
+    : issue
+}
+
+function explain(issue: v.BaseIssue<unknown>, file: string): MokaError {
+  const field = (issue.path ?? []).map(item => String(item.key)).join('.')
+  if (issue.type === 'strict_object') {
+    if (issue.expected === 'never') {
+      const unknown = String(issue.path?.at(-1)?.key ?? '')
+      const near = nearest(unknown)
+      return new MokaError('CONFIG_INVALID', `cannot read ${file}: there is no field "${field}"`, {
+        hint: near === undefined ? 'docs/reference/config.md lists the fields' : `"${near}"?`,
+      })
+    }
+    if (issue.received === 'undefined') {
+      return new MokaError('CONFIG_INVALID', `cannot read ${file}: field "${field}" is missing`)
+    }
+    return new MokaError('CONFIG_INVALID', `cannot read ${file}: field "${field}" is not an object`)
+  }
+  return new MokaError(
+    'CONFIG_INVALID',
+    `cannot read ${file}: field "${field}" ${shown(issue.input)}${issue.message}`,
+  )
+}
+
+function shown(input: unknown): string {
+  if (typeof input === 'string' && input.length <= 60) return `"${input}" `
+  return typeof input === 'number' || typeof input === 'boolean' ? `${input} ` : ''
+}
+
+const FIELDS = [
+  ...Object.keys(configSchema.entries),
+  ...Object.keys(functionSchema.entries),
+  ...Object.keys(databaseSchema.entries),
+  ...Object.keys(recordSchema.entries),
+  'directory',
+  'build',
+  'records',
+  'limit',
+  'per',
+]
+
+/** The known field that is a typing slip away, or undefined. */
+function nearest(name: string): string | undefined {
+  const scored = FIELDS.map(field => ({ field, distance: editDistance(name, field) }))
+  scored.sort((a, b) => a.distance - b.distance)
+  const best = scored[0]!
+  return best.distance <= Math.max(1, Math.floor(name.length / 3)) ? best.field : undefined
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(substitution, row[j]! + 1, next[j - 1]! + 1))
+    }
+    row = next
+  }
+  return row[b.length]!
+}

@@ -1,0 +1,214 @@
+import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http'
+import { request as requestTls } from 'node:https'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { MokaError, systemErrorCode } from '../shared/errors.ts'
+import { encodeBlobBatch } from './blob-batch.ts'
+import type { BlobUpload, CloudApi } from './cloud-api.ts'
+
+/** One request carries about this much, so that a broken connection costs little. */
+const BATCH_BYTES = 8 * 1024 * 1024
+const BATCH_BLOBS = 1000
+const PARALLEL_BATCHES = 3
+
+/**
+ * The API of a running cloud, over HTTP. Every call throws `CONTROL_UNREACHABLE` when nobody
+ * answers, and the cloud's own error otherwise.
+ */
+export function createControlClient(url: string, token: string): CloudApi & { close(): void } {
+  const http = new HttpClient(url, token)
+  const of = (project: string) => `/v1/projects/${encodeURIComponent(project)}`
+  return {
+    status: () => http.json('GET', '/v1/status'),
+    live: async project => (await http.json<never>('GET', `${of(project)}/live`)) ?? undefined,
+    releases: project => http.json('GET', `${of(project)}/releases`),
+    missingBlobs: sha256s => http.json('POST', '/v1/missing', sha256s),
+    putBlobs: blobs => putBlobs(http, blobs),
+    publish: (body, onStep) => http.steps('/v1/releases', body, onStep),
+    rollback: (project, release, onStep) =>
+      http.steps(`${of(project)}/rollback`, { release }, onStep),
+    invalidate: (project, patterns) => http.json('POST', `${of(project)}/invalidate`, patterns),
+    invoke: (project, name, payload) =>
+      http.json('POST', `${of(project)}/functions/${encodeURIComponent(name)}/invoke`, payload),
+    logs: (project, name, count) =>
+      http.json('GET', `${of(project)}/logs?${logQuery(name, { count: String(count) })}`),
+    followLogs(project, name, onEntry, onEnd) {
+      const abort = new AbortController()
+      const path = `${of(project)}/logs?${logQuery(name, { follow: '1', count: '0' })}`
+      http
+        .lines('GET', path, undefined, line => onEntry(JSON.parse(line)), abort.signal)
+        .then(() => onEnd(), onEnd)
+      return () => abort.abort()
+    },
+    environment: project => http.json('GET', `${of(project)}/environment`),
+    close: () => http.close(),
+  }
+}
+
+function logQuery(name: string | undefined, more: Record<string, string>): string {
+  return new URLSearchParams({
+    ...more,
+    ...(name === undefined ? {} : { function: name }),
+  }).toString()
+}
+
+async function putBlobs(http: HttpClient, blobs: Iterable<BlobUpload>): Promise<void> {
+  const batches = intoBatches(blobs)
+  const send = async () => {
+    for (const batch of batches) await http.upload('/v1/blobs', encodeBlobBatch(batch))
+  }
+  await Promise.all(Array.from({ length: PARALLEL_BATCHES }, send))
+}
+
+function* intoBatches(blobs: Iterable<BlobUpload>): Generator<BlobUpload[]> {
+  let batch: BlobUpload[] = []
+  let sizeBytes = 0
+  for (const blob of blobs) {
+    batch.push(blob)
+    sizeBytes += blob.sizeBytes
+    if (sizeBytes < BATCH_BYTES && batch.length < BATCH_BLOBS) continue
+    yield batch
+    batch = []
+    sizeBytes = 0
+  }
+  if (batch.length > 0) yield batch
+}
+
+class HttpClient {
+  readonly #url: URL
+  readonly #token: string
+  readonly #agent = new Agent({ keepAlive: true })
+
+  constructor(url: string, token: string) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+      throw new MokaError(
+        'CONTROL_BAD_URL',
+        `cannot use cloud "${url}": it is not an http address`,
+        {
+          hint: 'an address such as http://127.0.0.1:8081',
+        },
+      )
+    }
+    this.#url = new URL(url)
+    this.#token = token
+  }
+
+  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await this.#send(method, path, body)
+    return JSON.parse(await readText(response)) as T
+  }
+
+  async upload(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+    await readText(await this.#send('POST', path, Readable.from(content, { objectMode: false })))
+  }
+
+  /** Runs a request that reports steps, and returns its result. */
+  async steps<T, S extends string>(
+    path: string,
+    body: unknown,
+    onStep?: (step: S) => void,
+  ): Promise<T> {
+    let result: T | undefined
+    await this.lines('POST', path, body, line => {
+      const event = JSON.parse(line) as { step?: S; result?: T; error?: WireError }
+      if (event.step !== undefined) onStep?.(event.step)
+      if (event.error !== undefined) throw toError(event.error)
+      result = event.result ?? result
+    })
+    if (result !== undefined) return result
+    throw new MokaError(
+      'CONTROL_CUT_OFF',
+      `cannot tell how the request ended: the cloud at "${this.#url.origin}" went away in the middle of it`,
+      { hint: '`moka releases` shows what is live; then do it again' },
+    )
+  }
+
+  async lines(
+    method: string,
+    path: string,
+    body: unknown,
+    onLine: (line: string) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const response = await this.#send(method, path, body, signal)
+    try {
+      for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+        onLine(line)
+      }
+    } catch (error) {
+      if (signal?.aborted !== true) throw error
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const isTls = this.#url.protocol === 'https:'
+    const options: RequestOptions = {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        ...(body === undefined || body instanceof Readable
+          ? {}
+          : { 'content-type': 'application/json' }),
+      },
+      ...(isTls ? {} : { agent: this.#agent }),
+      ...(signal === undefined ? {} : { signal }),
+    }
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = (isTls ? requestTls : request)(new URL(path, this.#url), options, resolve)
+      outgoing.on('error', error => reject(this.#explain(error)))
+      if (body instanceof Readable) pipeline(body, outgoing).catch(reject)
+      else outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+    })
+    if (response.statusCode === 200) return response
+    throw await readError(response, this.#url)
+  }
+
+  #explain(error: Error): Error {
+    const code = systemErrorCode(error)
+    if (code === undefined) return error
+    return new MokaError(
+      'CONTROL_UNREACHABLE',
+      `cannot reach the cloud at "${this.#url.origin}": ${code}`,
+      { hint: 'start one with `moka dev` or `moka up`, or correct MOKA_CLOUD', cause: error },
+    )
+  }
+}
+
+interface WireError {
+  code: string
+  message: string
+  hint?: string
+}
+
+function toError({ code, message, hint }: WireError): MokaError {
+  return new MokaError(code, message, hint === undefined ? {} : { hint })
+}
+
+async function readError(response: IncomingMessage, url: URL): Promise<MokaError> {
+  const text = await readText(response)
+  try {
+    return toError((JSON.parse(text) as { error: WireError }).error)
+  } catch {
+    return new MokaError(
+      'CONTROL_NOT_A_CLOUD',
+      `cannot use "${url.origin}" as a cloud: it answered ${response.statusCode} and not as one`,
+      { hint: 'MOKA_CLOUD is the address of the control API, as `moka env` prints it' },
+    )
+  }
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString('utf8')
+}

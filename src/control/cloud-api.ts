@@ -1,0 +1,103 @@
+import type { FunctionLogEntry } from '../functions/version.ts'
+import type { ReleaseDraft, ReleaseManifest } from '../releases/manifest.ts'
+import type { ReleaseSummary } from '../releases/release-store.ts'
+import type { ActivationStep } from '../releases/releases.ts'
+
+/** What a running cloud offers to commands: in the same process, or through the control client. */
+export interface CloudApi {
+  status(): Promise<CloudStatus>
+  /** The live release, or undefined when the project has none here. */
+  live(project: string): Promise<LiveRelease | undefined>
+  /** Newest first. */
+  releases(project: string): Promise<ListedRelease[]>
+  /** Those of the blobs that are not stored here. */
+  missingBlobs(sha256s: readonly string[]): Promise<string[]>
+  /** Stores blobs; each is verified against its hash. */
+  putBlobs(blobs: Iterable<BlobUpload>): Promise<void>
+  publish(request: PublishRequest, onStep?: (step: ActivationStep) => void): Promise<Activated>
+  /** Without a release: to the one before the live one. */
+  rollback(
+    project: string,
+    release?: string,
+    onStep?: (step: ActivationStep) => void,
+  ): Promise<Activated>
+  /** Drops stored responses by path or prefix on every edge worker. */
+  invalidate(project: string, patterns: readonly string[]): Promise<Invalidated>
+  invoke(project: string, name: string, payload: unknown): Promise<Invoked>
+  /** The last `count` entries, oldest first; of one function or of all. */
+  logs(project: string, name: string | undefined, count: number): Promise<FunctionLogEntry[]>
+  /** Calls back for each new entry until the returned function is called. */
+  followLogs(
+    project: string,
+    name: string | undefined,
+    onEntry: (entry: FunctionLogEntry) => void,
+    onEnd: (error?: Error) => void,
+  ): () => void
+  /** Variables that point a shell's tools at this cloud. */
+  environment(project: string): Promise<Record<string, string>>
+}
+
+/** Where a running cloud answers; what it does not have is left out. */
+export interface CloudAddresses {
+  site: string
+  control: string
+  dns?: string
+  database?: string
+}
+
+export interface CloudStatus {
+  version: string
+  mode: 'dev' | 'up'
+  pid: number
+  addresses: CloudAddresses
+  projects: string[]
+}
+
+export interface LiveRelease {
+  id: string
+  manifestSha256: string
+  manifest: ReleaseManifest
+}
+
+export interface ListedRelease extends ReleaseSummary {
+  isLive: boolean
+}
+
+export interface BlobUpload {
+  sha256: string
+  sizeBytes: number
+  /** Opens the bytes; called once, when their turn comes. */
+  open(): Uint8Array | AsyncIterable<Uint8Array>
+}
+
+export interface PublishRequest {
+  draft: ReleaseDraft
+  /** The release the plan was made against; null when there was none. */
+  base: string | null
+  /** Leave migrations to the database's first use. Default: apply them before going live. */
+  deferMigrations?: boolean
+  /** Values the draft names by their SHA-256 only, such as an external database's address. */
+  secrets?: Record<string, string>
+}
+
+export interface Activated {
+  id: string
+  manifestSha256: string
+  /** Names of the migrations that were applied. */
+  migrated: string[]
+  /** Edge workers that confirmed the manifest's hash. */
+  confirmedBy: string[]
+}
+
+export interface Invalidated {
+  confirmedBy: string[]
+  /** Stored responses that were dropped, over all workers. */
+  dropped: number
+}
+
+/** How an invocation ended; `payload` is the function's result, or Lambda's error shape. */
+export interface Invoked {
+  kind: 'success' | 'error'
+  payload: unknown
+  requestId: string
+}

@@ -1,0 +1,226 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener, type HttpBindings } from '@hono/node-server'
+import { Hono } from 'hono'
+import { stream } from 'hono/streaming'
+import type { StreamingApi } from 'hono/utils/stream'
+import pLimit from 'p-limit'
+import { MokaError, systemErrorCode } from '../shared/errors.ts'
+import type { Logger } from '../shared/logger.ts'
+import { decodeBlobBatch } from './blob-batch.ts'
+import type { CloudApi } from './cloud-api.ts'
+
+/** Blobs up to this size are stored side by side; larger ones one after the other, unbuffered. */
+const BUFFERED_BLOB_BYTES = 1024 * 1024
+const PARALLEL_BLOBS = 32
+
+/** What the server asks of the cloud beyond `CloudApi`: storing one blob that arrived. */
+export interface ControlBackend extends CloudApi {
+  putBlob(sha256: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
+}
+
+export interface ControlServer {
+  port: number
+  close(): Promise<void>
+}
+
+type Environment = { Bindings: HttpBindings }
+
+/**
+ * The control API of a running cloud: JSON over HTTP, with a bearer token. Deploys, rollbacks and
+ * followed logs answer one JSON value a line. Throws `CONTROL_PORT_TAKEN`.
+ */
+export async function openControlServer(options: {
+  host: string
+  port: number
+  token: string
+  backend: ControlBackend
+  logger: Logger
+}): Promise<ControlServer> {
+  const app = createControlApp(options)
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
+  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    void listener(request, response)
+  })
+  server.requestTimeout = 0 // an upload of a large site takes as long as it takes
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', error => reject(explainListenError(error, options.host, options.port)))
+    server.listen(options.port, options.host, resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function explainListenError(error: Error, host: string, port: number): Error {
+  if (systemErrorCode(error) !== 'EADDRINUSE') return error
+  return new MokaError(
+    'CONTROL_PORT_TAKEN',
+    `cannot open the control API on "${host}:${port}": the port is taken`,
+    { hint: `end what listens there, or choose another with --control-port` },
+  )
+}
+
+function createControlApp({
+  token,
+  backend,
+  logger,
+}: {
+  token: string
+  backend: ControlBackend
+  logger: Logger
+}): Hono<Environment> {
+  const app = new Hono<Environment>()
+  app.use(async (context, next) => {
+    if (!isSameSecret(context.req.header('authorization') ?? '', `Bearer ${token}`)) {
+      return context.json(
+        errorBody(
+          new MokaError('CONTROL_UNAUTHORIZED', 'cannot use this cloud: the token is not its own', {
+            hint: 'set MOKA_TOKEN to the token of the cloud at MOKA_CLOUD',
+          }),
+        ),
+        401,
+      )
+    }
+    return next()
+  })
+  app.onError((error, context) => {
+    if (!(error instanceof MokaError))
+      logger.error('control request failed', { error: error.stack })
+    return context.json(errorBody(error), statusOf(error))
+  })
+  app.notFound(context =>
+    context.json(
+      errorBody(
+        new MokaError('CONTROL_NOT_FOUND', `cannot answer "${context.req.path}": no such thing`),
+      ),
+      404,
+    ),
+  )
+  addRoutes(app, backend)
+  return app
+}
+
+function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
+  app.get('/v1/status', async context => context.json(await backend.status()))
+  app.post('/v1/missing', async context =>
+    context.json(await backend.missingBlobs(await context.req.json<string[]>())),
+  )
+  app.post('/v1/blobs', async context => {
+    await receiveBlobs(context.env.incoming, backend)
+    return context.json({})
+  })
+  app.post('/v1/releases', async context => {
+    const request = await context.req.json()
+    return stream(context, output => report(output, step => backend.publish(request, step)))
+  })
+  app.get('/v1/projects/:project/live', async context =>
+    context.json((await backend.live(context.req.param('project'))) ?? null),
+  )
+  app.get('/v1/projects/:project/releases', async context =>
+    context.json(await backend.releases(context.req.param('project'))),
+  )
+  app.post('/v1/projects/:project/rollback', async context => {
+    const { release } = await context.req.json<{ release?: string }>()
+    const project = context.req.param('project')
+    return stream(context, output =>
+      report(output, step => backend.rollback(project, release, step)),
+    )
+  })
+  app.post('/v1/projects/:project/invalidate', async context =>
+    context.json(await backend.invalidate(context.req.param('project'), await context.req.json())),
+  )
+  app.post('/v1/projects/:project/functions/:name/invoke', async context => {
+    const { project, name } = context.req.param()
+    return context.json(await backend.invoke(project, name, await context.req.json()))
+  })
+  app.get('/v1/projects/:project/environment', async context =>
+    context.json(await backend.environment(context.req.param('project'))),
+  )
+  app.get('/v1/projects/:project/logs', async context => {
+    const project = context.req.param('project')
+    const name = context.req.query('function')
+    const last = await backend.logs(project, name, Number(context.req.query('count') ?? 100))
+    if (context.req.query('follow') === undefined) return context.json(last)
+    return stream(context, output => followLogs(output, backend, project, name))
+  })
+}
+
+async function receiveBlobs(incoming: IncomingMessage, backend: ControlBackend): Promise<void> {
+  const limit = pLimit(PARALLEL_BLOBS)
+  const writes: Promise<void>[] = []
+  try {
+    for await (const { sha256, sizeBytes, content } of decodeBlobBatch(incoming)) {
+      if (sizeBytes > BUFFERED_BLOB_BYTES) {
+        await backend.putBlob(sha256, content)
+        continue
+      }
+      const chunks: Uint8Array[] = []
+      for await (const chunk of content) chunks.push(chunk)
+      writes.push(limit(() => backend.putBlob(sha256, Buffer.concat(chunks))))
+    }
+  } finally {
+    await Promise.allSettled(writes)
+  }
+  await Promise.all(writes)
+}
+
+/** Streams `{"step": …}` lines, then `{"result": …}` or `{"error": …}`. */
+async function report<T>(
+  output: StreamingApi,
+  work: (onStep: (step: string) => void) => Promise<T>,
+): Promise<void> {
+  const write = (line: unknown) => output.write(`${JSON.stringify(line)}\n`)
+  try {
+    await write({ result: await work(step => void write({ step })) })
+  } catch (error) {
+    await write(errorBody(error))
+  }
+}
+
+function followLogs(
+  output: StreamingApi,
+  backend: ControlBackend,
+  project: string,
+  name: string | undefined,
+): Promise<void> {
+  return new Promise(resolve => {
+    const stop = backend.followLogs(
+      project,
+      name,
+      entry => void output.write(`${JSON.stringify(entry)}\n`),
+      () => resolve(),
+    )
+    output.onAbort(() => {
+      stop()
+      resolve()
+    })
+  })
+}
+
+/** How an error crosses the wire; what is not meant for people keeps only its message. */
+function errorBody(error: unknown): { error: { code: string; message: string; hint?: string } } {
+  if (!(error instanceof MokaError)) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { error: { code: 'CONTROL_INTERNAL', message } }
+  }
+  const { code, message, hint } = error
+  return { error: { code, message, ...(hint === undefined ? {} : { hint }) } }
+}
+
+function statusOf(error: unknown): 400 | 404 | 409 | 500 {
+  if (!(error instanceof MokaError)) return 500
+  if (/_UNKNOWN|_NOT_FOUND|_MISSING/.test(error.code)) return 404
+  return error.code === 'RELEASES_BASE_CHANGED' ? 409 : 400
+}
+
+function isSameSecret(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
+}

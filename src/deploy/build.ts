@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process'
+import { StringDecoder } from 'node:string_decoder'
+import { MokaError } from '../shared/errors.ts'
+import { tieToParent } from '../shared/tied-process.ts'
+
+/** How much of the end of a failed build's output goes into the error. */
+const TAIL_LINES = 20
+
+/**
+ * Runs a project's build command with the shell, in the project. Output is handed on as it comes.
+ * Throws `DEPLOY_BUILD_FAILED` with the end of the output.
+ */
+export async function runBuild(
+  command: string,
+  root: string,
+  onOutput: (text: string) => void,
+): Promise<void> {
+  const { command: program, args } = tieToParent('/bin/sh', ['-c', command])
+  const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let tail = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    const decoder = new StringDecoder('utf8')
+    stream.on('data', (chunk: Buffer) => {
+      const text = decoder.write(chunk)
+      tail = (tail + text).split('\n').slice(-TAIL_LINES).join('\n')
+      onOutput(text)
+    })
+  }
+  const outcome = await new Promise<string | undefined>(resolve => {
+    child.once('error', error => resolve(error.message))
+    child.once('close', (code, signal) => {
+      resolve(code === 0 ? undefined : signal === null ? `exit code ${code}` : signal)
+    })
+  })
+  if (outcome === undefined) return
+  throw new MokaError(
+    'DEPLOY_BUILD_FAILED',
+    `cannot build the site with "${command}": it ended with ${outcome}\n${tail.trimEnd()}`,
+    { hint: 'nothing was changed; mend the build and deploy again' },
+  )
+}

@@ -1,0 +1,110 @@
+import type { Project } from '../config/project.ts'
+import type { Activated, BlobUpload, CloudApi } from '../control/cloud-api.ts'
+import { blobsOf } from '../releases/manifest.ts'
+import type { ActivationStep } from '../releases/releases.ts'
+import type { Clock } from '../shared/clock.ts'
+import { MokaError } from '../shared/errors.ts'
+import { runBuild } from './build.ts'
+import { type PreparedRelease, prepareRelease } from './draft.ts'
+import { makePlan, type Plan } from './plan.ts'
+
+/** What a deploy needs of the place it deploys to. */
+export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'>
+
+export type DeployStep = 'build' | 'prepare' | 'upload' | ActivationStep
+
+/** Told what happens while it happens. */
+export interface DeployObserver {
+  onStep?(step: DeployStep, detail?: string): void
+  onBuildOutput?(text: string): void
+  onPlan?(plan: Plan): void
+}
+
+export interface DeployResult {
+  plan: Plan
+  /** Absent when nothing differs from what is live, or after a dry run. */
+  activated?: Activated
+  /** The release that is live now; undefined after a dry run without one. */
+  live: string | undefined
+  uploaded: { blobs: number; sizeBytes: number }
+}
+
+/** How often a deploy is planned anew because another one went live in between. */
+const MAX_ATTEMPTS = 10
+
+/**
+ * Deploys a project: build → prepare → plan → upload what is missing → publish. When another
+ * deploy goes live in between, the plan is made anew against that one, so that what is published
+ * is always exactly what was planned.
+ */
+export async function deploy(
+  project: Project,
+  target: DeployTarget,
+  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean },
+  observer: DeployObserver = {},
+): Promise<DeployResult> {
+  if (project.site?.build !== undefined) {
+    observer.onStep?.('build', project.site.build)
+    await runBuild(project.site.build, project.root, text => observer.onBuildOutput?.(text))
+  }
+  observer.onStep?.('prepare')
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await deployOnce(project, target, options, observer)
+    } catch (error) {
+      const isOvertaken = error instanceof MokaError && error.code === 'RELEASES_BASE_CHANGED'
+      if (!isOvertaken || attempt === MAX_ATTEMPTS) throw error
+    }
+  }
+}
+
+async function deployOnce(
+  project: Project,
+  target: DeployTarget,
+  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean },
+  observer: DeployObserver,
+): Promise<DeployResult> {
+  const live = await target.live(project.name)
+  const prepared = await prepareRelease(project, live?.manifest, options.clock.now())
+  const plan = makePlan(prepared.draft, live)
+  observer.onPlan?.(plan)
+  const nothing = { blobs: 0, sizeBytes: 0 }
+  if (options.isDryRun || (live !== undefined && plan.changes.length === 0)) {
+    return { plan, live: live?.id, uploaded: nothing }
+  }
+  const uploads = await selectMissing(prepared, target)
+  const sizeBytes = uploads.reduce((sum, blob) => sum + blob.sizeBytes, 0)
+  if (uploads.length > 0) {
+    observer.onStep?.('upload', `${uploads.length} objects, ${sizeBytes} bytes`)
+    await target.putBlobs(uploads)
+  }
+  const activated = await target.publish(
+    {
+      draft: prepared.draft,
+      base: plan.base,
+      secrets: prepared.secrets,
+      ...(options.deferMigrations === undefined
+        ? {}
+        : { deferMigrations: options.deferMigrations }),
+    },
+    step => observer.onStep?.(step),
+  )
+  return { plan, activated, live: activated.id, uploaded: { blobs: uploads.length, sizeBytes } }
+}
+
+async function selectMissing(
+  { draft, blobs }: PreparedRelease,
+  target: DeployTarget,
+): Promise<BlobUpload[]> {
+  const missing = await target.missingBlobs([...new Set(blobsOf(draft))])
+  return missing.map(sha256 => {
+    const blob = blobs.get(sha256)
+    if (blob !== undefined) return blob
+    // An encoded form that was taken over from the live release, whose blob was lost since.
+    throw new MokaError(
+      'DEPLOY_BLOB_LOST',
+      `cannot deploy project "${draft.project}": the bucket has lost object ${sha256} of the live release`,
+      { hint: 'restore the data directory from a backup' },
+    )
+  })
+}

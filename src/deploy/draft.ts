@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pLimit from 'p-limit'
+import type { Project, ProjectFunction } from '../config/project.ts'
+import type { BlobUpload } from '../control/cloud-api.ts'
+import { mediaTypeOf } from '../http/media-types.ts'
+import type { ReleaseDraft, ReleaseFile, ReleaseFunction } from '../releases/manifest.ts'
+import { encodeContent, isWorthEncoding } from './files/encode.ts'
+import { isFingerprinted } from './files/fingerprint.ts'
+import { HashCache } from './files/hash-cache.ts'
+import { readRules } from './files/rules.ts'
+import { type SiteFile, scanSite } from './files/scan.ts'
+import { packageFunction } from './functions/package-function.ts'
+import { readMigrations } from './migrations.ts'
+import { readSource } from './source.ts'
+
+/** A release that is ready to be planned and sent, with the bytes it consists of. */
+export interface PreparedRelease {
+  draft: ReleaseDraft
+  /** By SHA-256. Without the encoded forms that the live release had already. */
+  blobs: Map<string, BlobUpload>
+  /** Values the draft names by their hash only. */
+  secrets: Record<string, string>
+}
+
+/** Enough to keep the thread pool busy without holding thousands of files in memory. */
+const PARALLEL_FILES = 16
+
+/**
+ * Hashes, compresses and packages a project. Files whose content the live release has already
+ * take its encoded forms over, so that only news costs time.
+ */
+export async function prepareRelease(
+  project: Project,
+  live: ReleaseDraft | undefined,
+  nowMs: number,
+): Promise<PreparedRelease> {
+  const blobs = new Map<string, BlobUpload>()
+  const [files, rules, functions, migrations, source] = await Promise.all([
+    project.site === undefined ? {} : prepareFiles(project, live, nowMs, blobs),
+    project.site === undefined ? { redirects: [], headers: [] } : readRules(project.site.directory),
+    prepareFunctions(project, blobs),
+    project.database.kind === 'none' ? [] : readMigrations(project.migrationsDirectory),
+    readSource(project.root),
+  ])
+  for (const { sha256, sql } of migrations) addBlob(blobs, sha256, sql)
+  const { database, secrets } = describeDatabase(project)
+  return {
+    draft: {
+      formatVersion: 1,
+      project: project.name,
+      ...(project.domain === undefined ? {} : { domain: project.domain }),
+      files,
+      ...rules,
+      functions,
+      database,
+      migrations: migrations.map(({ name, sha256 }) => ({ name, sha256 })),
+      dns: {
+        records: project.dnsRecords.map(({ value, ...record }) => ({
+          ...record,
+          value: typeof value === 'string' ? value : [...value],
+        })),
+      },
+      source,
+    },
+    blobs,
+    secrets,
+  }
+}
+
+async function prepareFiles(
+  project: Project,
+  live: ReleaseDraft | undefined,
+  nowMs: number,
+  blobs: Map<string, BlobUpload>,
+): Promise<ReleaseDraft['files']> {
+  const siteFiles = await scanSite(project.site!.directory)
+  const cache = await HashCache.open(join(project.root, '.moka', 'hash-cache.json'))
+  const known = new Map<string, ReleaseFile>()
+  for (const file of Object.values(live?.files ?? {}))
+    known.set(`${file.sha256} ${file.type}`, file)
+  const limit = pLimit(PARALLEL_FILES)
+  const entries = await Promise.all(
+    siteFiles.map(file =>
+      limit(async () => {
+        const sha256 = await cache.hash(file, nowMs)
+        return [file.path, await prepareFile(file, sha256, known, blobs)] as const
+      }),
+    ),
+  )
+  await cache.save()
+  return Object.fromEntries(entries)
+}
+
+async function prepareFile(
+  file: SiteFile,
+  sha256: string,
+  known: ReadonlyMap<string, ReleaseFile>,
+  blobs: Map<string, BlobUpload>,
+): Promise<ReleaseFile> {
+  const { absolutePath, sizeBytes } = file
+  blobs.set(sha256, { sha256, sizeBytes, open: () => createReadStream(absolutePath) })
+  const type = mediaTypeOf(file.path)
+  const before = known.get(`${sha256} ${type}`)
+  const encoded =
+    before !== undefined
+      ? before.encoded
+      : await prepareEncoded(absolutePath, sizeBytes, type, blobs)
+  return {
+    sha256,
+    size: sizeBytes,
+    type,
+    ...(isFingerprinted(file.path) ? { immutable: true as const } : {}),
+    ...(encoded === undefined ? {} : { encoded }),
+  }
+}
+
+async function prepareEncoded(
+  absolutePath: string,
+  sizeBytes: number,
+  type: string,
+  blobs: Map<string, BlobUpload>,
+): Promise<ReleaseFile['encoded']> {
+  if (!isWorthEncoding(type, sizeBytes)) return undefined
+  const { br, gzip } = await encodeContent(await readFile(absolutePath))
+  if (br === undefined && gzip === undefined) return undefined
+  const add = (content: { sha256: string; bytes: Uint8Array }) => {
+    addBlob(blobs, content.sha256, content.bytes)
+    return { sha256: content.sha256, size: content.bytes.length }
+  }
+  return {
+    ...(br === undefined ? {} : { br: add(br) }),
+    ...(gzip === undefined ? {} : { gzip: add(gzip) }),
+  }
+}
+
+async function prepareFunctions(
+  project: Project,
+  blobs: Map<string, BlobUpload>,
+): Promise<Record<string, ReleaseFunction>> {
+  const entries = await Promise.all(
+    project.functions.map(async definition => {
+      const packaged = await packageFunction(definition, project.root)
+      addBlob(blobs, packaged.sha256, packaged.archive)
+      return [definition.name, describeFunction(definition, packaged)] as const
+    }),
+  )
+  return Object.fromEntries(entries)
+}
+
+function describeFunction(
+  definition: ProjectFunction,
+  packaged: { handler: string; sha256: string },
+): ReleaseFunction {
+  const { name: _name, entry: _entry, ...settings } = definition
+  return { ...settings, handler: packaged.handler, codeSha256: packaged.sha256 }
+}
+
+function describeDatabase(
+  project: Project,
+): Pick<ReleaseDraft, 'database'> & Pick<PreparedRelease, 'secrets'> {
+  if (project.database.kind !== 'external') return { database: project.database, secrets: {} }
+  const { url } = project.database
+  const urlSha256 = createHash('sha256').update(url).digest('hex')
+  return { database: { kind: 'external', urlSha256 }, secrets: { [urlSha256]: url } }
+}
+
+function addBlob(blobs: Map<string, BlobUpload>, sha256: string, bytes: Uint8Array): void {
+  blobs.set(sha256, { sha256, sizeBytes: bytes.length, open: () => bytes })
+}

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { writeFileAtomic } from '../../shared/atomic-file.ts'
+import type { SiteFile } from './scan.ts'
+
+/**
+ * A file that was written this short a time before it was hashed may be written again within the
+ * same tick of the file system's clock; it is hashed anew next time (git calls this "racy").
+ */
+const RACY_MS = 2000
+const SMALL_FILE_BYTES = 1024 * 1024
+
+type Entry = [sizeBytes: number, modifiedMs: number, inode: number, sha256: string]
+
+/** SHA-256 of files, remembered by size, time and inode between deploys. */
+export class HashCache {
+  readonly #path: string
+  readonly #known: Map<string, Entry>
+  readonly #next = new Map<string, Entry>()
+
+  private constructor(path: string, known: Map<string, Entry>) {
+    this.#path = path
+    this.#known = known
+  }
+
+  /** A missing or unreadable cache is an empty one. */
+  static async open(path: string): Promise<HashCache> {
+    try {
+      return new HashCache(path, new Map(Object.entries(JSON.parse(await readFile(path, 'utf8')))))
+    } catch {
+      return new HashCache(path, new Map())
+    }
+  }
+
+  async hash(file: SiteFile, nowMs: number): Promise<string> {
+    const known = this.#known.get(file.absolutePath)
+    const isKnown =
+      known !== undefined &&
+      known[0] === file.sizeBytes &&
+      known[1] === file.modifiedMs &&
+      known[2] === file.inode
+    const sha256 = isKnown ? known[3] : await hashFile(file)
+    if (nowMs - file.modifiedMs > RACY_MS) {
+      this.#next.set(file.absolutePath, [file.sizeBytes, file.modifiedMs, file.inode, sha256])
+    }
+    return sha256
+  }
+
+  /** Keeps what was hashed since opening, and forgets files that are gone. */
+  async save(): Promise<void> {
+    const isSame =
+      this.#next.size === this.#known.size &&
+      [...this.#next].every(([path, entry]) => this.#known.get(path)?.[3] === entry[3])
+    if (isSame) return
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
+    await writeFileAtomic(this.#path, JSON.stringify(Object.fromEntries(this.#next)))
+  }
+}
+
+async function hashFile(file: SiteFile): Promise<string> {
+  const hash = createHash('sha256')
+  if (file.sizeBytes <= SMALL_FILE_BYTES) hash.update(await readFile(file.absolutePath))
+  else for await (const chunk of createReadStream(file.absolutePath)) hash.update(chunk)
+  return hash.digest('hex')
+}

@@ -1,0 +1,84 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { writeFileAtomic } from '../shared/atomic-file.ts'
+import { systemErrorCode } from '../shared/errors.ts'
+
+/** How long the hashed assets of a release that is no longer live stay reachable. */
+export const RETENTION_MS = 24 * 60 * 60 * 1000
+
+/** Bounds what each edge keeps in mind when someone deploys all day. */
+const MAX_RETAINED = 100
+
+export interface RetainedRelease {
+  id: string
+  manifestSha256: string
+  /** When it stopped being live. */
+  retiredMs: number
+}
+
+/** Which release of a project visitors get. */
+export interface LivePointer {
+  id: string
+  manifestSha256: string
+  activatedMs: number
+  /** Releases that were live within the last day, latest first. */
+  retained: RetainedRelease[]
+  /** Ids of the releases that have ever been live, in the order they were made. */
+  history: string[]
+}
+
+/** The pointer after `next` went live at `nowMs`. */
+export function advancePointer(
+  current: LivePointer | undefined,
+  next: { id: string; manifestSha256: string },
+  nowMs: number,
+): LivePointer {
+  const before =
+    current === undefined
+      ? []
+      : [
+          { id: current.id, manifestSha256: current.manifestSha256, retiredMs: nowMs },
+          ...current.retained,
+        ]
+  const seen = new Set([next.id])
+  const retained = before.filter(release => {
+    if (seen.has(release.id) || nowMs - release.retiredMs >= RETENTION_MS) return false
+    seen.add(release.id)
+    return true
+  })
+  const history = current?.history ?? []
+  return {
+    ...next,
+    activatedMs: nowMs,
+    retained: retained.slice(0, MAX_RETAINED),
+    history: history.includes(next.id) ? history : [...history, next.id],
+  }
+}
+
+/** The release that was made, and has been live, before the live one; where a rollback goes. */
+export function previousRelease(pointer: LivePointer): string | undefined {
+  return pointer.history[pointer.history.indexOf(pointer.id) - 1]
+}
+
+/** The pointer's file: replaced by rename and fsync, so it holds one release or the other. */
+export class LivePointerFile {
+  readonly #path: string
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async read(): Promise<LivePointer | undefined> {
+    try {
+      return JSON.parse(await readFile(this.#path, 'utf8')) as LivePointer
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async write(pointer: LivePointer): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
+    await writeFileAtomic(this.#path, `${JSON.stringify(pointer, null, 2)}\n`)
+  }
+}

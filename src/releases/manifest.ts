@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import { MokaError } from '../shared/errors.ts'
+
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'not a SHA-256 in lower-case hex'))
+const count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const encodedVariant = v.strictObject({ sha256, size: count })
+
+/** One file of the site. `immutable`: its name holds a hash of its content. */
+const releaseFile = v.strictObject({
+  sha256,
+  /** Octets, before any encoding. */
+  size: count,
+  /** Media type, with its charset. */
+  type: v.string(),
+  immutable: v.exactOptional(v.literal(true)),
+  encoded: v.exactOptional(
+    v.strictObject({ br: v.exactOptional(encodedVariant), gzip: v.exactOptional(encodedVariant) }),
+  ),
+})
+
+const releaseFunction = v.strictObject({
+  runtime: v.picklist(['python', 'node']),
+  /** `module.export`, as Lambda's. */
+  handler: v.string(),
+  /** Of the zip archive. */
+  codeSha256: sha256,
+  routes: v.array(v.pipe(v.string(), v.startsWith('/'))),
+  timeoutMs: count,
+  memoryMb: count,
+  environment: v.record(v.string(), v.string()),
+  reservedConcurrency: v.exactOptional(count),
+  rateLimit: v.exactOptional(
+    v.strictObject({ count, periodSeconds: count, per: v.picklist(['client', 'function']) }),
+  ),
+})
+
+/** A rule of `_redirects`, as Netlify's parser normalises it. */
+const redirectRule = v.looseObject({
+  from: v.string(),
+  to: v.string(),
+  status: v.exactOptional(v.number()),
+  force: v.exactOptional(v.boolean()),
+  query: v.exactOptional(v.record(v.string(), v.string())),
+  conditions: v.exactOptional(v.record(v.string(), v.union([v.string(), v.array(v.string())]))),
+})
+
+const headerRule = v.strictObject({
+  for: v.string(),
+  values: v.record(v.string(), v.string()),
+})
+
+const draftEntries = {
+  formatVersion: v.literal(1),
+  project: v.pipe(
+    v.string(),
+    v.regex(/^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'not 1 to 40 of a-z, 0-9 and "-"'),
+  ),
+  domain: v.exactOptional(v.string()),
+  /** By decoded path: `/about/index.html`. */
+  files: v.record(
+    v.pipe(
+      v.string(),
+      v.regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\0\\]+)+$/, 'not an absolute, normalised path'),
+    ),
+    releaseFile,
+  ),
+  redirects: v.array(redirectRule),
+  headers: v.array(headerRule),
+  functions: v.record(v.string(), releaseFunction),
+  database: v.variant('kind', [
+    v.strictObject({ kind: v.literal('none') }),
+    v.strictObject({ kind: v.literal('embedded') }),
+    /** The address is a secret, kept beside the releases under its hash. */
+    v.strictObject({ kind: v.literal('external'), urlSha256: sha256 }),
+  ]),
+  /** In the order they are applied; `sha256` is of the SQL text, which is a blob. */
+  migrations: v.array(v.strictObject({ name: v.string(), sha256 })),
+  dns: v.strictObject({
+    records: v.array(
+      v.strictObject({
+        name: v.string(),
+        type: v.string(),
+        value: v.union([v.string(), v.array(v.string())]),
+        ttlSeconds: v.exactOptional(count),
+      }),
+    ),
+  }),
+  source: v.strictObject({
+    commit: v.exactOptional(v.string()),
+    branch: v.exactOptional(v.string()),
+    isDirty: v.exactOptional(v.boolean()),
+    author: v.exactOptional(v.string()),
+    message: v.exactOptional(v.string()),
+  }),
+}
+
+const draftSchema = v.strictObject(draftEntries)
+const manifestSchema = v.strictObject({ ...draftEntries, id: v.string(), createdMs: count })
+
+export type ReleaseFile = v.InferOutput<typeof releaseFile>
+export type ReleaseFunction = v.InferOutput<typeof releaseFunction>
+export type ReleaseDatabase = ReleaseManifest['database']
+/** A release as the developer's half makes it, before the cloud gives it an id and a time. */
+export type ReleaseDraft = v.InferOutput<typeof draftSchema>
+/** A release: everything that is live while it is, and never changed. */
+export type ReleaseManifest = v.InferOutput<typeof manifestSchema>
+
+/** Checks a draft that came over the wire. Throws `RELEASES_INVALID_DRAFT` naming the field. */
+export function parseDraft(input: unknown): ReleaseDraft {
+  return parse(draftSchema, input, 'RELEASES_INVALID_DRAFT', 'the release that was sent')
+}
+
+/** Reads stored bytes. Throws `RELEASES_CORRUPT_MANIFEST`. */
+export function decodeManifest(bytes: Uint8Array): ReleaseManifest {
+  const input: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  return parse(manifestSchema, input, 'RELEASES_CORRUPT_MANIFEST', 'a stored release')
+}
+
+/** The bytes that are stored. */
+export function encodeManifest(manifest: ReleaseManifest): Uint8Array {
+  return Buffer.from(JSON.stringify(manifest), 'utf8')
+}
+
+/** The SHA-256 of a manifest's stored bytes, which every edge confirms. */
+export function hashManifest(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** Every blob a release cannot be without. */
+export function* blobsOf(release: ReleaseDraft): Generator<string> {
+  for (const file of Object.values(release.files)) {
+    yield file.sha256
+    if (file.encoded?.br !== undefined) yield file.encoded.br.sha256
+    if (file.encoded?.gzip !== undefined) yield file.encoded.gzip.sha256
+  }
+  for (const { codeSha256 } of Object.values(release.functions)) yield codeSha256
+  for (const migration of release.migrations) yield migration.sha256
+}
+
+function parse<T extends v.GenericSchema>(
+  schema: T,
+  input: unknown,
+  code: string,
+  subject: string,
+): v.InferOutput<T> {
+  const result = v.safeParse(schema, input, { abortEarly: true })
+  if (result.success) return result.output
+  const [issue] = result.issues
+  throw new MokaError(
+    code,
+    `cannot read ${subject}: field "${v.getDotPath(issue) ?? ''}": ${issue.message}`,
+    { hint: 'use the same version of moka on both sides' },
+  )
+}

@@ -1,0 +1,122 @@
+import { MokaError } from '../shared/errors.ts'
+import {
+  decodeManifest,
+  encodeManifest,
+  hashManifest,
+  type ReleaseDraft,
+  type ReleaseManifest,
+} from './manifest.ts'
+
+/** A stored manifest's key, hash and summary; what a listing gives without reading it. */
+export interface ManifestEntry {
+  key: string
+  sha256: string
+  metadata: Readonly<Record<string, string>>
+}
+
+/** Where manifests are kept; the bucket stands behind it. */
+export interface ManifestStore {
+  put(key: string, bytes: Uint8Array, metadata: Record<string, string>): Promise<void>
+  get(key: string): Promise<Uint8Array | undefined>
+  /** In byte order of the keys. */
+  list(prefix: string): ManifestEntry[]
+}
+
+/** A release in a list. */
+export interface ReleaseSummary {
+  id: string
+  manifestSha256: string
+  createdMs: number
+  files: number
+  functions: number
+  commit?: string
+  author?: string
+  message?: string
+}
+
+export interface StoredRelease {
+  manifest: ReleaseManifest
+  manifestSha256: string
+}
+
+/** Releases by project and id: `r-1`, `r-2`, … in the order they were made. */
+export class ReleaseStore {
+  readonly #manifests: ManifestStore
+
+  constructor(manifests: ManifestStore) {
+    this.#manifests = manifests
+  }
+
+  /** Gives the draft the next id and stores it for good. Callers serialise this by project. */
+  async create(draft: ReleaseDraft, nowMs: number): Promise<StoredRelease> {
+    const last = this.#manifests.list(prefixOf(draft.project)).at(-1)
+    const number = last === undefined ? 1 : numberOf(last.metadata.id ?? '') + 1
+    const manifest: ReleaseManifest = { ...draft, id: `r-${number}`, createdMs: nowMs }
+    const bytes = encodeManifest(manifest)
+    const { commit, author, message } = draft.source
+    await this.#manifests.put(keyOf(draft.project, manifest.id), bytes, {
+      id: manifest.id,
+      createdMs: String(nowMs),
+      files: String(Object.keys(draft.files).length),
+      functions: String(Object.keys(draft.functions).length),
+      ...(commit === undefined ? {} : { commit }),
+      ...(author === undefined ? {} : { author }),
+      ...(message === undefined ? {} : { message }),
+    })
+    return { manifest, manifestSha256: hashManifest(bytes) }
+  }
+
+  /** Throws `RELEASES_UNKNOWN`, naming the releases there are. */
+  async get(project: string, id: string): Promise<StoredRelease> {
+    const bytes = /^r-[1-9]\d{0,9}$/.test(id)
+      ? await this.#manifests.get(keyOf(project, id))
+      : undefined
+    if (bytes === undefined) {
+      const known = this.list(project)
+        .slice(0, 5)
+        .map(release => release.id)
+      throw new MokaError(
+        'RELEASES_UNKNOWN',
+        `cannot find release "${id}" of project "${project}": there is no such release`,
+        {
+          hint:
+            known.length === 0
+              ? '`moka deploy` makes the first one'
+              : `one of ${known.join(', ')}; \`moka releases\` lists them all`,
+        },
+      )
+    }
+    return { manifest: decodeManifest(bytes), manifestSha256: hashManifest(bytes) }
+  }
+
+  /** Newest first. */
+  list(project: string): ReleaseSummary[] {
+    return this.#manifests.list(prefixOf(project)).map(summarise).reverse()
+  }
+}
+
+function summarise({ sha256, metadata }: ManifestEntry): ReleaseSummary {
+  return {
+    id: metadata.id ?? '',
+    manifestSha256: sha256,
+    createdMs: Number(metadata.createdMs),
+    files: Number(metadata.files),
+    functions: Number(metadata.functions),
+    ...(metadata.commit === undefined ? {} : { commit: metadata.commit }),
+    ...(metadata.author === undefined ? {} : { author: metadata.author }),
+    ...(metadata.message === undefined ? {} : { message: metadata.message }),
+  }
+}
+
+function prefixOf(project: string): string {
+  return `${project}/`
+}
+
+/** Padded, so that byte order is the order of making. */
+function keyOf(project: string, id: string): string {
+  return `${prefixOf(project)}${String(numberOf(id)).padStart(10, '0')}.json`
+}
+
+function numberOf(id: string): number {
+  return Number(id.slice('r-'.length))
+}

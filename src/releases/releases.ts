@@ -1,0 +1,205 @@
+import { join } from 'node:path'
+import type { Clock } from '../shared/clock.ts'
+import { MokaError } from '../shared/errors.ts'
+import { changedPatterns } from './difference.ts'
+import {
+  advancePointer,
+  type LivePointer,
+  LivePointerFile,
+  previousRelease,
+} from './live-pointer.ts'
+import { blobsOf, type ReleaseDraft, type ReleaseManifest } from './manifest.ts'
+import type { ReleaseStore, ReleaseSummary, StoredRelease } from './release-store.ts'
+
+/** What making a release live needs of the other parts. */
+export interface ActivationHost {
+  hasBlob(sha256: string): boolean
+  /** Resolves when every blob stored so far survives a loss of power. */
+  flushBlobs(): Promise<void>
+  /** Throws when this cloud cannot run the release: a zone with an error, no Python. */
+  check(release: ReleaseDraft): Promise<void>
+  /** Applies what the database lacks; the names of what it applied. */
+  migrate(release: ReleaseDraft): Promise<string[]>
+  /** Tells every edge; resolves with the ids of those that confirmed the manifest's hash. */
+  announce(change: LiveChange): Promise<string[]>
+}
+
+/** A project whose live release moved. */
+export interface LiveChange {
+  release: StoredRelease
+  pointer: LivePointer
+  /** Invalidation patterns of what differs from the release before. */
+  invalidate: string[]
+}
+
+export interface ActivationResult {
+  release: StoredRelease
+  /** Names of the migrations that were applied. */
+  migrated: string[]
+  confirmedBy: string[]
+}
+
+/** A step of a deploy on the cloud's side, as it begins. */
+export type ActivationStep = 'check' | 'migrate' | 'activate' | 'confirm'
+
+export interface PublishOptions {
+  /** The release the plan was made against; null when there was none. */
+  base: string | null
+  /** Leave migrations to the database's first use. */
+  deferMigrations?: boolean
+  onStep?: (step: ActivationStep) => void
+}
+
+/** The releases of every project on this cloud, and the one of each that is live. */
+export class Releases {
+  readonly #store: ReleaseStore
+  readonly #directory: string
+  readonly #host: ActivationHost
+  readonly #clock: Clock
+  readonly #live = new Map<string, { release: StoredRelease; pointer: LivePointer }>()
+  readonly #queues = new Map<string, Promise<unknown>>()
+
+  /** `directory` holds `<project>/live.json`. */
+  constructor(store: ReleaseStore, directory: string, host: ActivationHost, clock: Clock) {
+    this.#store = store
+    this.#directory = directory
+    this.#host = host
+    this.#clock = clock
+  }
+
+  /** Takes up what was live when the cloud last ran. */
+  async restore(projects: readonly string[]): Promise<void> {
+    for (const project of projects) {
+      const pointer = await this.#file(project).read()
+      if (pointer === undefined) continue
+      this.#live.set(project, { release: await this.#store.get(project, pointer.id), pointer })
+    }
+  }
+
+  projects(): string[] {
+    return [...this.#live.keys()]
+  }
+
+  live(project: string): { release: StoredRelease; pointer: LivePointer } | undefined {
+    return this.#live.get(project)
+  }
+
+  get(project: string, id: string): Promise<StoredRelease> {
+    return this.#store.get(project, id)
+  }
+
+  list(project: string): ReleaseSummary[] {
+    return this.#store.list(project)
+  }
+
+  /**
+   * Makes a release of a draft and makes it live: check → migrate → store → move the pointer →
+   * every edge confirms. One at a time for each project; a draft planned against a release that
+   * is no longer live is refused with `RELEASES_BASE_CHANGED`, and nothing changed.
+   */
+  publish(draft: ReleaseDraft, options: PublishOptions): Promise<ActivationResult> {
+    return this.#inTurn(draft.project, async () => {
+      const current = this.#live.get(draft.project)
+      if ((current?.pointer.id ?? null) !== options.base) {
+        throw new MokaError(
+          'RELEASES_BASE_CHANGED',
+          `cannot deploy project "${draft.project}": release "${current?.pointer.id}" went live while this deploy was being prepared`,
+          { hint: 'deploy again; the plan will be made against that release' },
+        )
+      }
+      options.onStep?.('check')
+      this.#requireBlobs(draft)
+      await this.#host.check(draft)
+      await this.#host.flushBlobs()
+      const migrated = options.deferMigrations ? [] : await this.#migrate(draft, options.onStep)
+      const release = await this.#store.create(draft, this.#clock.now())
+      return { ...(await this.#activate(release, options.onStep)), migrated }
+    })
+  }
+
+  /** Makes an earlier release live again; without `id`, the one before the live one. */
+  rollback(
+    project: string,
+    id?: string,
+    onStep?: (step: ActivationStep) => void,
+  ): Promise<ActivationResult> {
+    return this.#inTurn(project, async () => {
+      const current = this.#live.get(project)
+      const target = id ?? (current === undefined ? undefined : previousRelease(current.pointer))
+      if (target === undefined) {
+        throw new MokaError(
+          'RELEASES_NO_PREVIOUS',
+          `cannot roll back project "${project}": no release was live before ${current === undefined ? 'now' : `"${current.pointer.id}"`}`,
+          { hint: '`moka releases` lists the releases there are' },
+        )
+      }
+      const release = await this.#store.get(project, target)
+      onStep?.('check')
+      this.#requireBlobs(release.manifest)
+      await this.#host.check(release.manifest)
+      return { ...(await this.#activate(release, onStep)), migrated: [] }
+    })
+  }
+
+  /** A database that has no news is left asleep: its migrations are those of the live release. */
+  async #migrate(
+    draft: ReleaseDraft,
+    onStep: ((step: ActivationStep) => void) | undefined,
+  ): Promise<string[]> {
+    const live = this.#live.get(draft.project)?.release.manifest
+    if (draft.database.kind === 'none' || draft.migrations.length === 0) return []
+    if (live !== undefined && hasSameSchema(live, draft)) return []
+    onStep?.('migrate')
+    return this.#host.migrate(draft)
+  }
+
+  async #activate(
+    release: StoredRelease,
+    onStep: ((step: ActivationStep) => void) | undefined,
+  ): Promise<Omit<ActivationResult, 'migrated'>> {
+    const { project, id } = release.manifest
+    onStep?.('activate')
+    const before = this.#live.get(project)
+    const pointer = advancePointer(
+      before?.pointer,
+      { id, manifestSha256: release.manifestSha256 },
+      this.#clock.now(),
+    )
+    await this.#file(project).write(pointer)
+    this.#live.set(project, { release, pointer })
+    onStep?.('confirm')
+    const invalidate = changedPatterns(before?.release.manifest, release.manifest)
+    return { release, confirmedBy: await this.#host.announce({ release, pointer, invalidate }) }
+  }
+
+  #requireBlobs(draft: ReleaseDraft): void {
+    const missing = new Set<string>()
+    for (const sha256 of blobsOf(draft)) if (!this.#host.hasBlob(sha256)) missing.add(sha256)
+    if (missing.size === 0) return
+    throw new MokaError(
+      'RELEASES_BLOBS_MISSING',
+      `cannot activate a release of project "${draft.project}": ${missing.size} of its objects are missing from the bucket`,
+      { hint: 'deploy again; only what is missing is sent' },
+    )
+  }
+
+  #inTurn<T>(project: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#queues.get(project) ?? Promise.resolve()).then(work, work)
+    this.#queues.set(
+      project,
+      turn.catch(() => {}),
+    )
+    return turn
+  }
+
+  #file(project: string): LivePointerFile {
+    return new LivePointerFile(join(this.#directory, project, 'live.json'))
+  }
+}
+
+function hasSameSchema(live: ReleaseManifest, draft: ReleaseDraft): boolean {
+  return (
+    JSON.stringify([live.database, live.migrations]) ===
+    JSON.stringify([draft.database, draft.migrations])
+  )
+}
