@@ -1,0 +1,103 @@
+import { loadProject } from '../../config/load.ts'
+import {
+  type DeployObserver,
+  type DeployResult,
+  type DeployStep,
+  deploy,
+} from '../../deploy/deploy.ts'
+import type { Plan } from '../../deploy/plan.ts'
+import { systemClock } from '../../shared/clock.ts'
+import { type CloudOptions, findCloud } from '../find-cloud.ts'
+import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
+
+const MAX_CHANGES_SHOWN = 30
+const SIGN = { add: '+', change: '~', remove: '-' } as const
+const STEP_TEXT: Record<DeployStep, string> = {
+  build: 'building the site',
+  prepare: 'reading the project',
+  upload: 'uploading',
+  check: 'checking the release',
+  migrate: 'applying migrations',
+  activate: 'going live',
+  confirm: 'waiting for every edge worker to confirm',
+}
+
+/** `moka deploy`: makes a release of the project one stands in, and makes it live. */
+export async function deployCommand(
+  options: CloudOptions & { json?: boolean; dryRun?: boolean },
+): Promise<void> {
+  const startMs = performance.now()
+  const reporter = createReporter(options.json === true)
+  const cloud = await findCloud(options)
+  try {
+    const project = await loadProject(process.cwd())
+    const named = options.project === undefined ? project : { ...project, name: options.project }
+    const result = await deploy(
+      named,
+      cloud.api,
+      { clock: systemClock, isDryRun: options.dryRun === true },
+      observeDeploy(reporter, plan => printPlan(plan, reporter)),
+    )
+    const durationMs = Math.round(performance.now() - startMs)
+    reporter.result(
+      { ...toJson(result, options.dryRun === true), durationMs },
+      summarise(result, options, durationMs),
+    )
+  } finally {
+    cloud.close()
+  }
+}
+
+/** Shows a deploy's progress. */
+export function observeDeploy(reporter: Reporter, onPlan?: (plan: Plan) => void): DeployObserver {
+  return {
+    onStep(step, detail) {
+      reporter.progress(`${STEP_TEXT[step]}${detail === undefined ? '' : `: ${detail}`} …`)
+    },
+    onBuildOutput: text => reporter.passThrough(text),
+    ...(onPlan === undefined ? {} : { onPlan }),
+  }
+}
+
+function printPlan(plan: Plan, reporter: Reporter): void {
+  for (const { kind, subject, name, reason } of plan.changes.slice(0, MAX_CHANGES_SHOWN)) {
+    const what = subject === 'file' ? name : subject === name ? name : `${subject} ${name}`
+    reporter.line(`${SIGN[kind]} ${what}  ${reporter.dim(reason)}`)
+  }
+  const more = plan.changes.length - MAX_CHANGES_SHOWN
+  if (more > 0) reporter.line(`  … and ${more} more; --json has them all`)
+}
+
+function summarise(
+  { plan, activated, live, uploaded }: DeployResult,
+  options: { dryRun?: boolean },
+  durationMs: number,
+): string {
+  const { added, changed, removed, unchanged } = plan.files
+  const total = added + changed + unchanged
+  const files = `${formatCount(total, 'file')}: ${added} added, ${changed} changed, ${removed} removed, ${unchanged} unchanged`
+  if (options.dryRun === true) return `${files}\ndry run: nothing was changed`
+  if (activated === undefined) return `${files}\nnothing differs from ${live}, which stays live`
+  const migrated =
+    activated.migrated.length === 0
+      ? ''
+      : `, ${formatCount(activated.migrated.length, 'migration')} applied`
+  const workers = formatCount(activated.confirmedBy.length, 'edge worker')
+  return [
+    `${files}; ${formatCount(uploaded.blobs, 'object')} uploaded${migrated}`,
+    `${activated.id} is live, confirmed by ${workers}, after ${formatDuration(durationMs)}`,
+  ].join('\n')
+}
+
+function toJson({ plan, activated, live, uploaded }: DeployResult, isDryRun: boolean) {
+  return {
+    release: live ?? null,
+    isNew: activated !== undefined,
+    isDryRun,
+    ...plan,
+    uploaded,
+    migrated: activated?.migrated ?? [],
+    confirmedBy: activated?.confirmedBy ?? [],
+    manifestSha256: activated?.manifestSha256,
+  }
+}

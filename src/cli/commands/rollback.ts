@@ -1,0 +1,24 @@
+import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
+import { createReporter, formatCount, formatDuration } from '../reporter.ts'
+
+/** `moka rollback`: an earlier release goes live again, with its functions and settings. */
+export async function rollback(
+  release: string | undefined,
+  options: CloudOptions & { json?: boolean },
+): Promise<void> {
+  const startMs = performance.now()
+  const reporter = createReporter(options.json === true)
+  const cloud = await findCloud(options)
+  try {
+    const project = await findProjectName(options)
+    const activated = await cloud.api.rollback(project, release)
+    const durationMs = Math.round(performance.now() - startMs)
+    const workers = formatCount(activated.confirmedBy.length, 'edge worker')
+    reporter.result(
+      { release: activated.id, ...activated, durationMs },
+      `${activated.id} is live again, confirmed by ${workers}, after ${formatDuration(durationMs)}; the database stays as it is`,
+    )
+  } finally {
+    cloud.close()
+  }
+}

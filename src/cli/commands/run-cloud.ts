@@ -1,0 +1,56 @@
+import { type CloudOptions, openCloud, type RunningCloud } from '../../cloud/open-cloud.ts'
+import { createLogger, type Logger } from '../../shared/logger.ts'
+
+export interface PortOptions {
+  sitePort: number
+  controlPort: number
+  dnsPort: number
+  databasePort: number
+  ephemeral?: boolean
+}
+
+/** The ports a command line asks for; with `--ephemeral` free ones. */
+export function portsOf(options: PortOptions): CloudOptions['ports'] {
+  if (options.ephemeral === true) return { site: 0, control: 0, dns: 0, database: 0 }
+  return {
+    site: options.sitePort,
+    control: options.controlPort,
+    dns: options.dnsPort,
+    database: options.databasePort,
+  }
+}
+
+/** The program's own log: warnings on stderr, more with MOKA_LOG=info or debug. */
+export function ownLogger(): Logger {
+  const level = process.env.MOKA_LOG
+  return createLogger(
+    line => process.stderr.write(line),
+    level === 'debug' || level === 'info' ? level : 'warn',
+  )
+}
+
+/**
+ * Opens a cloud, runs `work` with it, and ends it at Ctrl-C, SIGTERM or a failure of `work`.
+ * Resolves when everything has ended.
+ */
+export async function runCloud(
+  options: CloudOptions,
+  work: (cloud: RunningCloud, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const abort = new AbortController()
+  const asked = new Promise<void>(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        abort.abort()
+        resolve()
+      })
+    }
+  })
+  const cloud = await openCloud(options)
+  try {
+    await Promise.race([asked, work(cloud, abort.signal).then(() => asked)])
+  } finally {
+    abort.abort()
+    await cloud.close()
+  }
+}

@@ -1,0 +1,201 @@
+import { readFileSync } from 'node:fs'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { CloudOptions } from './find-cloud.ts'
+
+// Each command's code is loaded when it runs, so that `moka --help` and short commands start fast.
+
+/** This program's version, from its package. */
+export function ownVersion(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}
+
+/** The command line of `moka`. Wrong usage throws a CommanderError after its message was shown. */
+export function createProgram(): Command {
+  const program = new Command('moka')
+    .description('The cloud you make at home: one program from the name to the database row.')
+    .version(ownVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showHelpAfterError('try: moka --help')
+    .configureHelp({ sortSubcommands: false })
+    .exitOverride()
+  addInit(program)
+  addDev(program)
+  addUp(program)
+  addDeploy(program)
+  addReleases(program)
+  addRollback(program)
+  addInvalidate(program)
+  addInvoke(program)
+  addLogs(program)
+  addEnv(program)
+  for (const command of program.commands)
+    command.showHelpAfterError(`try: moka ${command.name()} --help`)
+  return program
+}
+
+function addInit(program: Command): void {
+  program
+    .command('init')
+    .description('make a new project: site, function, migration, configuration, workflow')
+    .argument('[dir]', 'where; it must be empty or not there yet', '.')
+    .option('--json', 'print the result as JSON')
+    .action(async (directory: string, options: { json?: boolean }) => {
+      const { init } = await import('./commands/init.ts')
+      await init(directory, options)
+    })
+}
+
+function addDev(program: Command): void {
+  withPorts(
+    program
+      .command('dev')
+      .description('run the whole cloud for this project on loopback, following changes')
+      .option('--json', 'print the addresses as one line of JSON'),
+    { site: 8080, control: 8081, dns: 8053, database: 8432 },
+  ).action(async options => {
+    const { dev } = await import('./commands/dev.ts')
+    await dev(options)
+  })
+}
+
+function addUp(program: Command): void {
+  withPorts(
+    program
+      .command('up')
+      .description('run the cloud as a service on your own server')
+      .option('--host <address>', 'where site and DNS listen', '0.0.0.0')
+      .option(
+        '--address <address>',
+        'an address DNS gives for the domains; again for more (default: this machine’s)',
+        collect,
+      )
+      .option(
+        '--trust-proxy <cidr>',
+        'a proxy whose X-Forwarded-For counts; again for more',
+        collect,
+      )
+      .option('--json', 'print the addresses as one line of JSON'),
+    { site: 80, control: 8081, dns: 53, database: 8432 },
+  ).action(async options => {
+    const { up } = await import('./commands/up.ts')
+    await up(options)
+  })
+}
+
+function addDeploy(program: Command): void {
+  withCloud(program.command('deploy'))
+    .description('make a release of this project and make it live')
+    .option('--dry-run', 'print the plan, and change nothing')
+    .action(async (options: CloudOptions & { json?: boolean; dryRun?: boolean }) => {
+      const { deployCommand } = await import('./commands/deploy.ts')
+      await deployCommand(options)
+    })
+}
+
+function addReleases(program: Command): void {
+  withCloud(program.command('releases'))
+    .description('list the releases, newest first')
+    .action(async (options: CloudOptions & { json?: boolean }) => {
+      const { releases } = await import('./commands/releases.ts')
+      await releases(options)
+    })
+}
+
+function addRollback(program: Command): void {
+  withCloud(program.command('rollback'))
+    .description('make an earlier release live: files, functions and settings together')
+    .argument('[release]', 'such as r-41 (default: the one before the live one)')
+    .action(async (release: string | undefined, options: CloudOptions & { json?: boolean }) => {
+      const { rollback } = await import('./commands/rollback.ts')
+      await rollback(release, options)
+    })
+}
+
+function addInvalidate(program: Command): void {
+  withCloud(program.command('invalidate'))
+    .description('drop stored responses on every edge worker')
+    .argument('<path...>', 'a path, a prefix such as "/api/*", or "/*"')
+    .action(async (paths: string[], options: CloudOptions & { json?: boolean }) => {
+      const { invalidate } = await import('./commands/invalidate.ts')
+      await invalidate(paths, options)
+    })
+}
+
+function addInvoke(program: Command): void {
+  withCloud(program.command('invoke'))
+    .description('invoke a function of the live release and print what it returns')
+    .argument('<function>')
+    .option('--payload <json>', 'the event: JSON, @file, or - for standard input', '{}')
+    .action(async (name: string, options: CloudOptions & { json?: boolean; payload: string }) => {
+      const { invoke } = await import('./commands/invoke.ts')
+      await invoke(name, options)
+    })
+}
+
+function addLogs(program: Command): void {
+  withCloud(program.command('logs'))
+    .description('print what functions wrote')
+    .argument('[function]', 'only of this one')
+    .option('-f, --follow', 'go on with what comes')
+    .option('-n, --lines <count>', 'how many of the last lines', wholeNumber, 100)
+    .action(
+      async (
+        name: string | undefined,
+        options: CloudOptions & { json?: boolean; follow?: boolean; lines: number },
+      ) => {
+        const { logs } = await import('./commands/logs.ts')
+        await logs(name, options)
+      },
+    )
+}
+
+function addEnv(program: Command): void {
+  withCloud(program.command('env'))
+    .description('print shell exports for this cloud: eval "$(moka env)"')
+    .action(async (options: CloudOptions & { json?: boolean }) => {
+      const { env } = await import('./commands/env.ts')
+      await env(options)
+    })
+}
+
+/** The options of a command that speaks to a running cloud. */
+function withCloud(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--cloud <url>', 'control address of the cloud, with MOKA_TOKEN').env(
+        'MOKA_CLOUD',
+      ),
+    )
+    .option('--project <name>', 'the project (default: the one in this folder)')
+    .option('--json', 'print the result as JSON')
+}
+
+/** The options of a command that opens a cloud. */
+function withPorts(
+  command: Command,
+  defaults: { site: number; control: number; dns: number; database: number },
+): Command {
+  return command
+    .option('--site-port <port>', 'port of the site', port, defaults.site)
+    .option('--dns-port <port>', 'port of DNS, UDP and TCP', port, defaults.dns)
+    .option('--database-port <port>', 'port of the database', port, defaults.database)
+    .option('--control-port <port>', 'port of the control API', port, defaults.control)
+    .option('--ephemeral', 'take free ports for all of these')
+}
+
+function port(text: string): number {
+  const value = Number(text)
+  if (/^\d{1,5}$/.test(text) && value <= 65_535) return value
+  throw new InvalidArgumentError('a port is a number from 0 to 65535.')
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('not a whole number.')
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value]
+}

@@ -1,0 +1,198 @@
+import pLimit from 'p-limit'
+import type { ObjectStore } from '../bucket/bucket.ts'
+import type {
+  Activated,
+  BlobUpload,
+  CloudAddresses,
+  CloudStatus,
+  Invalidated,
+  Invoked,
+  ListedRelease,
+  LiveRelease,
+  PublishRequest,
+} from '../control/cloud-api.ts'
+import type { ControlBackend } from '../control/server.ts'
+import type { Functions } from '../functions/functions.ts'
+import type { LogStore } from '../functions/logs/log-store.ts'
+import type { FunctionLogEntry } from '../functions/version.ts'
+import { parseDraft } from '../releases/manifest.ts'
+import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
+import { MokaError } from '../shared/errors.ts'
+import type { Databases } from './databases.ts'
+import type { EdgeWorkers } from './edge-workers.ts'
+import type { FunctionVersions } from './function-versions.ts'
+import type { ProjectSecrets } from './project-secrets.ts'
+
+/** Enough that the disk's flushes overlap. */
+const PARALLEL_BLOBS = 32
+
+export interface BackendParts {
+  version: string
+  mode: 'dev' | 'up'
+  token: string
+  bucket: ObjectStore
+  databases: Databases
+  functions: Functions
+  logs: LogStore
+  releases: Releases
+  versions: FunctionVersions
+  workers: EdgeWorkers
+  secretsOf(project: string): ProjectSecrets
+}
+
+/** What commands can ask of this cloud, done by its parts. */
+export class CloudBackend implements ControlBackend {
+  readonly #parts: BackendParts
+  /** Set once everything listens. */
+  addresses: CloudAddresses = { site: '', control: '' }
+
+  constructor(parts: BackendParts) {
+    this.#parts = parts
+  }
+
+  async status(): Promise<CloudStatus> {
+    const { version, mode, releases } = this.#parts
+    const { addresses } = this
+    return { version, mode, pid: process.pid, addresses, projects: releases.projects() }
+  }
+
+  async live(project: string): Promise<LiveRelease | undefined> {
+    const live = this.#parts.releases.live(project)
+    return live === undefined ? undefined : { id: live.pointer.id, ...live.release }
+  }
+
+  async releases(project: string): Promise<ListedRelease[]> {
+    const live = this.#requireProject(project)
+    return this.#parts.releases
+      .list(project)
+      .map(release => ({ ...release, isLive: release.id === live.id }))
+  }
+
+  async missingBlobs(sha256s: readonly string[]): Promise<string[]> {
+    return sha256s.filter(sha256 => !this.#parts.bucket.blobs.has(sha256))
+  }
+
+  async putBlob(sha256: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#parts.bucket.blobs.put(content, sha256)
+  }
+
+  async putBlobs(blobs: Iterable<BlobUpload>): Promise<void> {
+    const limit = pLimit(PARALLEL_BLOBS)
+    await Promise.all(
+      Array.from(blobs, blob => limit(() => this.putBlob(blob.sha256, blob.open()))),
+    )
+  }
+
+  async publish(
+    request: PublishRequest,
+    onStep?: (step: ActivationStep) => void,
+  ): Promise<Activated> {
+    const draft = parseDraft(request.draft)
+    await this.#parts.secretsOf(draft.project).add(request.secrets ?? {})
+    const result = await this.#parts.releases.publish(draft, {
+      base: request.base,
+      deferMigrations: request.deferMigrations === true,
+      ...(onStep === undefined ? {} : { onStep }),
+    })
+    return describe(result)
+  }
+
+  async rollback(
+    project: string,
+    release?: string,
+    onStep?: (step: ActivationStep) => void,
+  ): Promise<Activated> {
+    this.#requireProject(project)
+    return describe(await this.#parts.releases.rollback(project, release, onStep))
+  }
+
+  async invalidate(project: string, patterns: readonly string[]): Promise<Invalidated> {
+    this.#requireProject(project)
+    for (const pattern of patterns) {
+      if (/^\/[^*]*\*?$/.test(pattern)) continue
+      throw new MokaError(
+        'CLOUD_BAD_PATTERN',
+        `cannot invalidate "${pattern}": it is neither a path nor a prefix`,
+        { hint: 'a path such as /about/, a prefix such as /api/*, or /* for everything' },
+      )
+    }
+    return this.#parts.workers.invalidate(project, [...patterns])
+  }
+
+  async invoke(project: string, name: string, payload: unknown): Promise<Invoked> {
+    const { id } = this.#requireProject(project)
+    const version = this.#parts.versions.find(project, id, name)
+    if (version === undefined) {
+      const names = Object.keys((await this.live(project))?.manifest.functions ?? {})
+      throw new MokaError(
+        'FUNCTIONS_UNKNOWN',
+        `cannot invoke function "${name}" of project "${project}": the live release has no such function`,
+        names.length === 0 ? {} : { hint: `one of ${names.join(', ')}` },
+      )
+    }
+    const outcome = await this.#parts.functions.invoke(version, payload)
+    const { requestId } = outcome
+    if (outcome.kind === 'success') return { kind: 'success', payload: outcome.payload, requestId }
+    if (outcome.kind !== 'throttled') return { kind: 'error', payload: outcome.error, requestId }
+    throw new MokaError(
+      'FUNCTIONS_THROTTLED',
+      `cannot invoke function "${name}": ${outcome.limit} invocations at once are allowed, and as many run`,
+      { hint: `again in ${outcome.retryAfterSeconds} s, or raise reservedConcurrency` },
+    )
+  }
+
+  async logs(
+    project: string,
+    name: string | undefined,
+    count: number,
+  ): Promise<FunctionLogEntry[]> {
+    this.#requireProject(project)
+    return this.#parts.logs.tail(project, name, count)
+  }
+
+  followLogs(
+    project: string,
+    name: string | undefined,
+    onEntry: (entry: FunctionLogEntry) => void,
+  ): () => void {
+    return this.#parts.logs.follow(project, name, onEntry)
+  }
+
+  async environment(project: string): Promise<Record<string, string>> {
+    this.#requireProject(project)
+    const live = await this.live(project)
+    const url =
+      live === undefined ? undefined : await this.#parts.databases.publicUrl(live.manifest)
+    return {
+      MOKA_CLOUD: this.addresses.control,
+      MOKA_TOKEN: this.#parts.token,
+      ...(url === undefined ? {} : { DATABASE_URL: url }),
+    }
+  }
+
+  #requireProject(project: string): { id: string } {
+    const { releases } = this.#parts
+    const live = releases.live(project)
+    if (live !== undefined) return live.pointer
+    const known = releases.projects()
+    throw new MokaError(
+      'CLOUD_PROJECT_UNKNOWN',
+      `cannot find project "${project}": this cloud has no such project`,
+      {
+        hint:
+          known.length === 0
+            ? '`moka deploy` in the project deploys it here'
+            : `it has ${known.join(', ')}; \`moka deploy\` in the project deploys it here`,
+      },
+    )
+  }
+}
+
+function describe({ release, migrated, confirmedBy }: ActivationResult): Activated {
+  return {
+    id: release.manifest.id,
+    manifestSha256: release.manifestSha256,
+    migrated,
+    confirmedBy,
+  }
+}

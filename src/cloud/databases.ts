@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import type { Database } from '../database/database.ts'
+import { applyMigrations, type Migration } from '../database/migrations/apply.ts'
+import type { ReleaseDraft } from '../releases/manifest.ts'
+import { MokaError } from '../shared/errors.ts'
+import type { Logger } from '../shared/logger.ts'
+
+type Schema = Pick<ReleaseDraft, 'project' | 'database' | 'migrations'>
+
+/** Brings a release's database, embedded or external, to the release's schema. */
+export class Databases {
+  readonly #embedded: Database
+  readonly #readBlob: (sha256: string) => Promise<Uint8Array>
+  readonly #secretOf: (project: string, sha256: string) => Promise<string | undefined>
+  readonly #logger: Logger
+  /** What this process has applied, by project, so that it is asked only once. */
+  readonly #applied = new Map<string, { schema: string; url: Promise<string> }>()
+
+  constructor(options: {
+    embedded: Database
+    readBlob(sha256: string): Promise<Uint8Array>
+    secretOf(project: string, sha256: string): Promise<string | undefined>
+    logger: Logger
+  }) {
+    this.#embedded = options.embedded
+    this.#readBlob = options.readBlob
+    this.#secretOf = options.secretOf
+    this.#logger = options.logger
+  }
+
+  /** Applies what is missing; the names of what was applied. */
+  async migrate(schema: Schema): Promise<string[]> {
+    return (await this.#apply(schema)).applied
+  }
+
+  /** The database's address for functions, once its schema is in place; undefined without one. */
+  async urlFor(schema: Schema): Promise<string | undefined> {
+    if (schema.database.kind === 'none') return undefined
+    // A server that died meanwhile is started again, and its address may be another.
+    if (schema.database.kind === 'embedded') await this.#embedded.ensure(schema.project)
+    const key = hashSchema(schema)
+    const known = this.#applied.get(schema.project)
+    if (known?.schema === key) return known.url
+    const url = this.#apply(schema).then(result => result.url)
+    this.#applied.set(schema.project, { schema: key, url })
+    url.catch(() => this.#applied.delete(schema.project))
+    return url
+  }
+
+  /** The address that people use: through the door of the embedded one. */
+  async publicUrl(schema: Schema): Promise<string | undefined> {
+    if (schema.database.kind === 'embedded') return this.#embedded.url(schema.project)
+    return schema.database.kind === 'external' ? this.#externalUrl(schema) : undefined
+  }
+
+  async #apply(schema: Schema): Promise<{ url: string; applied: string[] }> {
+    const migrations = await this.#readMigrations(schema)
+    if (schema.database.kind === 'embedded') {
+      const { url } = await this.#embedded.ensure(schema.project)
+      return { url, ...(await this.#embedded.migrate(schema.project, migrations)) }
+    }
+    const url = await this.#externalUrl(schema)
+    return { url, ...(await applyMigrations(url, migrations, this.#logger)) }
+  }
+
+  #readMigrations(schema: Schema): Promise<Migration[]> {
+    return Promise.all(
+      schema.migrations.map(async ({ name, sha256 }) => ({
+        name,
+        sha256,
+        sql: Buffer.from(await this.#readBlob(sha256)).toString('utf8'),
+      })),
+    )
+  }
+
+  async #externalUrl({ project, database }: Schema): Promise<string> {
+    const url =
+      database.kind === 'external' ? await this.#secretOf(project, database.urlSha256) : undefined
+    if (url !== undefined) return url
+    throw new MokaError(
+      'CLOUD_SECRET_MISSING',
+      `cannot open the database of project "${project}": its address is not stored here`,
+      { hint: 'deploy again, with database.url set' },
+    )
+  }
+}
+
+function hashSchema({ database, migrations }: Schema): string {
+  return createHash('sha256')
+    .update(JSON.stringify([database, migrations]))
+    .digest('hex')
+}

@@ -1,0 +1,227 @@
+import cluster, { type Worker } from 'node:cluster'
+import { fileURLToPath } from 'node:url'
+import { MokaError } from '../shared/errors.ts'
+import type { Logger } from '../shared/logger.ts'
+import type { SiteMessage, WorkerAnswer, WorkerRequest, WorkerSettings } from './worker-protocol.ts'
+
+/** A worker that has not confirmed by then is ended, and its replacement asked. */
+const CONFIRM_TIMEOUT_MS = 10_000
+const STOP_TIMEOUT_MS = 1500
+/** A worker that dies right after its start is not started again faster than this. */
+const RESTART_PAUSE_MS = 500
+const MAX_STARTS = 3
+
+type Request = WorkerRequest extends infer R ? (R extends unknown ? Omit<R, 'id'> : never) : never
+type Done = Extract<WorkerAnswer, { kind: 'done' }>
+
+/**
+ * The edge's worker processes: started, told what to serve, and started again when they die. All
+ * share one listening socket (`cluster` without its round robin, so that the kernel balances).
+ */
+export class EdgeWorkers {
+  readonly #slots: Slot[]
+  #sites: SiteMessage[] = []
+
+  private constructor(slots: Slot[]) {
+    this.#slots = slots
+  }
+
+  /** Throws what the worker threw, such as a taken port. */
+  static async open(options: {
+    count: number
+    settings: Omit<WorkerSettings, 'edgeId'>
+    sites: SiteMessage[]
+    logger: Logger
+  }): Promise<{ workers: EdgeWorkers; port: number }> {
+    cluster.schedulingPolicy = cluster.SCHED_NONE
+    cluster.setupPrimary({
+      exec: fileURLToPath(new URL('./worker.js', import.meta.url)),
+      args: [],
+      serialization: 'json',
+    })
+    const slots: Slot[] = []
+    const workers = new EdgeWorkers(slots)
+    workers.#sites = options.sites
+    let port = options.settings.port
+    for (let number = 1; number <= options.count; number++) {
+      const settings = { ...options.settings, port, edgeId: `edge-${number}` }
+      const slot = new Slot(settings, () => workers.#sites, options.logger)
+      slots.push(slot)
+      port = await slot.start()
+    }
+    return { workers, port }
+  }
+
+  get pids(): number[] {
+    return this.#slots.flatMap(slot => slot.pid ?? [])
+  }
+
+  /**
+   * Tells every worker what to serve from now on. Resolves with the ids of those that confirmed
+   * `manifestSha256` for the project; a worker that dies meanwhile is asked after its restart.
+   */
+  async setSites(
+    sites: SiteMessage[],
+    change: { project: string; manifestSha256: string; invalidate: string[] },
+  ): Promise<string[]> {
+    this.#sites = sites
+    const { project, invalidate } = change
+    const message: Request = { kind: 'sites', sites, invalidate: { project, patterns: invalidate } }
+    const confirmed = await Promise.all(
+      this.#slots.map(async slot => {
+        const done = await slot.ask(message)
+        return done?.serving?.[project] === change.manifestSha256 ? [slot.id] : []
+      }),
+    )
+    return confirmed.flat()
+  }
+
+  /** Effective on every worker when it resolves. */
+  async invalidate(
+    project: string,
+    patterns: string[],
+  ): Promise<{ confirmedBy: string[]; dropped: number }> {
+    const answers = await Promise.all(
+      this.#slots.map(async slot => {
+        const done = await slot.ask({ kind: 'invalidate', project, patterns })
+        return done === undefined ? [] : [{ id: slot.id, dropped: done.dropped ?? 0 }]
+      }),
+    )
+    return {
+      confirmedBy: answers.flat().map(answer => answer.id),
+      dropped: answers.flat().reduce((sum, answer) => sum + answer.dropped, 0),
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#slots.map(slot => slot.stop()))
+  }
+}
+
+/** The place of one worker: its process may change, its id does not. */
+class Slot {
+  readonly id: string
+  readonly #settings: WorkerSettings
+  readonly #sites: () => SiteMessage[]
+  readonly #logger: Logger
+  #worker: Worker | undefined
+  #started: Promise<Done>
+  #isStopping = false
+  #nextId = 1
+  readonly #waiting = new Map<
+    number,
+    { resolve: (done: Done) => void; reject: (error: Error) => void }
+  >()
+
+  constructor(settings: WorkerSettings, sites: () => SiteMessage[], logger: Logger) {
+    this.id = settings.edgeId
+    this.#settings = settings
+    this.#sites = sites
+    this.#logger = logger
+    this.#started = Promise.reject(new Error('not started'))
+    this.#started.catch(() => {})
+  }
+
+  get pid(): number | undefined {
+    return this.#worker?.process.pid
+  }
+
+  /** Starts the first process; resolves with the port it listens on. */
+  async start(): Promise<number> {
+    const done = await this.#spawn()
+    this.#settings.port = done.port ?? this.#settings.port
+    return this.#settings.port
+  }
+
+  /**
+   * Sends a request and waits for its answer. A process that dies or does not answer is replaced,
+   * and the replacement, which starts with what is served by then, is asked again. Resolves
+   * with undefined when no process can be had.
+   */
+  async ask(request: Request): Promise<Done | undefined> {
+    for (let attempt = 1; attempt <= MAX_STARTS; attempt++) {
+      try {
+        await this.#started
+        return await this.#send(request, CONFIRM_TIMEOUT_MS)
+      } catch (error) {
+        if (this.#isStopping) return undefined
+        this.#logger.warn('edge worker did not confirm', {
+          edge: this.id,
+          request: request.kind,
+          reason: (error as Error).message,
+        })
+        if (error instanceof TimeoutError) this.#worker?.process.kill('SIGKILL')
+        await new Promise(resolve => setTimeout(resolve, RESTART_PAUSE_MS))
+      }
+    }
+    return undefined
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    const worker = this.#worker
+    if (worker === undefined || worker.isDead()) return
+    const exited = new Promise(resolve => worker.once('exit', resolve))
+    const force = setTimeout(() => worker.process.kill('SIGKILL'), STOP_TIMEOUT_MS)
+    this.#send({ kind: 'stop' }, STOP_TIMEOUT_MS).catch(() => {})
+    await exited
+    clearTimeout(force)
+  }
+
+  #spawn(): Promise<Done> {
+    // The extra certificates cost each start 50 ms, and an edge worker calls nobody outside.
+    const worker = cluster.fork({ NODE_EXTRA_CA_CERTS: '' })
+    this.#worker = worker
+    const bornMs = performance.now()
+    worker.on('message', (answer: WorkerAnswer) => this.#settle(answer))
+    worker.on('error', error => this.#logger.error('edge worker', { error: error.message }))
+    worker.once('exit', (code, signal) => this.#onExit(code, signal, performance.now() - bornMs))
+    this.#started = this.#send(
+      { kind: 'start', settings: this.#settings, sites: this.#sites() },
+      CONFIRM_TIMEOUT_MS,
+    )
+    this.#started.catch(() => {})
+    return this.#started
+  }
+
+  #onExit(code: number | null, signal: string | null, livedMs: number): void {
+    for (const { reject } of this.#waiting.values()) reject(new Error('the worker process ended'))
+    this.#waiting.clear()
+    if (this.#isStopping) return
+    this.#logger.warn('edge worker ended; starting another', { edge: this.id, code, signal })
+    setTimeout(
+      () => {
+        if (!this.#isStopping) void this.#spawn()
+      },
+      livedMs < RESTART_PAUSE_MS ? RESTART_PAUSE_MS : 0,
+    )
+  }
+
+  #send(request: Request, timeoutMs: number): Promise<Done> {
+    const id = this.#nextId++
+    return new Promise<Done>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new TimeoutError('no answer in time')), timeoutMs)
+      const settle =
+        <T>(settled: (value: T) => void) =>
+        (value: T) => {
+          clearTimeout(timer)
+          settled(value)
+        }
+      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
+      this.#worker?.send({ ...request, id } as WorkerRequest)
+    })
+  }
+
+  #settle(answer: WorkerAnswer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (answer.kind === 'done') {
+      waiting?.resolve(answer)
+      return
+    }
+    const { code, message, hint } = answer
+    waiting?.reject(new MokaError(code, message, hint === undefined ? {} : { hint }))
+  }
+}
+
+class TimeoutError extends Error {}

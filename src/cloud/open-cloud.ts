@@ -1,0 +1,180 @@
+import { join } from 'node:path'
+import { openObjectStore } from '../bucket/bucket.ts'
+import type { CloudAddresses, CloudApi } from '../control/cloud-api.ts'
+import { openControlServer } from '../control/server.ts'
+import { openDatabase } from '../database/database.ts'
+import { openDnsServer } from '../dns/server.ts'
+import { openFunctions } from '../functions/functions.ts'
+import { openLogStore } from '../functions/logs/log-store.ts'
+import { ReleaseStore } from '../releases/release-store.ts'
+import { Releases } from '../releases/releases.ts'
+import { type Clock, systemClock } from '../shared/clock.ts'
+import type { Logger } from '../shared/logger.ts'
+import { CloudBackend } from './cloud-backend.ts'
+import { listProjects, openDataDirectory } from './data-directory.ts'
+import { Databases } from './databases.ts'
+import { EdgeWorkers } from './edge-workers.ts'
+import { FunctionVersions } from './function-versions.ts'
+import { manifestStore } from './manifest-store.ts'
+import { ProjectSecrets } from './project-secrets.ts'
+import { Sites } from './sites.ts'
+
+export interface CloudOptions {
+  mode: 'dev' | 'up'
+  directory: string
+  /** Ports; 0 takes a free one. */
+  ports: { site: number; control: number; dns: number; database: number }
+  /** Where the site and DNS listen. Control and database are on loopback always. */
+  host: string
+  /** Addresses that DNS answers with for the projects' domains. */
+  addresses: string[]
+  workers: number
+  trustedProxies: string[]
+  version: string
+  logger: Logger
+}
+
+export interface RunningCloud {
+  addresses: CloudAddresses
+  api: CloudApi
+  token: string
+  /** Ends every process that was started, within 2 s. */
+  close(): Promise<void>
+}
+
+const LOOPBACK = '127.0.0.1'
+
+/** Opens a whole cloud. Resolves when everything at its addresses answers. */
+export async function openCloud(options: CloudOptions): Promise<RunningCloud> {
+  const opened: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    // Doors first, then what stands behind them.
+    for (const closeOne of opened.reverse()) await closeOne().catch(logFailure(options.logger))
+    opened.length = 0
+  }
+  try {
+    return await open(options, systemClock, opened, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function open(
+  options: CloudOptions,
+  clock: Clock,
+  opened: (() => Promise<unknown>)[],
+  close: () => Promise<void>,
+): Promise<RunningCloud> {
+  const { logger, ports } = options
+  const data = await openDataDirectory(options.directory)
+  opened.push(() => data.release())
+
+  const bucket = await openObjectStore({ directory: data.bucket, clock })
+  opened.push(() => bucket.close())
+  const database = await openDatabase({
+    directory: data.database,
+    host: LOOPBACK,
+    port: ports.database,
+    logger,
+  })
+  opened.push(() => database.close())
+  const secretsOf = (project: string) =>
+    new ProjectSecrets(join(data.projects, project, 'secrets.json'))
+  const databases = new Databases({
+    embedded: database,
+    readBlob: sha256 => bucket.blobs.read(sha256),
+    secretOf: (project, sha256) => secretsOf(project).get(sha256),
+    logger,
+  })
+
+  const versions = new FunctionVersions()
+  const logs = await openLogStore({ directory: data.logs, clock })
+  opened.push(() => logs.close())
+  const functions = await openFunctions({
+    directory: data.functions,
+    readCode: sha256 => bucket.blobs.read(sha256),
+    findFunction: (project, release, name) => versions.find(project, release, name),
+    environmentOf: async version => {
+      const live = releases.live(version.project)?.release.manifest
+      const url = live === undefined ? undefined : await databases.urlFor(live)
+      return url === undefined ? {} : { DATABASE_URL: url }
+    },
+    logSink: logs,
+    clock,
+    logger,
+  })
+  opened.push(() => functions.close())
+  await functions.listen(data.socket('functions'))
+
+  const dns = await openDnsServer({ host: options.host, port: ports.dns, zones: [], logger })
+  opened.push(() => dns.close())
+
+  const sites = new Sites({ versions, functions, dns, addresses: options.addresses })
+  const releases = new Releases(
+    new ReleaseStore(manifestStore(bucket)),
+    data.projects,
+    {
+      hasBlob: sha256 => bucket.blobs.has(sha256),
+      flushBlobs: () => bucket.blobs.flush(),
+      check: async release => sites.check(release),
+      migrate: release => databases.migrate(release),
+      announce: change => sites.announce(change),
+    },
+    clock,
+  )
+  await releases.restore(await listProjects(data))
+  for (const project of releases.projects()) sites.restore(releases.live(project)!)
+
+  const { workers, port } = await EdgeWorkers.open({
+    count: options.workers,
+    settings: {
+      blobDirectory: join(data.bucket, 'blobs'),
+      functionsSocket: data.socket('functions'),
+      host: options.host,
+      port: ports.site,
+      trustedProxies: options.trustedProxies,
+    },
+    sites: sites.messages(),
+    logger,
+  })
+  opened.push(() => workers.close())
+  sites.serveWith(workers)
+
+  const backend = new CloudBackend({
+    version: options.version,
+    mode: options.mode,
+    token: data.token,
+    bucket,
+    databases,
+    functions,
+    logs,
+    releases,
+    secretsOf,
+    versions,
+    workers,
+  })
+  const control = await openControlServer({
+    host: LOOPBACK,
+    port: ports.control,
+    token: data.token,
+    backend,
+    logger,
+  })
+  opened.push(() => control.close())
+  backend.addresses = {
+    site: `http://${shownHost(options.host)}:${port}`,
+    control: `http://${LOOPBACK}:${control.port}`,
+    dns: `${shownHost(options.host)}:${dns.port}`,
+  }
+  await data.announce({ ...(await backend.status()), token: data.token })
+  return { addresses: backend.addresses, api: backend, token: data.token, close }
+}
+
+function shownHost(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? LOOPBACK : host
+}
+
+function logFailure(logger: Logger): (error: unknown) => void {
+  return error => logger.error('closing failed', { error: String(error) })
+}

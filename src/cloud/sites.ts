@@ -1,0 +1,102 @@
+import type { DnsServer } from '../dns/server.ts'
+import type { Functions } from '../functions/functions.ts'
+import { hasPython } from '../functions/runtimes/python/interpreter.ts'
+import type { ReleaseDraft } from '../releases/manifest.ts'
+import type { LiveChange } from '../releases/releases.ts'
+import { MokaError } from '../shared/errors.ts'
+import type { EdgeWorkers } from './edge-workers.ts'
+import type { FunctionVersions } from './function-versions.ts'
+import type { SiteMessage } from './worker-protocol.ts'
+import { zoneOf } from './zones.ts'
+
+type Live = Pick<LiveChange, 'release' | 'pointer'>
+
+/** What every part serves of the live releases, and how a change of one reaches them all. */
+export class Sites {
+  readonly #versions: FunctionVersions
+  readonly #functions: Pick<Functions, 'retire'>
+  readonly #dns: Pick<DnsServer, 'setZones'>
+  readonly #addresses: readonly string[]
+  readonly #live = new Map<string, Live>()
+  #workers: EdgeWorkers | undefined
+
+  constructor(options: {
+    versions: FunctionVersions
+    functions: Pick<Functions, 'retire'>
+    dns: Pick<DnsServer, 'setZones'>
+    addresses: readonly string[]
+  }) {
+    this.#versions = options.versions
+    this.#functions = options.functions
+    this.#dns = options.dns
+    this.#addresses = options.addresses
+  }
+
+  serveWith(workers: EdgeWorkers): void {
+    this.#workers = workers
+  }
+
+  /** Throws when this cloud cannot serve the release; nothing has changed then. */
+  check(release: ReleaseDraft): void {
+    zoneOf(release, this.#addresses, 1)
+    for (const [project, { release: other }] of this.#live) {
+      if (project === release.project || release.domain === undefined) continue
+      if (other.manifest.domain !== release.domain) continue
+      throw new MokaError(
+        'CLOUD_DOMAIN_TAKEN',
+        `cannot deploy project "${release.project}": its domain "${release.domain}" belongs to project "${project}" here`,
+        { hint: 'give one of the two another domain in moka.config.ts' },
+      )
+    }
+    for (const [name, definition] of Object.entries(release.functions)) {
+      if (definition.runtime !== 'python' || hasPython()) continue
+      throw new MokaError(
+        'CLOUD_PYTHON_MISSING',
+        `cannot run function "${name}": it needs Python 3.9 or newer, and this machine has none`,
+        { hint: 'install Python, or write the function in TypeScript' },
+      )
+    }
+  }
+
+  /** Takes up a live release without telling the workers, which are not there yet. */
+  restore(live: Live): void {
+    this.#live.set(live.release.manifest.project, live)
+    this.#versions.add(live.release.manifest)
+    this.#serveZones()
+  }
+
+  /** Makes a release live in every part; the ids of the edge workers that confirmed it. */
+  async announce(change: LiveChange): Promise<string[]> {
+    this.restore(change)
+    const { project } = change.release.manifest
+    const confirmed = await this.#workers?.setSites(this.messages(), {
+      project,
+      manifestSha256: change.release.manifestSha256,
+      invalidate: change.invalidate,
+    })
+    this.#functions.retire(id => this.#versions.has(id))
+    return confirmed ?? []
+  }
+
+  messages(): SiteMessage[] {
+    return [...this.#live.values()].map(({ release, pointer }) => ({
+      project: release.manifest.project,
+      hosts: hostsOf(release.manifest),
+      manifestSha256: release.manifestSha256,
+      retained: pointer.retained.map(retained => retained.manifestSha256),
+    }))
+  }
+
+  #serveZones(): void {
+    const zones = [...this.#live.values()].flatMap(({ release, pointer }) => {
+      const serial = Math.floor(pointer.activatedMs / 1000)
+      return zoneOf(release.manifest, this.#addresses, serial) ?? []
+    })
+    this.#dns.setZones(zones)
+  }
+}
+
+function hostsOf({ project, domain }: ReleaseDraft): string[] {
+  const local = `${project}.localhost`
+  return domain === undefined ? [local] : [domain, `www.${domain}`, local]
+}

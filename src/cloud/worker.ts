@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createEdge, type Edge } from '../edge/edge.ts'
+import { createUnixSocketOrigin } from '../edge/origins/unix-socket.ts'
+import type { EdgeRelease, SiteState } from '../edge/release.ts'
+import { type EdgeServer, openEdgeServer } from '../edge/server.ts'
+import { decodeManifest, type ReleaseManifest } from '../releases/manifest.ts'
+import { systemClock } from '../shared/clock.ts'
+import { MokaError } from '../shared/errors.ts'
+import { createLogger } from '../shared/logger.ts'
+import type { SiteMessage, WorkerAnswer, WorkerRequest, WorkerSettings } from './worker-protocol.ts'
+
+// An edge worker's process: it holds no truth and may end at any time. The supervisor tells it
+// what to serve, and it answers with the hashes of the manifests that it serves from then on.
+
+const logger = createLogger(line => process.stderr.write(line), 'warn')
+
+let edge: Edge | undefined
+let server: EdgeServer | undefined
+let blobDirectory = ''
+/** Releases that were read, by manifest hash; those no site names any more are let go. */
+let releases = new Map<string, EdgeRelease>()
+
+process.on('message', (request: WorkerRequest) => {
+  answer(request).then(
+    done => process.send?.(done),
+    error => process.send?.(describeFailure(request.id, error)),
+  )
+})
+process.on('disconnect', () => process.exit(0)) // the supervisor is gone
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}) // it tells us
+
+async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
+  switch (request.kind) {
+    case 'start': {
+      const port = await start(request.settings, request.sites)
+      return { id: request.id, kind: 'done', port, serving: serving(request.sites) }
+    }
+    case 'sites': {
+      await setSites(request.sites)
+      const { invalidate } = request
+      if (invalidate !== undefined) edge?.invalidate(invalidate.project, invalidate.patterns)
+      return { id: request.id, kind: 'done', serving: serving(request.sites) }
+    }
+    case 'invalidate': {
+      const dropped = edge?.invalidate(request.project, request.patterns) ?? 0
+      return { id: request.id, kind: 'done', dropped }
+    }
+    case 'stop':
+      await server?.close()
+      setImmediate(() => process.exit(0))
+      return { id: request.id, kind: 'done' }
+  }
+}
+
+async function start(settings: WorkerSettings, sites: SiteMessage[]): Promise<number> {
+  blobDirectory = settings.blobDirectory
+  edge = createEdge({
+    blobs: { path: sha256 => join(blobDirectory, sha256) },
+    functions: createUnixSocketOrigin({ socketPath: settings.functionsSocket }),
+    clock: systemClock,
+    logger,
+    trustedProxies: settings.trustedProxies,
+    edgeId: settings.edgeId,
+  })
+  await setSites(sites)
+  const { host, port } = settings
+  server = await openEdgeServer({ edge, listen: { host, port }, logger })
+  return server.port
+}
+
+async function setSites(messages: SiteMessage[]): Promise<void> {
+  const next = new Map<string, EdgeRelease>()
+  const sites = new Map<string, SiteState>()
+  for (const message of messages) {
+    const live = await take(message.manifestSha256, message.hosts, next, toEdgeRelease)
+    const retained: EdgeRelease[] = []
+    for (const sha256 of message.retained) {
+      const release = await take(`${sha256} retained`, message.hosts, next, keepImmutable)
+      if (Object.keys(release.files).length > 0) retained.push(release)
+    }
+    sites.set(message.project, { live, retained })
+  }
+  edge?.setSites(sites)
+  releases = next
+}
+
+type Convert = (manifest: ReleaseManifest, sha256: string, hosts: string[]) => EdgeRelease
+
+/** Takes a release over from before, or reads it. `key` begins with the manifest's hash. */
+async function take(
+  key: string,
+  hosts: string[],
+  next: Map<string, EdgeRelease>,
+  convert: Convert,
+): Promise<EdgeRelease> {
+  const sha256 = key.slice(0, 64)
+  const known = next.get(key) ?? releases.get(key)
+  const release =
+    known !== undefined && known.hosts.join() === hosts.join()
+      ? known
+      : convert(await readManifest(sha256), sha256, hosts)
+  next.set(key, release)
+  return release
+}
+
+async function readManifest(sha256: string): Promise<ReleaseManifest> {
+  const bytes = await readFile(join(blobDirectory, sha256))
+  const actual = createHash('sha256').update(bytes).digest('hex')
+  if (actual === sha256) return decodeManifest(bytes)
+  throw new MokaError(
+    'EDGE_MANIFEST_DAMAGED',
+    `cannot serve the release with manifest ${sha256}: its bytes hash to ${actual}`,
+    { hint: 'the disk may be failing; deploy again, or roll back' },
+  )
+}
+
+function toEdgeRelease(manifest: ReleaseManifest, sha256: string, hosts: string[]): EdgeRelease {
+  return {
+    project: manifest.project,
+    id: manifest.id,
+    manifestSha256: sha256,
+    hosts,
+    files: manifest.files as EdgeRelease['files'],
+    redirects: manifest.redirects as unknown as EdgeRelease['redirects'],
+    headers: manifest.headers,
+    routes: Object.entries(manifest.functions).flatMap(([name, { routes }]) =>
+      routes.map(pattern => ({ pattern, function: name })),
+    ),
+    modifiedMs: manifest.createdMs,
+  }
+}
+
+/** Of a release that is no longer live only its hashed assets are needed, and kept in memory. */
+function keepImmutable(manifest: ReleaseManifest, sha256: string, hosts: string[]): EdgeRelease {
+  const release = toEdgeRelease(manifest, sha256, hosts)
+  const files = Object.entries(release.files).filter(([, file]) => file.immutable === true)
+  return { ...release, files: Object.fromEntries(files), redirects: [], routes: [] }
+}
+
+function serving(sites: readonly SiteMessage[]): Record<string, string> {
+  return Object.fromEntries(sites.map(site => [site.project, site.manifestSha256]))
+}
+
+function describeFailure(id: number, error: unknown): WorkerAnswer {
+  if (!(error instanceof MokaError)) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { id, kind: 'failed', code: 'EDGE_WORKER_FAILED', message }
+  }
+  const { code, message, hint } = error
+  return { id, kind: 'failed', code, message, ...(hint === undefined ? {} : { hint }) }
+}
