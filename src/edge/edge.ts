@@ -1,8 +1,20 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Fields } from '../http/fields.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
+import { type AnswerParts, answer } from './answer.ts'
+import { createMemoryStore } from './cache/memory-store.ts'
+import { BlobDamagedError, BlobSource } from './files/blob-source.ts'
+import { FunctionGateway } from './functions/function-gateway.ts'
+import { NodeViewerRequest, sendResponse } from './http1/node-http.ts'
+import { parseTrustedProxies } from './origins/client-address.ts'
 import type { Origin } from './origins/origin.ts'
+import { errorPage } from './pages.ts'
+
 import type { BlobReader, SiteState } from './release.ts'
+import { RuleCompiler } from './site/compiled-site.ts'
+import { indexSites } from './site/hosts.ts'
 
 export interface EdgeOptions {
   blobs: BlobReader
@@ -42,26 +54,72 @@ export interface EdgeStats {
   releases: Record<string, string>
 }
 
+/** Default budget of each memory cache. */
+const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
+
+/** Puts the parts together. Throws `EDGE_TRUSTED_PROXY_INVALID`. */
 export function createEdge(options: EdgeOptions): Edge {
-  let sites: ReadonlyMap<string, SiteState> = new Map()
+  const { clock, logger } = options
+  const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES
+  const store = createMemoryStore(cacheBytes)
+  const blobs = new BlobSource(options.blobs, cacheBytes)
+  const functions = new FunctionGateway({ origin: options.functions, store, clock, logger })
+  const rules = new RuleCompiler((release, name, pattern) =>
+    logger.warn('header rule cannot be set', { project: release.project, pattern, name }),
+  )
+  const trustedProxies = parseTrustedProxies(options.trustedProxies ?? [])
+  const parts: AnswerParts = { blobs, functions, rules, trustedProxies }
+  let index = indexSites(new Map())
   let requests = 0
   return {
-    handle(_request, response) {
+    handle(incoming, outgoing) {
+      const startedMs = performance.now()
+      const requestId = `${options.edgeId}-${randomBytes(9).toString('base64url')}`
       requests++
-      options.logger.debug('request before any behaviour is in place')
-      response.writeHead(503, { 'retry-after': '1' }).end('Starting\n')
+      const request = new NodeViewerRequest(incoming, outgoing)
+      const fail = (reason: string, error: unknown) =>
+        logger.error(reason, { requestId, path: request.target.slice(0, 200), ...describe(error) })
+      answer(request, index, parts, requestId, clock.now())
+        .catch(error => {
+          fail('request failed', error)
+          return errorPage(500, 'The server could not answer. It has been noted.', request.fields)
+        })
+        .then(response => {
+          stamp(response.fields, performance.now() - startedMs)
+          sendResponse(response, request, outgoing, error => fail('response broke off', error))
+        })
+        .catch(error => {
+          fail('response could not be sent', error)
+          outgoing.destroy()
+        })
     },
-    setSites(next) {
-      sites = next
+    setSites(sites) {
+      for (const site of sites.values()) rules.rulesOf(site.live)
+      index = indexSites(sites, (host, project) =>
+        logger.warn('host is taken by another project', { host, project }),
+      )
     },
-    invalidate: () => 0,
+    invalidate: (project, patterns) => functions.invalidate(project, patterns),
     stats: () => ({
       requests,
-      files: { entries: 0, bytes: 0, hits: 0, misses: 0 },
-      responses: { entries: 0, bytes: 0, hits: 0, misses: 0 },
+      files: blobs.stats(),
+      responses: store.stats(),
       releases: Object.fromEntries(
-        [...sites].map(([project, site]) => [project, site.live.manifestSha256]),
+        [...index.sites].map(([project, site]) => [project, site.live.manifestSha256]),
       ),
     }),
   }
+}
+
+/** What every answer carries, whoever made it. */
+function stamp(fields: Fields, durationMs: number): void {
+  fields.append('via', '1.1 mokapot')
+  fields.append('server-timing', `edge;dur=${durationMs.toFixed(1)}`)
+}
+
+function describe(error: unknown): Record<string, unknown> {
+  if (error instanceof BlobDamagedError) return { reason: error.message }
+  return error instanceof Error
+    ? { reason: error.message, stack: error.stack }
+    : { reason: String(error) }
 }

@@ -1,24 +1,26 @@
 import { isValidField } from '../../http/field-lists.ts'
 import type { Fields } from '../../http/fields.ts'
 import type { HeaderRule } from '../release.ts'
+import { parseCredentials } from './basic-auth.ts'
 import { compileHeaderPattern, type PathTest } from './header-pattern.ts'
 
 export interface CompiledHeaderRule {
   readonly matches: PathTest
   /** Lower-case name → value; nothing that may not be set. */
   readonly values: readonly (readonly [string, string])[]
+  /** Of `Basic-Auth`, which is no header but a lock. Undefined: the rule has none. */
+  readonly credentials: readonly string[] | undefined
 }
 
 /**
  * What a `_headers` file cannot set: Netlify's list, and what the edge answers for (framing,
- * validators, tracing). `basic-auth` is no header but a password; see Gaps.
+ * validators, tracing).
  */
 const RESERVED: ReadonlySet<string> = new Set([
   'accept-ranges',
   'age',
   'allow',
   'alt-svc',
-  'basic-auth',
   'cache-status',
   'connection',
   'content-encoding',
@@ -53,12 +55,27 @@ export function compileHeaderRules(
     matches: compileHeaderPattern(rule.for),
     values: Object.entries(rule.values).flatMap(([rawName, value]) => {
       const name = rawName.toLowerCase()
+      if (name === 'basic-auth') return []
       const isAllowed = !RESERVED.has(name) && !name.startsWith('x-moka-')
       if (isAllowed && isValidField(name, value)) return [[name, value] as const]
       onRefused(rawName, rule.for)
       return []
     }),
+    credentials: credentialsOf(rule),
   }))
+}
+
+function credentialsOf(rule: HeaderRule): readonly string[] | undefined {
+  const lock = Object.entries(rule.values).find(([name]) => name.toLowerCase() === 'basic-auth')
+  return lock === undefined ? undefined : parseCredentials(lock[1])
+}
+
+/** Who may see a path: undefined for everybody. Where several rules lock it the last decides. */
+export function credentialsFor(
+  rules: readonly CompiledHeaderRule[],
+  path: string,
+): readonly string[] | undefined {
+  return rules.findLast(rule => rule.credentials !== undefined && rule.matches(path))?.credentials
 }
 
 /**

@@ -1,0 +1,311 @@
+// The path of a request:
+//
+//   parse target → read Host → pick site → decode path → function route?
+//     → forced redirect → file → retained asset → redirect → 404
+//
+// Each step below, in that order. A request keeps the SiteState it began with to its end.
+
+import type { Fields } from '../http/fields.ts'
+import { Fields as FieldList } from '../http/fields.ts'
+import type { BlobSource } from './files/blob-source.ts'
+import { type FileToSend, respondWithFile } from './files/file-response.ts'
+import type { FunctionGateway } from './functions/function-gateway.ts'
+import { isAuthorised } from './headers/basic-auth.ts'
+import { applySecurityDefaults, credentialsFor } from './headers/header-rules.ts'
+import { clientAddress, normaliseAddress, type TrustedProxies } from './origins/client-address.ts'
+import { errorPage } from './pages.ts'
+import { parseCookies } from './redirects/conditions.ts'
+import { matchRedirect, type RedirectOutcome } from './redirects/redirects.ts'
+import type { EdgeFile, EdgeRelease, FunctionRoute, SiteState } from './release.ts'
+import type { CompiledRules, RuleCompiler } from './site/compiled-site.ts'
+import { matchRoute } from './site/function-routes.ts'
+import { parseHost, pickSite, type SiteIndex } from './site/hosts.ts'
+import { decodePath, encodePath } from './site/paths.ts'
+import { findFile, resolveFile } from './site/pretty-urls.ts'
+import { parseRequestTarget } from './site/request-target.ts'
+import { NO_BODY, type ViewerRequest, type ViewerResponse } from './viewer.ts'
+
+export interface AnswerParts {
+  blobs: BlobSource
+  functions: FunctionGateway
+  rules: RuleCompiler
+  trustedProxies: TrustedProxies
+}
+
+/** What is known of a request once its site is found. */
+interface SiteRequest {
+  request: ViewerRequest
+  requestId: string
+  now: number
+  site: SiteState
+  rules: CompiledRules
+  /** Decoded; and as the viewer encoded it. */
+  path: string
+  rawPath: string
+  /** With its "?", or empty. */
+  query: string
+  host: string
+  hostField: string
+}
+
+const ALLOWED = 'GET, HEAD, OPTIONS'
+const ERROR_PAGE = '/404.html'
+
+/** Answers one request from one snapshot of the sites. Rejects only with `BlobDamagedError`. */
+export async function answer(
+  request: ViewerRequest,
+  index: SiteIndex,
+  parts: AnswerParts,
+  requestId: string,
+  now: number,
+): Promise<ViewerResponse> {
+  const located = locate(request, index)
+  if (located.kind === 'answered') return located.response
+  const { site, path, rawPath, query, host, hostField } = located
+  const rules = parts.rules.rulesOf(site.live)
+  const asked: SiteRequest = {
+    request,
+    requestId,
+    now,
+    site,
+    rules,
+    path,
+    rawPath,
+    query,
+    host,
+    hostField,
+  }
+  const response = await answerForSite(asked, parts)
+  if (!response.fields.has('x-moka-release')) response.fields.set('x-moka-release', site.live.id)
+  return response
+}
+
+type Located =
+  | { kind: 'answered'; response: ViewerResponse }
+  | {
+      kind: 'located'
+      site: SiteState
+      path: string
+      rawPath: string
+      query: string
+      host: string
+      hostField: string
+    }
+
+/** parse target → read Host → pick site → decode path */
+function locate(request: ViewerRequest, index: SiteIndex): Located {
+  const refuse = (status: number, message: string): Located => ({
+    kind: 'answered',
+    response: errorPage(status, message, request.fields),
+  })
+  if (/^(?:TRACE|CONNECT)$/.test(request.method)) {
+    return { kind: 'answered', response: methodNotAllowed(request.fields) }
+  }
+  const target = parseRequestTarget(request.method, request.target)
+  if (target.kind === 'too-long') return refuse(414, 'The address is longer than 8192 characters.')
+  if (target.kind === 'malformed') return refuse(400, 'The request target is malformed.')
+  const hosts = request.fields.lines('host')
+  if (hosts.length > 1) return refuse(400, 'The request has more than one Host.')
+  if (hosts.length === 0 && request.version === '1.1')
+    return refuse(400, 'The request has no Host.')
+  if (target.kind === 'server') return { kind: 'answered', response: options() }
+  const hostField = target.authority ?? hosts[0]
+  // HTTP/1.0 knows no Host; such a request gets the only site there is.
+  const host = hostField === undefined ? '' : parseHost(hostField)
+  if (host === undefined) return refuse(400, 'The Host of the request is malformed.')
+  const picked = pickSite(index, host)
+  if (picked.kind === 'no-site') return refuse(503, 'Nothing was deployed here yet.')
+  if (picked.kind === 'unknown-host') {
+    return refuse(421, 'This server is up, but no site with that name lives here.')
+  }
+  const path = decodePath(target.rawPath)
+  if (path === undefined) return refuse(400, 'The path of the request is malformed.')
+  const { rawPath, query } = target
+  const { site } = picked
+  return { kind: 'located', site, path, rawPath, query, host, hostField: hostField ?? '' }
+}
+
+/** function route? → forced redirect → file → retained asset → redirect → 404 */
+async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
+  const { request, site, path, rules } = asked
+  const route = matchRoute(site.live.routes, path)
+  if (route !== undefined)
+    return callFunction(asked, parts, route, path, asked.rawPath, asked.query)
+  if (request.method === 'OPTIONS') return options()
+  const credentials = credentialsFor(rules.headers, path)
+  if (
+    credentials !== undefined &&
+    !isAuthorised(request.fields.get('authorization'), credentials)
+  ) {
+    return unauthorised(request.fields)
+  }
+  const response = await answerStatically(asked, parts)
+  // What was behind a lock stays with whom it was opened for.
+  if (credentials !== undefined) response.fields.set('cache-control', 'private, no-cache')
+  return response
+}
+
+async function answerStatically(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
+  const redirect = findRedirect(asked)
+  if (redirect.kind !== 'none' && redirect.isForced) return follow(asked, parts, redirect)
+  const { live, retained } = asked.site
+  const found = resolveFile(live.files, asked.path)
+  if (found.kind !== 'none' && !isErrorPage(asked)) {
+    if (!isRead(asked.request)) return methodNotAllowed(asked.request.fields)
+    if (found.kind === 'moved') return redirectTo(301, `${encodePath(found.path)}${asked.query}`)
+    return sendFile(asked, parts, live, found.file, 200)
+  }
+  for (const release of retained) {
+    const file = Object.hasOwn(release.files, asked.path) ? release.files[asked.path] : undefined
+    if (file?.immutable !== true) continue
+    if (!isRead(asked.request)) return methodNotAllowed(asked.request.fields)
+    const response = await sendFile(asked, parts, release, file, 200)
+    response.fields.set('x-moka-release', release.id)
+    return response
+  }
+  if (redirect.kind !== 'none') return follow(asked, parts, redirect)
+  return notFound(asked, parts)
+}
+
+function findRedirect(asked: SiteRequest): RedirectOutcome {
+  const { request, rules, site, path } = asked
+  if (rules.redirects.length === 0) return { kind: 'none' }
+  const file = findFile(site.live.files, path)
+  const isSamePage = (encodedPath: string) => {
+    const other = decodePath(encodedPath)
+    if (other === undefined) return false
+    if (withoutSlash(other) === withoutSlash(path)) return true
+    return file !== undefined && findFile(site.live.files, other) === file
+  }
+  return matchRedirect(
+    rules.redirects,
+    {
+      path,
+      query: asked.query,
+      host: asked.host,
+      scheme: request.isSecure ? 'https' : 'http',
+      conditions: {
+        acceptLanguage: request.fields.get('accept-language'),
+        cookies: parseCookies(request.fields.get('cookie')),
+        country: undefined,
+      },
+    },
+    isSamePage,
+  )
+}
+
+async function follow(
+  asked: SiteRequest,
+  parts: AnswerParts,
+  redirect: Exclude<RedirectOutcome, { kind: 'none' }>,
+): Promise<ViewerResponse> {
+  const { request, site } = asked
+  if (redirect.kind === 'redirect') return redirectTo(redirect.status, redirect.location)
+  if (redirect.kind === 'proxy') {
+    return errorPage(501, 'Proxying to another site is not supported.', request.fields)
+  }
+  const to = decodePath(redirect.to)
+  if (to === undefined) return notFound(asked, parts)
+  const route = redirect.status === 200 ? matchRoute(site.live.routes, to) : undefined
+  if (route !== undefined) {
+    return callFunction(asked, parts, route, to, redirect.to, redirect.query)
+  }
+  const filePath = findFile(site.live.files, to)
+  const file = filePath === undefined ? undefined : site.live.files[filePath]
+  if (file === undefined) return notFound(asked, parts)
+  if (!isRead(request)) return methodNotAllowed(request.fields)
+  return sendFile(asked, parts, site.live, file, redirect.status)
+}
+
+async function notFound(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
+  const { live } = asked.site
+  const page = Object.hasOwn(live.files, ERROR_PAGE) ? live.files[ERROR_PAGE] : undefined
+  if (page === undefined || !isRead(asked.request)) {
+    return errorPage(404, 'There is no page at this address.', asked.request.fields)
+  }
+  return sendFile(asked, parts, live, page, 404)
+}
+
+function sendFile(
+  asked: SiteRequest,
+  parts: AnswerParts,
+  release: EdgeRelease,
+  file: EdgeFile,
+  status: number,
+): Promise<ViewerResponse> {
+  const { request, path, now, rules } = asked
+  const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
+  const sending: FileToSend = {
+    file,
+    status,
+    modifiedMs: release.modifiedMs,
+    headerRules: rules.headers,
+  }
+  return respondWithFile(parts.blobs, { method, fields: request.fields, path, now }, sending)
+}
+
+function callFunction(
+  asked: SiteRequest,
+  parts: AnswerParts,
+  route: FunctionRoute,
+  path: string,
+  rawPath: string,
+  query: string,
+): Promise<ViewerResponse> {
+  const { request, site, requestId, hostField } = asked
+  const peerAddress = normaliseAddress(request.peerAddress)
+  const forwardedFor = request.fields.get('x-forwarded-for')
+  return parts.functions.respond({
+    request,
+    release: site.live,
+    route,
+    path,
+    target: `${rawPath}${query}`,
+    context: {
+      requestId,
+      client: clientAddress(peerAddress, forwardedFor, parts.trustedProxies),
+      peerAddress,
+      isPeerTrusted: parts.trustedProxies.includes(peerAddress),
+      host: hostField,
+    },
+  })
+}
+
+/** The error page asked for by its own name is still the error page, as at Netlify. */
+function isErrorPage(asked: SiteRequest): boolean {
+  return findFile(asked.site.live.files, asked.path) === ERROR_PAGE
+}
+
+function isRead(request: ViewerRequest): boolean {
+  return request.method === 'GET' || request.method === 'HEAD'
+}
+
+function withoutSlash(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+/** Revalidated each time, also a 301: the next deploy may put a page there. */
+function redirectTo(status: number, location: string): ViewerResponse {
+  const fields = new FieldList()
+    .set('location', location)
+    .set('cache-control', 'public, max-age=0, must-revalidate')
+    .set('content-length', '0')
+  applySecurityDefaults(fields)
+  return { status, fields, body: NO_BODY }
+}
+
+function options(): ViewerResponse {
+  return { status: 204, fields: new FieldList().set('allow', ALLOWED), body: NO_BODY }
+}
+
+function methodNotAllowed(request: Fields): ViewerResponse {
+  return errorPage(405, 'This address takes GET and HEAD only.', request, {
+    fields: [['allow', ALLOWED]],
+  })
+}
+
+function unauthorised(request: Fields): ViewerResponse {
+  return errorPage(401, 'This page wants a name and a password.', request, {
+    fields: [['www-authenticate', 'Basic realm="site", charset="UTF-8"']],
+  })
+}

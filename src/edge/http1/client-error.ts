@@ -1,0 +1,48 @@
+import type { Socket } from 'node:net'
+import { systemErrorCode } from '../../shared/errors.ts'
+
+/** What the parser objected to, as a status. */
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  431: 'Request Header Fields Too Large',
+}
+
+/**
+ * Answers bytes that are no HTTP request, and closes: after a framing error nothing on this
+ * connection can be trusted (RFC 9112 §11.2).
+ */
+export function refuseMalformed(error: Error & { rawPacket?: Uint8Array }, socket: Socket): void {
+  if (systemErrorCode(error) === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = statusOf(error)
+  const text = `${REASONS[status]}\n`
+  socket.end(
+    `HTTP/1.1 ${status} ${REASONS[status]}\r\ncontent-type: text/plain; charset=utf-8\r\n` +
+      `content-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
+    // Not waiting for the other side to close as well.
+    () => socket.destroySoon(),
+  )
+}
+
+function statusOf(error: Error & { rawPacket?: Uint8Array }): number {
+  switch (systemErrorCode(error)) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 408
+    case 'HPE_HEADER_OVERFLOW':
+      return isInRequestLine(error.rawPacket) ? 414 : 431
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 413
+    default:
+      return 400
+  }
+}
+
+/** Whether all that came is one line without end. */
+function isInRequestLine(packet: Uint8Array | undefined): boolean {
+  return packet !== undefined && !Buffer.from(packet).includes('\n')
+}

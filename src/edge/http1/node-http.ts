@@ -1,0 +1,110 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, type Readable, Transform } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { Fields } from '../../http/fields.ts'
+import type { ViewerRequest, ViewerResponse } from '../viewer.ts'
+
+/** A node:http request as the edge sees requests. */
+export class NodeViewerRequest implements ViewerRequest {
+  readonly method: string
+  readonly target: string
+  readonly version: '1.0' | '1.1'
+  readonly fields: Fields
+  readonly peerAddress: string
+  readonly isSecure: boolean
+  readonly hasBody: boolean
+  readonly #incoming: IncomingMessage
+  readonly #outgoing: ServerResponse
+  #abort: AbortController | undefined
+  #isBodyTaken = false
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse) {
+    this.#incoming = incoming
+    this.#outgoing = outgoing
+    this.method = incoming.method ?? 'GET'
+    this.target = incoming.url ?? ''
+    this.version = incoming.httpVersion === '1.0' ? '1.0' : '1.1'
+    this.fields = Fields.fromRaw(incoming.rawHeaders)
+    this.peerAddress = incoming.socket.remoteAddress ?? ''
+    this.isSecure = (incoming.socket as TLSSocket).encrypted === true
+    const length = this.fields.get('content-length')
+    this.hasBody =
+      this.fields.has('transfer-encoding') || (length !== undefined && Number(length) > 0)
+  }
+
+  /** A body that nobody reads makes the connection unfit for another request. */
+  get hasUnreadBody(): boolean {
+    return this.hasBody && !(this.#isBodyTaken && this.#incoming.complete)
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      const abort = new AbortController()
+      this.#abort = abort
+      if (this.#outgoing.destroyed) abort.abort()
+      this.#outgoing.once('close', () => {
+        if (!this.#outgoing.writableFinished) abort.abort()
+      })
+    }
+    return this.#abort.signal
+  }
+
+  takeBody(): Readable {
+    this.#isBodyTaken = true
+    if (/^100-continue$/i.test(this.fields.get('expect') ?? '')) this.#outgoing.writeContinue()
+    return this.#incoming
+  }
+}
+
+/** Writes a response. A body that is not as long as promised breaks the connection off. */
+export function sendResponse(
+  response: ViewerResponse,
+  request: NodeViewerRequest,
+  outgoing: ServerResponse,
+  onFailure: (error: Error) => void,
+): void {
+  const { body, fields, status } = response
+  if (outgoing.destroyed || outgoing.headersSent) {
+    if (body.kind === 'stream') body.stream.destroy()
+    return
+  }
+  if (request.hasUnreadBody) fields.set('connection', 'close')
+  outgoing.writeHead(status, fields.toRaw())
+  if (body.kind === 'none') {
+    outgoing.end()
+  } else if (request.method === 'HEAD') {
+    if (body.kind === 'stream') body.stream.destroy()
+    outgoing.end()
+  } else if (body.kind === 'bytes') {
+    outgoing.end(body.bytes)
+  } else {
+    const { stream, sizeBytes } = body
+    const isViewerGone = () => outgoing.destroyed && !outgoing.writableFinished
+    const whenDone = (error: NodeJS.ErrnoException | null | undefined) => {
+      if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE' && !isAbort(error)) onFailure(error)
+      if (error && !isViewerGone()) outgoing.destroy()
+    }
+    if (sizeBytes === undefined) pipeline(stream, outgoing, whenDone)
+    else pipeline(stream, exactly(sizeBytes), outgoing, whenDone)
+  }
+}
+
+function isAbort(error: NodeJS.ErrnoException): boolean {
+  return error.name === 'AbortError'
+}
+
+/** The same bytes, failing where there are fewer or more than promised. */
+function exactly(sizeBytes: number): Transform {
+  let seen = 0
+  return new Transform({
+    transform(chunk: Uint8Array, _encoding, done) {
+      seen += chunk.byteLength
+      if (seen > sizeBytes) done(new Error(`body exceeds its promised ${sizeBytes} bytes`))
+      else done(null, chunk)
+    },
+    flush(done) {
+      if (seen === sizeBytes) done()
+      else done(new Error(`body ended after ${seen} of ${sizeBytes} bytes`))
+    },
+  })
+}
