@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
+import { listenError } from './listen-error.ts'
 import { createResponder, type Responder, serverFailure, type Transport } from './responder.ts'
 import { serveTcpConnection } from './tcp-connection.ts'
 import type { Zone } from './zone/zone.ts'
@@ -187,28 +188,5 @@ async function resolveHost(host: string, port: number): Promise<string> {
       `cannot open DNS server on "${host}" port ${port}: the host has no address`,
       { hint: 'give an address of this machine, such as 127.0.0.1', cause: error },
     )
-  }
-}
-
-function listenError(cause: unknown, host: string, port: number): unknown {
-  const doing = `cannot open DNS server on "${host}" port ${port}`
-  switch (systemErrorCode(cause)) {
-    case 'EADDRINUSE':
-      return new MokaError('DNS_PORT_TAKEN', `${doing}: another program uses the port`, {
-        hint: `choose another port, or stop that program (ss -lntup 'sport = :${port}' names it)`,
-        cause,
-      })
-    case 'EACCES':
-      return new MokaError('DNS_PORT_DENIED', `${doing}: this user may not use ports below 1024`, {
-        hint: 'choose a port from 1024 up, run as root, or allow it: setcap cap_net_bind_service=+ep on the node binary',
-        cause,
-      })
-    case 'EADDRNOTAVAIL':
-      return new MokaError('DNS_HOST_UNKNOWN', `${doing}: this machine has no such address`, {
-        hint: 'give an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all',
-        cause,
-      })
-    default:
-      return cause
   }
 }

@@ -1,3 +1,4 @@
+import { HEADER_OCTETS } from './codes.ts'
 import { formatLabel, MAX_NAME_OCTETS, ROOT } from './name.ts'
 
 /** Bytes that are no DNS message. Thrown inside the codec; its doors return it as a value. */
@@ -60,6 +61,8 @@ export class OctetReader {
         if (!isPointed) this.offset = at + 2
         isPointed = true
         at = ((length & 0x3f) << 8) | low
+        // In the header there are no names.
+        if (at < HEADER_OCTETS) throw new MalformedError('a pointer points into the header')
         if (at >= segmentStart) throw new MalformedError('a pointer does not point backwards')
         segmentStart = at
       } else if (length >= 0x40) {
