@@ -2,6 +2,8 @@ import { connect as connectTcp, createServer, type Server, type Socket } from 'n
 import { formatError, MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 
+const REFUSAL_TIMEOUT_MS = 10_000
+
 export interface DoorOptions {
   host: string
   /** 0 takes a free one. */
@@ -40,8 +42,7 @@ export async function openDoor({ host, port, wake, logger }: DoorOptions): Promi
       },
       error => {
         logger.error('database did not start', { error: formatError(error) })
-        client.end(startupRefusal(formatError(error)))
-        client.resume()
+        refuse(client, formatError(error))
       },
     )
   })
@@ -74,16 +75,34 @@ function join(client: Socket, upstream: Socket): void {
     isConnected = true
   })
   upstream.on('error', error => {
-    if (!isConnected) client.end(startupRefusal(`cannot reach PostgreSQL: ${error.message}`))
+    if (isConnected) return
+    client.unpipe(upstream)
+    refuse(client, `cannot reach PostgreSQL: ${error.message}`)
   })
-  upstream.once('close', () => client.destroySoon())
+  upstream.once('close', () => {
+    if (isConnected) client.destroySoon()
+  })
   client.once('close', () => upstream.destroy())
 }
 
+// SSLRequest and GSSENCRequest: int32 length 8, then 1234 5679 or 1234 5680.
+const ENCRYPTION_REQUEST = /^0000000804d216(?:2f|30)$/
+
 /**
- * An ErrorResponse that clients show as they show the server's own: FATAL, 57P03 cannot_connect_now.
- * libpq takes it in place of the answer to SSLRequest, too.
+ * Ends a conversation as the server would: encryption is declined, and the startup packet gets an
+ * ErrorResponse that clients show: FATAL, 57P03 cannot_connect_now.
  */
+function refuse(client: Socket, message: string): void {
+  client.setTimeout(REFUSAL_TIMEOUT_MS, () => client.destroy())
+  client.on('data', (bytes: Buffer) => {
+    const isEncryption = bytes.length === 8 && ENCRYPTION_REQUEST.test(bytes.toString('hex'))
+    if (isEncryption) client.write('N')
+    else if (!client.writableEnded) client.end(startupRefusal(message))
+  })
+  client.on('end', () => client.end())
+  client.resume()
+}
+
 function startupRefusal(message: string): Buffer {
   const fields = Buffer.from(`SFATAL\0VFATAL\0C57P03\0M${message.replaceAll('\0', '')}\0\0`)
   const head = Buffer.from([0x45, 0, 0, 0, 0])

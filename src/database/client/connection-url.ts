@@ -66,8 +66,10 @@ function portNumber(text: string): number {
  */
 export function parseConnectionUrl(text: string): ConnectionTarget {
   if (!/^postgres(ql)?:\/\//.test(text)) throw urlError('it does not begin with "postgres://"')
-  if (!URL.canParse(text)) throw urlError('it is not a URL, or names several hosts')
-  const url = new URL(text)
+  // `user@/database` is libpq's way of naming the default host; a WHATWG URL has no such form.
+  const complete = text.replace(/^([^/]+:\/\/[^/?#]*@)(?=[/?]|$)/, '$1localhost')
+  if (!URL.canParse(complete)) throw urlError('it is not a URL, or names several hosts')
+  const url = new URL(complete)
   const query = (name: string): string | undefined => url.searchParams.get(name) ?? undefined
   const rootCert = query('sslrootcert')
   const wanted = query('sslmode') ?? (rootCert === 'system' ? 'verify-full' : 'prefer')

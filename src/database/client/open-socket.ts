@@ -7,6 +7,7 @@ import { type ConnectionTarget, describeServer } from './connection-url.ts'
 // int32 length 8, then the code 1234 5679 (PostgreSQL, "Message Formats", SSLRequest).
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 const ACCEPTED = 0x53 // 'S'
+const DECLINED = 0x4e // 'N'
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'connection refused',
@@ -69,7 +70,8 @@ async function startTls(socket: Socket, target: ConnectionTarget): Promise<Socke
     await once(secure, 'secureConnect')
     return secure
   }
-  if (target.sslMode === 'prefer' && answer?.length === 1) return socket
+  if (answer?.length === 1 && answer[0] === DECLINED && target.sslMode === 'prefer') return socket
+  if (answer?.[0] !== DECLINED) throw new Error('it does not answer like PostgreSQL')
   throw new Error(`the server does not offer TLS, which sslmode=${target.sslMode} demands`)
 }
 
