@@ -1,0 +1,150 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, chmod, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { unzip, unzipSync } from 'fflate'
+import { syncDirectory } from '../../shared/atomic-file.ts'
+import { MokaError, systemErrorCode } from '../../shared/errors.ts'
+import { readZipDirectory, type ZipEntry } from './zip-directory.ts'
+
+/** Archives over this many bytes are unpacked by a worker thread, so that nobody waits for them. */
+const WORKER_FROM_BYTES = 256 * 1024
+
+/**
+ * Unpacked code, one folder for each archive, made at its first use and never changed. It is a
+ * cache: what a power failure may have left half written (no `.synced` mark) is dropped at opening.
+ */
+export class CodeStore {
+  readonly #directory: string
+  readonly #readCode: (sha256: string) => Promise<Uint8Array>
+  readonly #folders = new Map<string, Promise<string>>()
+
+  private constructor(directory: string, readCode: (sha256: string) => Promise<Uint8Array>) {
+    this.#directory = directory
+    this.#readCode = readCode
+  }
+
+  static async open(
+    directory: string,
+    readCode: (sha256: string) => Promise<Uint8Array>,
+  ): Promise<CodeStore> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const names = new Set(await readdir(directory))
+    for (const name of names) {
+      const isWhole = name.endsWith('.synced')
+        ? names.has(name.slice(0, -'.synced'.length))
+        : names.has(`${name}.synced`)
+      if (!isWhole) await rm(join(directory, name), { recursive: true, force: true })
+    }
+    return new CodeStore(directory, readCode)
+  }
+
+  /** The folder with the unpacked code of an archive. Throws FUNCTIONS_CODE_INVALID. */
+  folder(sha256: string): Promise<string> {
+    const known = this.#folders.get(sha256)
+    if (known !== undefined) return known
+    const made = this.#ensure(sha256)
+    this.#folders.set(sha256, made)
+    made.catch(() => this.#folders.delete(sha256))
+    return made
+  }
+
+  /** Drops the unpacked code of an archive. It is unpacked again should it be asked for. */
+  async remove(sha256: string): Promise<void> {
+    this.#folders.delete(sha256)
+    await rm(join(this.#directory, `${sha256}.synced`), { force: true })
+    await rm(join(this.#directory, sha256), { recursive: true, force: true })
+  }
+
+  async #ensure(sha256: string): Promise<string> {
+    if (!/^[0-9a-f]{64}$/.test(sha256)) throw invalid(sha256, 'its name is not a SHA-256')
+    const folder = join(this.#directory, sha256)
+    const isThere = await access(folder, constants.R_OK).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) return folder
+    const bytes = await this.#readCode(sha256)
+    if (createHash('sha256').update(bytes).digest('hex') !== sha256) {
+      throw invalid(sha256, 'its content does not have that hash')
+    }
+    const temporary = join(this.#directory, `${sha256}.${randomBytes(4).toString('hex')}.tmp`)
+    const entries = readZipDirectory(bytes)
+    try {
+      await writeEntries(temporary, entries, await unpack(sha256, bytes, entries))
+      await rename(temporary, folder)
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true })
+      const code = systemErrorCode(error)
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+      return folder // somebody else was faster
+    }
+    this.#sync(sha256, folder, entries).catch(() => {})
+    return folder
+  }
+
+  /** After the fact, since the first invocation is waiting: until then the mark is missing. */
+  async #sync(sha256: string, folder: string, entries: readonly ZipEntry[]): Promise<void> {
+    const folders = new Set<string>([folder])
+    for (const entry of entries) {
+      const path = join(folder, entry.name)
+      if (entry.name.endsWith('/')) {
+        folders.add(path)
+        continue
+      }
+      folders.add(dirname(path))
+      const file = await open(path, 'r')
+      await file.sync().finally(() => file.close())
+    }
+    for (const path of folders) await syncDirectory(path)
+    await writeFile(join(this.#directory, `${sha256}.synced`), '')
+  }
+}
+
+async function unpack(
+  sha256: string,
+  bytes: Uint8Array,
+  entries: readonly ZipEntry[],
+): Promise<Record<string, Uint8Array>> {
+  const size = entries.reduce((sum, entry) => sum + entry.sizeBytes, bytes.length)
+  try {
+    if (size < WORKER_FROM_BYTES) return unzipSync(bytes)
+    return await new Promise((resolve, reject) => {
+      unzip(bytes, (error, files) => (error === null ? resolve(files) : reject(error)))
+    })
+  } catch (cause) {
+    throw invalid(sha256, cause instanceof Error ? cause.message : String(cause), cause)
+  }
+}
+
+async function writeEntries(
+  folder: string,
+  entries: readonly ZipEntry[],
+  files: Readonly<Record<string, Uint8Array>>,
+): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o755 })
+  const made = new Set<string>([folder])
+  const makeFolder = async (path: string) => {
+    if (made.has(path)) return
+    await mkdir(path, { recursive: true })
+    made.add(path)
+  }
+  for (const entry of entries) {
+    const path = join(folder, entry.name)
+    if (entry.name.endsWith('/')) {
+      await makeFolder(path)
+      continue
+    }
+    await makeFolder(dirname(path))
+    await writeFile(path, files[entry.name] ?? new Uint8Array(), { mode: 0o644 })
+    if (entry.isExecutable) await chmod(path, 0o755)
+  }
+}
+
+function invalid(sha256: string, reason: string, cause?: unknown): MokaError {
+  return new MokaError(
+    'FUNCTIONS_CODE_INVALID',
+    `cannot unpack function code "${sha256}": ${reason}`,
+    cause === undefined ? {} : { cause },
+  )
+}

@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
+
+/**
+ * Reads `+ GROUP` and `- GROUP` lines; at end of input, which is the cloud's death whatever its
+ * cause, it kills the groups that are left, and what else sits in their memory groups ($2), and
+ * removes the folder of sockets ($1).
+ */
+const SCRIPT = `
+trap '' INT TERM HUP
+groups=' '
+while read -r word group; do
+  case $word in
+    +) groups="$groups$group " ;;
+    -) case $groups in *" $group "*) groups="\${groups%%" $group "*} \${groups#*" $group "}" ;; esac ;;
+  esac
+done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+rm -rf -- "$1"
+[ -n "$2" ] && [ -d "$2" ] || exit 0
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  for list in "$2"/*/cgroup.procs; do
+    while read -r pid; do kill -s KILL "$pid" 2>/dev/null; done <"$list"
+  done 2>/dev/null
+  for folder in "$2"/*/; do rmdir "$folder" 2>/dev/null; done
+  rmdir "$2" 2>/dev/null && exit 0
+  sleep 0.05
+done
+`
+
+/**
+ * A shell that outlives the cloud by a moment to end what a function left running. The kernel ends
+ * our own direct children with us (PR_SET_PDEATHSIG), but that is not inherited by the processes
+ * that a function starts, and does not exist outside Linux.
+ */
+export class Warden {
+  readonly #child: ChildProcess
+  readonly #input: Socket
+
+  constructor(socketDirectory: string, memoryDirectory: string | undefined) {
+    this.#child = spawn(
+      '/bin/sh',
+      ['-c', SCRIPT, 'mokapot-warden', socketDirectory, memoryDirectory ?? ''],
+      {
+        stdio: ['pipe', 'ignore', 'ignore'],
+        detached: true, // a Ctrl-C or a kill of our group must not end it before us
+        cwd: '/',
+        env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+      },
+    )
+    this.#input = this.#child.stdin as Socket
+    this.#child.on('error', () => {})
+    this.#input.on('error', () => {})
+    this.#child.unref()
+    this.#input.unref()
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  add(group: number): void {
+    this.#input.write(`+ ${group}\n`)
+  }
+
+  remove(group: number): void {
+    this.#input.write(`- ${group}\n`)
+  }
+
+  /** Resolves when it has ended, which takes milliseconds. */
+  close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.pid === undefined) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#child.once('exit', () => resolve())
+      this.#input.end()
+    })
+  }
+}

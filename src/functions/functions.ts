@@ -1,0 +1,326 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../shared/clock.ts'
+import { MokaError } from '../shared/errors.ts'
+import type { Logger } from '../shared/logger.ts'
+import { CodeStore } from './code/code-store.ts'
+import { HttpDoor } from './door/http-door.ts'
+import { Environment, type EnvironmentParts, type InitFailure } from './environments/environment.ts'
+import { EnvironmentPool } from './environments/environment-pool.ts'
+import { type MemoryLimiter, openMemoryLimiter } from './environments/memory-limit.ts'
+import { MAX_RESPONSE_BYTES, RuntimeApi } from './environments/runtime-api.ts'
+import { systemTimers, type Timers } from './environments/timers.ts'
+import { environmentVariables } from './environments/variables.ts'
+import { Warden } from './environments/warden.ts'
+import type { InvocationOutcome, Throttled } from './outcome.ts'
+import { NodeRuntime } from './runtimes/node/node-runtime.ts'
+import { PythonRuntime } from './runtimes/python/python-runtime.ts'
+import type { Runtime } from './runtimes/runtime.ts'
+import type { FunctionVersion, LogSink, RuntimeName } from './version.ts'
+
+/** Lambda's quota for a synchronous event, the same as for its answer. */
+export const MAX_EVENT_BYTES = MAX_RESPONSE_BYTES
+
+export interface FunctionsOptions {
+  /** Ours alone: unpacked code and compiled Python. */
+  directory: string
+  /** The zip archive with that hash. */
+  readCode(sha256: string): Promise<Uint8Array>
+  findFunction(project: string, release: string, name: string): FunctionVersion | undefined
+  /** Variables that the cloud adds, `DATABASE_URL`. Awaited before an environment is made. */
+  environmentOf(version: FunctionVersion): Promise<Record<string, string>>
+  logSink: LogSink
+  clock: Clock
+  logger: Logger
+  /** An environment, or a process kept ready, that nobody needed for so long ends. Default: 5 minutes. */
+  idleMs?: number
+  /** Execution environments at once, of all functions. Default: 30. */
+  maxEnvironments?: number
+  timers?: Timers
+}
+
+export interface InvokeOptions {
+  requestId?: string
+  /** Milliseconds since the epoch after which nobody waits any more. Shortens the time-out. */
+  deadline?: number
+}
+
+export interface FunctionsStats {
+  invocations: number
+  coldStarts: number
+  throttled: number
+  environments: {
+    versionId: string
+    project: string
+    function: string
+    runtime: RuntimeName
+    state: Environment['state']
+    pid: number | undefined
+    invocations: number
+    initMs: number
+  }[]
+  /** Processes that wait for work: Python's zygote, a started Node. */
+  readyPids: number[]
+  memoryLimit: 'cgroup' | 'data' | 'none' | 'unknown'
+}
+
+/** Runs nothing until the first invocation. */
+export async function openFunctions(options: FunctionsOptions): Promise<Functions> {
+  const codeStore = await CodeStore.open(join(options.directory, 'code'), options.readCode)
+  return new Functions(options, codeStore)
+}
+
+/** What is started with the first invocation and lives until the part is closed. */
+interface Machinery {
+  parts: EnvironmentParts
+  memory: MemoryLimiter
+  socketDirectory: string
+  runtimes: Record<RuntimeName, Runtime>
+}
+
+export class Functions {
+  readonly #options: FunctionsOptions
+  readonly #timers: Timers
+  readonly #codeStore: CodeStore
+  readonly #pool: EnvironmentPool<Environment, InitFailure>
+  readonly #running = new Map<string, number>() // invocations now, by project and function
+  readonly #codeOf = new Map<string, string>() // version id → code, of versions that have run here
+  readonly #doors: HttpDoor[] = []
+  readonly #active = new Set<Promise<unknown>>()
+  #machinery: Machinery | undefined
+  #cancelRest = () => {}
+  #isClosed = false
+  #counts = { invocations: 0, coldStarts: 0, throttled: 0 }
+
+  constructor(options: FunctionsOptions, codeStore: CodeStore) {
+    this.#options = options
+    this.#timers = options.timers ?? systemTimers
+    this.#codeStore = codeStore
+    this.#pool = new EnvironmentPool({
+      maxEnvironments: options.maxEnvironments ?? 30,
+      idleMs: options.idleMs ?? 5 * 60_000,
+      timers: this.#timers,
+      create: version => this.#create(version),
+      onEmptied: () => this.#restLater(),
+    })
+  }
+
+  /**
+   * Runs a function once. Every way a function can end is an outcome; rejected are only what is
+   * not the function's doing: FUNCTIONS_PYTHON_MISSING, FUNCTIONS_CODE_INVALID,
+   * FUNCTIONS_EVENT_TOO_LARGE, FUNCTIONS_CLOSED, and what `environmentOf` or `readCode` throw.
+   */
+  async invoke(
+    version: FunctionVersion,
+    payload: unknown,
+    options: InvokeOptions = {},
+  ): Promise<InvocationOutcome> {
+    if (this.#isClosed) throw closed(version)
+    const requestId = validRequestId(options.requestId) ?? randomUUID()
+    const event = JSON.stringify(payload ?? null)
+    if (Buffer.byteLength(event) > MAX_EVENT_BYTES) {
+      throw new MokaError(
+        'FUNCTIONS_EVENT_TOO_LARGE',
+        `cannot invoke function "${version.name}": the event is larger than ${MAX_EVENT_BYTES} bytes`,
+      )
+    }
+    const key = `${version.project}/${version.name}`
+    const running = this.#running.get(key) ?? 0
+    const limit = version.reservedConcurrency
+    if (limit !== undefined && running >= limit) {
+      return this.#throttled({
+        kind: 'throttled',
+        requestId,
+        reason: 'ReservedFunctionConcurrentInvocationLimitExceeded',
+        limit,
+        retryAfterSeconds: 1,
+      })
+    }
+    this.#running.set(key, running + 1)
+    const run = this.#run(version, event, requestId, options.deadline)
+    this.#active.add(run)
+    try {
+      return await run
+    } finally {
+      this.#active.delete(run)
+      const left = this.#running.get(key)! - 1
+      if (left === 0) this.#running.delete(key)
+      else this.#running.set(key, left)
+    }
+  }
+
+  /** Opens the HTTP door on a Unix socket that only this user can connect to. */
+  async listen(socketPath: string): Promise<void> {
+    const door = new HttpDoor({
+      findFunction: this.#options.findFunction,
+      invoke: (version, payload, options) => this.invoke(version, payload, options),
+      logSink: this.#options.logSink,
+      clock: this.#options.clock,
+      logger: this.#options.logger,
+    })
+    await door.listen(socketPath)
+    this.#doors.push(door)
+  }
+
+  /** Ends environments of versions that no release needs, and drops their unpacked code. */
+  retire(isKept: (versionId: string) => boolean): void {
+    this.#pool.retire(isKept)
+    const kept = new Set<string>()
+    for (const [id, sha256] of this.#codeOf) if (isKept(id)) kept.add(sha256)
+    for (const environment of this.#pool.environments) kept.add(environment.version.codeSha256)
+    for (const [id, sha256] of [...this.#codeOf]) {
+      if (isKept(id)) continue
+      this.#codeOf.delete(id)
+      if (kept.has(sha256)) continue
+      this.#codeStore.remove(sha256).catch(error => {
+        this.#options.logger.warn('cannot remove unpacked function code', { error: String(error) })
+      })
+    }
+  }
+
+  stats(): FunctionsStats {
+    const runtimes = Object.values(this.#machinery?.runtimes ?? {})
+    return {
+      ...this.#counts,
+      environments: [...this.#pool.environments].map(environment => ({
+        versionId: environment.version.id,
+        project: environment.version.project,
+        function: environment.version.name,
+        runtime: environment.version.runtime,
+        state: environment.state,
+        pid: environment.pid,
+        invocations: environment.invocations,
+        initMs: environment.initMs,
+      })),
+      readyPids: runtimes.flatMap(runtime => runtime.readyPids()),
+      memoryLimit: this.#machinery?.memory.kind ?? 'unknown',
+    }
+  }
+
+  /** Ends every process. Invocations that still run end as crashed. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#cancelRest()
+    const machinery = this.#machinery
+    this.#pool.endAll()
+    await Promise.allSettled(this.#active)
+    await Promise.all(this.#doors.map(door => door.close()))
+    if (machinery === undefined) return
+    await Promise.all(Object.values(machinery.runtimes).map(runtime => runtime.close()))
+    machinery.parts.api.close()
+    await machinery.parts.warden.close()
+    machinery.memory.close()
+    rmSync(machinery.socketDirectory, { recursive: true, force: true })
+  }
+
+  async #run(
+    version: FunctionVersion,
+    event: string,
+    requestId: string,
+    deadline: number | undefined,
+  ): Promise<InvocationOutcome> {
+    const acquired = await this.#pool.acquire(version)
+    if (acquired.kind === 'throttled') return this.#throttled({ ...acquired, requestId })
+    this.#counts.invocations++
+    if (acquired.kind === 'failed') {
+      const { kind, error, initMs } = acquired.failure
+      return { kind, requestId, durationMs: 0, initMs, error: { ...error, requestId } }
+    }
+    const { environment, isCold } = acquired
+    const left = deadline === undefined ? Infinity : deadline - this.#options.clock.now()
+    const timeoutMs = Math.max(1, Math.min(version.timeoutMs, left))
+    const outcome = await environment.run({ requestId, event, timeoutMs })
+    if (!isCold || outcome.kind === 'throttled') return outcome
+    this.#machinery?.runtimes[version.runtime].prepare(version.memoryMb)
+    return { ...outcome, initMs: environment.initMs }
+  }
+
+  #create(version: FunctionVersion): {
+    environment: Environment
+    ready: Promise<InitFailure | undefined>
+  } {
+    this.#cancelRest()
+    const { parts, runtimes } = this.#machine()
+    const environment: Environment = new Environment(version, parts, {
+      onIdle: () => this.#pool.release(environment),
+      onEnded: () => this.#pool.remove(environment),
+    })
+    return { environment, ready: this.#start(version, environment, runtimes[version.runtime]) }
+  }
+
+  async #start(
+    version: FunctionVersion,
+    environment: Environment,
+    runtime: Runtime,
+  ): Promise<InitFailure | undefined> {
+    this.#counts.coldStarts++
+    this.#codeOf.set(version.id, version.codeSha256)
+    const [taskRoot, added] = await Promise.all([
+      this.#codeStore.folder(version.codeSha256),
+      this.#options.environmentOf(version),
+    ])
+    if (this.#isClosed) throw closed(version)
+    const variables = (apiAddress: string) =>
+      environmentVariables(version, added, {
+        taskRoot,
+        apiAddress,
+        executionEnvironment: EXECUTION_ENVIRONMENT[version.runtime],
+        startedAt: this.#options.clock.now(),
+      })
+    return environment.start(runtime, taskRoot, variables, randomUUID())
+  }
+
+  #throttled(outcome: Throttled): Throttled {
+    this.#counts.throttled++
+    return outcome
+  }
+
+  #machine(): Machinery {
+    if (this.#machinery !== undefined) return this.#machinery
+    const { directory, logSink, clock, logger } = this.#options
+    const memory = openMemoryLimiter()
+    // Not below `directory`: a socket's path may have 107 bytes at most.
+    const socketDirectory = mkdtempSync(join(tmpdir(), 'mokapot-'))
+    const warden = new Warden(socketDirectory, memory.directory)
+    const parts = { api: new RuntimeApi(), warden, memory, logSink, clock, timers: this.#timers }
+    const runtimes = {
+      node: new NodeRuntime(logger),
+      python: new PythonRuntime({
+        socketDirectory,
+        cacheDirectory: join(directory, 'pycache'),
+        logger,
+      }),
+    }
+    this.#machinery = { parts, memory, socketDirectory, runtimes }
+    return this.#machinery
+  }
+
+  /** With no environment left, what is kept ready for the next one ends too, after a while. */
+  #restLater(): void {
+    this.#cancelRest()
+    if (this.#isClosed) return
+    this.#cancelRest = this.#timers.after(this.#options.idleMs ?? 5 * 60_000, () => {
+      for (const runtime of Object.values(this.#machinery?.runtimes ?? {})) runtime.rest()
+    })
+  }
+}
+
+const EXECUTION_ENVIRONMENT: Readonly<Record<RuntimeName, string>> = {
+  node: `AWS_Lambda_nodejs${process.versions.node.split('.', 1)[0]}.x`,
+  python: 'AWS_Lambda_python3',
+}
+
+/** Request ids stand in the runtime API's paths. */
+function validRequestId(requestId: string | undefined): string | undefined {
+  return requestId !== undefined && /^[\w-]{1,128}$/.test(requestId) ? requestId : undefined
+}
+
+function closed(version: FunctionVersion): MokaError {
+  return new MokaError(
+    'FUNCTIONS_CLOSED',
+    `cannot invoke function "${version.name}": the cloud is shutting down`,
+  )
+}

@@ -1,0 +1,114 @@
+import { execFileSync } from 'node:child_process'
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+
+export interface PythonInterpreter {
+  /** The interpreter itself, not a shim that looks for it at each start. */
+  executable: string
+  /** `3.11.7` */
+  version: string
+}
+
+const NAMES = ['python3', 'python', ...[14, 13, 12, 11, 10, 9].map(minor => `python3.${minor}`)]
+const PROBE =
+  "import sys; print(sys.executable, '.'.join(map(str, sys.version_info[:3])), sep='\\n')"
+
+const found = new Map<string, PythonInterpreter | undefined>()
+const probed = new Map<string, PythonInterpreter | undefined>()
+
+/**
+ * The first Python on the PATH that is new enough, or undefined. Looked for once per process:
+ * what it costs is a start of Python, 15 ms, more with several that are too old.
+ */
+export function findPython(minimum = '3.9'): PythonInterpreter | undefined {
+  if (!found.has(minimum)) found.set(minimum, search(minimum, process.env.PATH ?? ''))
+  return found.get(minimum)
+}
+
+/** Whether this machine has a Python that can run functions. For use in moka.config.ts. */
+export function hasPython(minimum = '3.9'): boolean {
+  return findPython(minimum) !== undefined
+}
+
+/** Compares dotted numbers: 3.10 is newer than 3.9. */
+export function isAtLeast(version: string, minimum: string): boolean {
+  const numbers = version.split('.').map(Number)
+  for (const [index, wanted] of minimum.split('.').map(Number).entries()) {
+    const have = numbers[index] ?? 0
+    if (have !== wanted) return have > wanted
+  }
+  return true
+}
+
+/** `findPython` without its memory, on a PATH of the caller's. */
+export function search(minimum: string, path: string): PythonInterpreter | undefined {
+  const folders = path.split(delimiter).filter(folder => folder !== '')
+  for (const name of NAMES) {
+    for (const folder of folders) {
+      const candidate = join(folder, name)
+      if (!isExecutable(candidate)) continue
+      const python = probe(behindShim(candidate) ?? candidate)
+      if (python !== undefined && isAtLeast(python.version, minimum)) return python
+    }
+  }
+  return undefined
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function probe(command: string): PythonInterpreter | undefined {
+  if (!probed.has(command)) probed.set(command, ask(command))
+  return probed.get(command)
+}
+
+function ask(command: string): PythonInterpreter | undefined {
+  try {
+    const output = execFileSync(command, ['-I', '-S', '-c', PROBE], {
+      encoding: 'utf8',
+      timeout: 5000,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const [executable, version] = output.trim().split('\n')
+    if (executable === undefined || executable === '' || version === undefined) return undefined
+    return { executable, version }
+  } catch {
+    return undefined // not a Python, or a shim without a version behind it
+  }
+}
+
+/**
+ * What a pyenv shim would start, found without starting it, which takes 135 ms: the version that
+ * PYENV_VERSION, the nearest .python-version or pyenv's global file names (pyenv-version-file(1)).
+ */
+function behindShim(shim: string): string | undefined {
+  const folder = dirname(shim)
+  if (!folder.endsWith('/shims')) return undefined
+  const root = dirname(folder)
+  const names = process.env.PYENV_VERSION?.split(':') ?? versionFile(root)
+  for (const name of names) {
+    const executable = join(root, 'versions', name, 'bin', 'python3')
+    if (/^[\w.-]+$/.test(name) && isExecutable(executable)) return executable
+  }
+  return undefined
+}
+
+function versionFile(root: string): string[] {
+  const places: string[] = []
+  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+    places.push(join(folder, '.python-version'))
+    if (folder === dirname(folder)) break
+  }
+  for (const place of [...places, join(root, 'version')]) {
+    try {
+      return readFileSync(place, 'utf8').split(/\s+/).filter(Boolean)
+    } catch {}
+  }
+  return []
+}
