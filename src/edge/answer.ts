@@ -207,9 +207,8 @@ async function follow(
   const to = decodePath(redirect.to)
   if (to === undefined) return notFound(asked, parts)
   const route = redirect.status === 200 ? matchRoute(site.live.routes, to) : undefined
-  if (route !== undefined) {
-    return callFunction(asked, parts, route, to, redirect.to, redirect.query)
-  }
+  // A function gets the visitor's query, not the rule's: Netlify's quirk, and frameworks count on it.
+  if (route !== undefined) return callFunction(asked, parts, route, to, redirect.to, asked.query)
   const filePath = findFile(site.live.files, to)
   const file = filePath === undefined ? undefined : site.live.files[filePath]
   if (file === undefined) return notFound(asked, parts)

@@ -22,7 +22,7 @@ export interface RedirectRequest {
 export type RedirectOutcome =
   | { kind: 'redirect'; status: number; location: string; isForced: boolean }
   /** Content of another path of this site under that status, 200 or 404 mostly. */
-  | { kind: 'rewrite'; status: number; to: string; query: string; isForced: boolean }
+  | { kind: 'rewrite'; status: number; to: string; isForced: boolean }
   /** A 200 to another site. */
   | { kind: 'proxy'; to: string; isForced: boolean }
   | { kind: 'none' }
@@ -114,7 +114,7 @@ function apply(
   }
   const query = to.query === '' ? passedQuery : to.query
   if (!REDIRECT_STATUS.has(status)) {
-    return { kind: 'rewrite', status, to: to.path, query, isForced }
+    return { kind: 'rewrite', status, to: to.path, isForced }
   }
   if (query === request.query && isSamePage(to.path)) return undefined
   return { kind: 'redirect', status, location: `${to.path}${query}${to.fragment}`, isForced }
