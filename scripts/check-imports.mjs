@@ -29,7 +29,8 @@ const MAX_LINES = 800
 const MAX_FOLDER_FILES = 15
 const MAX_SHARED_FILES = 10
 
-const IMPORT = /^\s*(?:import|export)\s+(type\s+)?(?:[^'"]*?\sfrom\s+)?['"](\.[^'"]+)['"]|import\(\s*['"](\.[^'"]+)['"]\s*\)/gm
+const IMPORT =
+  /^\s*(?:import|export)\s+(type\s+)?(?:[^'"]*?\sfrom\s+)?['"](\.[^'"]+)['"]|import\(\s*['"](\.[^'"]+)['"]\s*\)/gm
 
 const problems = []
 for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) {
@@ -38,13 +39,16 @@ for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) 
   else if (entry.name.endsWith('.ts')) checkFile(path)
 }
 for (const problem of problems.sort()) console.error(problem)
-console.error(problems.length === 0 ? 'imports: as they should be' : `imports: ${problems.length} breaches`)
+console.error(
+  problems.length === 0 ? 'imports: as they should be' : `imports: ${problems.length} breaches`,
+)
 process.exit(problems.length === 0 ? 0 : 1)
 
 function checkFolder(path) {
   const files = readdirSync(path, { withFileTypes: true }).filter(entry => entry.isFile()).length
   const limit = relative(src, path) === 'shared' ? MAX_SHARED_FILES : MAX_FOLDER_FILES
-  if (files > limit) problems.push(`src/${relative(src, path)}: ${files} files, ${limit} are enough; make folders`)
+  if (files > limit)
+    problems.push(`src/${relative(src, path)}: ${files} files, ${limit} are enough; make folders`)
 }
 
 function checkFile(path) {

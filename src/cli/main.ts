@@ -16,6 +16,9 @@ try {
   }
 }
 
+// Whatever a command left open must not keep it; pipes and files are written synchronously.
+process.exit()
+
 function report(error: unknown): void {
   if (process.argv.includes('--json') && error instanceof MokaError) {
     const { code, message, hint } = error

@@ -47,7 +47,12 @@ export class EdgeWorkers {
       const settings = { ...options.settings, port, edgeId: `edge-${number}` }
       const slot = new Slot(settings, () => workers.#sites, options.logger)
       slots.push(slot)
-      port = await slot.start()
+      try {
+        port = await slot.start()
+      } catch (error) {
+        await workers.close()
+        throw error
+      }
     }
     return { workers, port }
   }
@@ -173,12 +178,20 @@ class Slot {
     const worker = cluster.fork({ NODE_EXTRA_CA_CERTS: '' })
     this.#worker = worker
     const bornMs = performance.now()
-    worker.on('message', (answer: WorkerAnswer) => this.#settle(answer))
+    const ready = new Promise<void>((resolve, reject) => {
+      worker.on('message', (answer: WorkerAnswer) => {
+        if (answer.kind === 'ready') resolve()
+        else this.#settle(answer)
+      })
+      worker.once('exit', () => reject(new Error('the worker process ended')))
+    })
     worker.on('error', error => this.#logger.error('edge worker', { error: error.message }))
     worker.once('exit', (code, signal) => this.#onExit(code, signal, performance.now() - bornMs))
-    this.#started = this.#send(
-      { kind: 'start', settings: this.#settings, sites: this.#sites() },
-      CONFIRM_TIMEOUT_MS,
+    this.#started = ready.then(() =>
+      this.#send(
+        { kind: 'start', settings: this.#settings, sites: this.#sites() },
+        CONFIRM_TIMEOUT_MS,
+      ),
     )
     this.#started.catch(() => {})
     return this.#started
@@ -212,7 +225,7 @@ class Slot {
     })
   }
 
-  #settle(answer: WorkerAnswer): void {
+  #settle(answer: Exclude<WorkerAnswer, { kind: 'ready' }>): void {
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
     if (answer.kind === 'done') {

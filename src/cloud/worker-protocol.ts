@@ -30,8 +30,9 @@ export type WorkerRequest =
   | { id: number; kind: 'invalidate'; project: string; patterns: string[] }
   | { id: number; kind: 'stop' }
 
-/** From a worker: done, with what was asked for, or why not. */
+/** From a worker: it listens to requests now; done, with what was asked for; or why not. */
 export type WorkerAnswer =
+  | { kind: 'ready' }
   | {
       id: number
       kind: 'done'

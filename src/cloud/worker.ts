@@ -30,6 +30,7 @@ process.on('message', (request: WorkerRequest) => {
 })
 process.on('disconnect', () => process.exit(0)) // the supervisor is gone
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}) // it tells us
+process.send?.({ kind: 'ready' } satisfies WorkerAnswer) // what came before would be lost
 
 async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   switch (request.kind) {

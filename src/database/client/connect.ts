@@ -27,8 +27,9 @@ export async function connect(url: string | ConnectionTarget): Promise<Connectio
     host: target.host,
     port: target.port,
     user: target.user,
-    pass: target.password,
-    password: target.password,
+    // SASLprep's normalization (RFC 4013), which SCRAM asks for and the library leaves out. A
+    // password that it changes then fails with md5 and cleartext: SCRAM is the default since 14.
+    password: target.password.normalize('NFKC'),
     database: target.database,
     ssl: false, // the transport has done it
     max: 1,

@@ -38,11 +38,19 @@ async function tlsOptions(target: ConnectionTarget): Promise<ConnectionOptions> 
   }
   if (target.sslMode === 'verify-ca') options.checkServerIdentity = () => undefined
   if (target.sslRootCert !== undefined && target.sslRootCert !== 'system') {
-    options.ca = await readFile(target.sslRootCert)
+    options.ca = await readPem('sslrootcert', target.sslRootCert)
   }
-  if (target.sslCert !== undefined) options.cert = await readFile(target.sslCert)
-  if (target.sslKey !== undefined) options.key = await readFile(target.sslKey)
+  if (target.sslCert !== undefined) options.cert = await readPem('sslcert', target.sslCert)
+  if (target.sslKey !== undefined) options.key = await readPem('sslkey', target.sslKey)
   return options
+}
+
+async function readPem(parameter: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new Error(`cannot read its ${parameter} "${path}" (${systemErrorCode(error)})`)
+  }
 }
 
 /** Settles with the first of: `event`, an error, the end of the connection. */

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest'
+import { MokaError } from '../shared/errors.ts'
+import { parseRateLimit } from './rate-limit.ts'
+import { validateConfig } from './validate.ts'
+
+function errorOf(input: unknown): MokaError {
+  try {
+    validateConfig(input, 'moka.config.ts')
+  } catch (error) {
+    if (error instanceof MokaError) return error
+    throw error
+  }
+  throw new Error('there was no error')
+}
+
+const withFunction = (settings: object) => ({
+  name: 'site',
+  functions: { visits: { entry: 'visits.py', ...settings } },
+})
+
+describe('a configuration', () => {
+  it('needs nothing but a name', () => {
+    expect(validateConfig({ name: 'site' }, 'moka.config.ts')).toEqual({ name: 'site' })
+  })
+
+  it.each([
+    ['no default export', undefined, 'no default export'],
+    ['an unknown field', { name: 'a', sites: {} }, 'there is no field "sites"'],
+    [
+      'an unknown field inside a function',
+      withFunction({ rateLmit: '5/minute' }),
+      'there is no field "functions.visits.rateLmit"',
+    ],
+    [
+      'an unknown field inside the database',
+      { name: 'a', database: { migration: 'x' } },
+      'there is no field "database.migration"',
+    ],
+    ['a missing field', { name: 'a', functions: { f: {} } }, '"functions.f.entry" is missing'],
+    ['no name', {}, '"name" is missing'],
+    ['a wrong type', { name: 5 }, 'field "name" 5 is not a text'],
+    ['a bad name', { name: 'My Site' }, 'field "name" "My Site" is not 1 to 40 of'],
+    [
+      'a bad domain',
+      { name: 'a', domain: 'localhost' },
+      'field "domain" "localhost" is not a domain',
+    ],
+    ['a bad route', withFunction({ routes: ['api'] }), 'field "functions.visits.routes.0" "api"'],
+    ['a star in the middle', withFunction({ routes: ['/a/*/b'] }), 'functions.visits.routes.0'],
+    [
+      'a bad timeout',
+      withFunction({ timeoutSeconds: 0 }),
+      '"functions.visits.timeoutSeconds" 0 is not',
+    ],
+    [
+      'a bad entry',
+      { name: 'a', functions: { f: { entry: 'f.rb' } } },
+      '"f.rb" does not end in .py',
+    ],
+    [
+      'a database address that is none',
+      { name: 'a', database: { url: 'mysql://x' } },
+      'field "database.url"',
+    ],
+    [
+      'a database address that is undefined',
+      { name: 'a', database: { url: undefined } },
+      'field "database.url" is undefined',
+    ],
+    [
+      'an unknown record type',
+      {
+        name: 'a',
+        domain: 'a.example',
+        dns: { records: [{ name: '@', type: 'PTR', value: 'x' }] },
+      },
+      'field "dns.records.0.type" "PTR" is not one of',
+    ],
+  ])('with %s gives one error that names it', (_, input, text) => {
+    expect(errorOf(input).message).toContain('cannot read moka.config.ts: ')
+    expect(errorOf(input).message).toContain(text)
+  })
+
+  it.each([
+    ['sites', 'site'],
+    ['databse', 'database'],
+  ])('with field "%s" hints at "%s"', (wrong, right) => {
+    expect(errorOf({ name: 'a', [wrong]: {} }).hint).toBe(`"${right}"?`)
+  })
+
+  it('does not guess when nothing is near', () => {
+    expect(errorOf({ name: 'a', kubernetes: {} }).hint).toContain('docs/reference/config.md')
+  })
+})
+
+describe('a rate limit', () => {
+  it.each([
+    ['5/minute', { count: 5, periodSeconds: 60, per: 'client' }],
+    ['100 / day', { count: 100, periodSeconds: 86_400, per: 'client' }],
+    [
+      { limit: '2/second', per: 'function' as const },
+      { count: 2, periodSeconds: 1, per: 'function' },
+    ],
+  ])('is read from %j', (limit, expected) => {
+    expect(parseRateLimit(limit)).toEqual(expected)
+  })
+
+  it.each(['5', '0/minute', '5/fortnight', '-5/minute', '5/minutes', ''])(
+    'is refused from %j',
+    limit => {
+      expect(() => parseRateLimit(limit)).toThrow(/not a rate limit/)
+    },
+  )
+})

@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { createConnection, createServer } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { silentLogger } from '../shared/logger.ts'
+import { type EdgeServer, openEdgeServer } from './server.ts'
+
+const open: EdgeServer[] = []
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close()
+})
+
+const LOOPBACK = { host: '127.0.0.1', port: 0 }
+
+async function openWith(
+  handle: Parameters<typeof openEdgeServer>[0]['edge']['handle'],
+  limits = {},
+): Promise<EdgeServer> {
+  const server = await openEdgeServer({
+    edge: { handle },
+    listen: LOOPBACK,
+    logger: silentLogger,
+    limits,
+  })
+  open.push(server)
+  return server
+}
+
+test('a taken port is an error that names it', async () => {
+  const holder = createServer().listen(0, '127.0.0.1')
+  await once(holder, 'listening')
+  const { port } = holder.address() as { port: number }
+  const opening = openEdgeServer({
+    edge: { handle: () => {} },
+    listen: { host: '127.0.0.1', port },
+    logger: silentLogger,
+  })
+  await expect(opening).rejects.toMatchObject({
+    code: 'EDGE_PORT_TAKEN',
+    message: `cannot listen on "127.0.0.1:${port}": the port is taken`,
+  })
+  holder.close()
+})
+
+test('listens on a handle that is already open', async () => {
+  const holder = createServer().listen(0, '127.0.0.1')
+  await once(holder, 'listening')
+  const server = await openEdgeServer({
+    edge: { handle: (_request, response) => void response.end('by handle') },
+    listen: { handle: holder },
+    logger: silentLogger,
+  })
+  open.push(server)
+  const socket = createConnection(server.port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
+  const [chunk] = (await once(socket, 'data')) as [Buffer]
+  expect(chunk.toString()).toContain('200 OK')
+  socket.destroy()
+})
+
+test('closing lets a request under way finish, and ends idle connections', async () => {
+  let finish = () => {}
+  const server = await openWith((_request, response) => {
+    finish = () => response.end('done')
+    response.flushHeaders()
+  })
+  const idle = createConnection(server.port, '127.0.0.1')
+  const busy = createConnection(server.port, '127.0.0.1')
+  await Promise.all([once(idle, 'connect'), once(busy, 'connect')])
+  busy.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  let text = ''
+  busy.on('data', chunk => {
+    text += chunk
+  })
+  await once(busy, 'data')
+  const closed = open.pop()!.close()
+  await once(idle.resume(), 'close')
+  finish()
+  await Promise.all([closed, once(busy, 'close')])
+  expect(text).toContain('done')
+})
+
+test('closing does not wait for ever', async () => {
+  const server = await openWith((_request, response) => response.flushHeaders(), {
+    drainTimeoutMs: 20,
+  })
+  const socket = createConnection(server.port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  await once(socket, 'data')
+  await open.pop()!.close()
+})

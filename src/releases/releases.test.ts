@@ -1,0 +1,284 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { changedPatterns } from './difference.ts'
+import { advancePointer, type LivePointer, previousRelease, RETENTION_MS } from './live-pointer.ts'
+import { parseDraft, type ReleaseDraft, type ReleaseManifest } from './manifest.ts'
+import { type ManifestStore, ReleaseStore } from './release-store.ts'
+import { type LiveChange, Releases } from './releases.ts'
+
+const sha = (digit: string) => digit.repeat(64)
+
+function draftOf(files: Record<string, string>, more: Partial<ReleaseDraft> = {}): ReleaseDraft {
+  return {
+    formatVersion: 1,
+    project: 'site',
+    files: Object.fromEntries(
+      Object.entries(files).map(([path, digit]) => [
+        path,
+        { sha256: sha(digit), size: 1, type: 'text/html; charset=utf-8' },
+      ]),
+    ),
+    redirects: [],
+    headers: [],
+    functions: {},
+    database: { kind: 'none' },
+    migrations: [],
+    dns: { records: [] },
+    source: {},
+    ...more,
+  }
+}
+
+const visits = {
+  runtime: 'python' as const,
+  handler: 'visits.handler',
+  codeSha256: sha('c'),
+  routes: ['/api/visits'],
+  timeoutMs: 1000,
+  memoryMb: 128,
+  environment: {},
+}
+
+function memoryManifests(): ManifestStore {
+  const entries = new Map<string, { bytes: Uint8Array; metadata: Record<string, string> }>()
+  return {
+    put: async (key, bytes, metadata) => void entries.set(key, { bytes, metadata }),
+    get: async key => entries.get(key)?.bytes,
+    list: prefix =>
+      [...entries]
+        .filter(([key]) => key.startsWith(prefix))
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, { metadata }]) => ({ key, sha256: '', metadata })),
+  }
+}
+
+let directory: string
+let nowMs: number
+let missing: Set<string>
+let changes: LiveChange[]
+let migrated: string[][]
+let onMigrate: () => Promise<void>
+let manifests: ManifestStore
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'moka-releases-'))
+  nowMs = 1_700_000_000_000
+  missing = new Set()
+  changes = []
+  migrated = []
+  onMigrate = async () => {}
+  manifests = memoryManifests()
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+function open(): Releases {
+  return new Releases(
+    new ReleaseStore(manifests),
+    directory,
+    {
+      hasBlob: sha256 => !missing.has(sha256),
+      flushBlobs: async () => {},
+      check: async release => {
+        if (release.domain === 'bad') throw new Error('bad zone')
+      },
+      migrate: async release => {
+        await onMigrate()
+        const names = release.migrations.map(migration => migration.name)
+        migrated.push(names)
+        return names
+      },
+      announce: async change => {
+        changes.push(change)
+        return ['edge-1']
+      },
+    },
+    { now: () => nowMs },
+  )
+}
+
+const base = (id: string | null) => ({ base: id })
+
+describe('publish', () => {
+  it('makes releases r-1, r-2, … and each is live when it returns', async () => {
+    const releases = open()
+    const first = await releases.publish(draftOf({ '/index.html': 'a' }), base(null))
+    expect(first.release.manifest.id).toBe('r-1')
+    expect(first.confirmedBy).toEqual(['edge-1'])
+    await releases.publish(draftOf({ '/index.html': 'b' }), base('r-1'))
+    expect(releases.live('site')?.pointer.id).toBe('r-2')
+    expect(releases.list('site').map(release => release.id)).toEqual(['r-2', 'r-1'])
+  })
+
+  it('finds the live release again after a restart', async () => {
+    const before = open()
+    const { release } = await before.publish(draftOf({ '/index.html': 'a' }), base(null))
+    const after = open()
+    await after.restore(['site', 'never-deployed'])
+    expect(after.live('site')?.release).toEqual(release)
+    expect(after.projects()).toEqual(['site'])
+  })
+
+  it('refuses a plan made against a release that is no longer live, and changes nothing', async () => {
+    const releases = open()
+    await releases.publish(draftOf({ '/index.html': 'a' }), base(null))
+    await expect(
+      releases.publish(draftOf({ '/index.html': 'b' }), base(null)),
+    ).rejects.toMatchObject({ code: 'RELEASES_BASE_CHANGED' })
+    expect(releases.list('site')).toHaveLength(1)
+  })
+
+  it('lets of two deploys at once only the first through', async () => {
+    const releases = open()
+    const outcomes = await Promise.allSettled(
+      ['a', 'b'].map(digit => releases.publish(draftOf({ '/index.html': digit }), base(null))),
+    )
+    expect(outcomes.map(outcome => outcome.status)).toEqual(['fulfilled', 'rejected'])
+    expect(releases.live('site')?.release.manifest.files['/index.html']?.sha256).toBe(sha('a'))
+  })
+
+  it('refuses a release whose objects are not all stored', async () => {
+    missing.add(sha('b'))
+    const attempt = open().publish(draftOf({ '/a': 'a', '/b': 'b' }), base(null))
+    await expect(attempt).rejects.toThrow(/1 of its objects are missing/)
+  })
+
+  it('leaves the old release live when a check or a migration fails', async () => {
+    const releases = open()
+    await releases.publish(draftOf({ '/index.html': 'a' }), base(null))
+    await expect(releases.publish(draftOf({}, { domain: 'bad' }), base('r-1'))).rejects.toThrow(
+      'bad zone',
+    )
+    onMigrate = () => Promise.reject(new Error('no such table'))
+    const schema = {
+      database: { kind: 'embedded' as const },
+      migrations: [{ name: '1.sql', sha256: sha('d') }],
+    }
+    await expect(releases.publish(draftOf({}, schema), base('r-1'))).rejects.toThrow(
+      'no such table',
+    )
+    expect(releases.live('site')?.pointer.id).toBe('r-1')
+    expect(changes).toHaveLength(1)
+  })
+
+  it('applies migrations when they differ from the live ones, and not when told to leave them', async () => {
+    const releases = open()
+    const schema = (...names: string[]) => ({
+      database: { kind: 'embedded' as const },
+      migrations: names.map(name => ({ name, sha256: sha('d') })),
+    })
+    const first = await releases.publish(draftOf({}, schema('1.sql')), {
+      base: null,
+      deferMigrations: true,
+    })
+    expect(first.migrated).toEqual([])
+    await releases.publish(draftOf({ '/a': 'a' }, schema('1.sql')), base('r-1'))
+    expect(migrated).toEqual([])
+    const third = await releases.publish(draftOf({}, schema('1.sql', '2.sql')), base('r-2'))
+    expect(third.migrated).toEqual(['1.sql', '2.sql'])
+  })
+})
+
+describe('rollback', () => {
+  it('goes to the release before the live one, then to the one before that', async () => {
+    const releases = open()
+    for (const [index, digit] of ['a', 'b', 'c'].entries()) {
+      await releases.publish(
+        draftOf({ '/index.html': digit }),
+        base(index === 0 ? null : `r-${index}`),
+      )
+    }
+    expect((await releases.rollback('site')).release.manifest.id).toBe('r-2')
+    expect((await releases.rollback('site')).release.manifest.id).toBe('r-1')
+    await expect(releases.rollback('site')).rejects.toMatchObject({ code: 'RELEASES_NO_PREVIOUS' })
+    expect((await releases.rollback('site', 'r-3')).release.manifest.id).toBe('r-3')
+  })
+
+  it.each(['r-9', 'r-0', '../r-1', 'latest'])('names the releases there are for "%s"', async id => {
+    const releases = open()
+    await releases.publish(draftOf({}), base(null))
+    await expect(releases.rollback('site', id)).rejects.toMatchObject({
+      code: 'RELEASES_UNKNOWN',
+      hint: expect.stringContaining('r-1'),
+    })
+  })
+})
+
+describe('the live pointer', () => {
+  const at = (id: string, ms: number, from?: LivePointer) =>
+    advancePointer(from, { id, manifestSha256: sha('0') }, ms)
+
+  it('keeps releases of the last day reachable, latest first, each once', () => {
+    let pointer = at('r-1', 0)
+    pointer = at('r-2', 1000, pointer)
+    pointer = at('r-3', 2000, pointer)
+    expect(pointer.retained.map(release => release.id)).toEqual(['r-2', 'r-1'])
+    pointer = at('r-1', 3000, pointer)
+    expect(pointer.retained.map(release => release.id)).toEqual(['r-3', 'r-2'])
+    pointer = at('r-4', 2000 + RETENTION_MS, pointer)
+    expect(pointer.retained.map(release => release.id)).toEqual(['r-1', 'r-3'])
+  })
+
+  it('knows what was live before by the order of making, not of going live', () => {
+    const pointer = at('r-1', 3, at('r-2', 2, at('r-1', 1)))
+    expect(previousRelease(pointer)).toBeUndefined()
+    expect(previousRelease(at('r-2', 4, pointer))).toBe('r-1')
+  })
+
+  it('is not read from a damaged file as if there were none', async () => {
+    const releases = open()
+    await releases.publish(draftOf({}), base(null))
+    const path = join(directory, 'site', 'live.json')
+    await writeFile(path, (await readFile(path)).subarray(0, 20))
+    await expect(open().restore(['site'])).rejects.toThrow()
+  })
+})
+
+describe('what differs between two releases', () => {
+  const manifest = (files: Record<string, string>, more: Partial<ReleaseDraft> = {}) =>
+    ({ ...draftOf(files, more), id: 'r-1', createdMs: 0 }) satisfies ReleaseManifest
+
+  it('is everything against nothing', () => {
+    expect(changedPatterns(undefined, manifest({}))).toEqual(['/*'])
+  })
+
+  it('names changed, new and removed files, and routes of changed functions', () => {
+    const from = manifest({ '/a': 'a', '/b': 'b' }, { functions: { visits } })
+    expect(changedPatterns(from, from)).toEqual([])
+    const to = manifest(
+      { '/a': 'a', '/b': 'c', '/d': 'd' },
+      { functions: { visits: { ...visits, codeSha256: sha('e') } } },
+    )
+    expect(changedPatterns(from, to).sort()).toEqual(['/api/visits', '/b', '/d'])
+  })
+
+  it('is everything when redirects change or very many files do', () => {
+    const many = Object.fromEntries(Array.from({ length: 1500 }, (_, i) => [`/${i}`, 'a']))
+    expect(changedPatterns(manifest({}), manifest(many))).toEqual(['/*'])
+    const redirects = [{ from: '/a', to: '/b' }]
+    expect(changedPatterns(manifest({}), manifest({}, { redirects }))).toEqual(['/*'])
+  })
+})
+
+describe('a draft from the wire', () => {
+  it('is taken as it is when it is in order', () => {
+    const draft = draftOf({ '/a b/ü.html': 'a' }, { functions: { visits } })
+    expect(parseDraft(JSON.parse(JSON.stringify(draft)))).toEqual(draft)
+  })
+
+  it.each(['index.html', '/../etc/passwd', '/a/./b', '/a//b', '/a\\b', '/a\0b', '/', ''])(
+    'is refused with path %j',
+    path => {
+      expect(() => parseDraft(draftOf({ [path]: 'a' }))).toThrow(/files/)
+    },
+  )
+
+  it.each([
+    ['project', { project: '../x' }],
+    ['functions.visits.codeSha256', { functions: { visits: { ...visits, codeSha256: 'x' } } }],
+    ['extra', { extra: 1 }],
+  ])('is refused when %s is not in order', (field, more) => {
+    expect(() => parseDraft({ ...draftOf({}), ...more })).toThrow(field)
+  })
+})
