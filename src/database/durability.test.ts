@@ -20,6 +20,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { silentLogger } from '../shared/logger.ts'
 import { connect } from './client/connect.ts'
 import { openDatabase } from './database.ts'
+import { isAlive } from './launcher/leftover.ts'
 import type { Tie } from './launcher/run.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -109,6 +110,9 @@ describe('after kill -9 of the program', () => {
         const child = start(directory, tie)
         acknowledged = Math.max(acknowledged, await killAfter(child, round * 37))
       }
+      // Nobody starts another one here that would end it: it has to go on its own.
+      const pid = await postmasterPid(directory)
+      await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5_000, interval: 10 })
       const stored = await storedCount(directory)
       expect(stored).toBeGreaterThanOrEqual(acknowledged)
       expect(stored).toBeLessThanOrEqual(acknowledged + CLIENTS * rounds)
@@ -145,7 +149,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root (needs root)', () => {
     const before = await storedCount(directory)
     const database = await openDatabase({ directory, port: 0, logger: silentLogger })
     await database.ensure(PROJECT)
-    const pid = (await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]
+    const pid = await postmasterPid(directory)
     if (process.platform === 'linux') {
       expect(await readFile(`/proc/${pid}/status`, 'utf8')).toMatch(/^Uid:\s+65534/m)
     }
