@@ -51,12 +51,9 @@ const DEFAULT_LIMITS: ServerLimits = {
 export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const server = createHttpServer(limits)
-  let isClosing = false
+  const connections = new Connections(server)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    if (isClosing) response.shouldKeepAlive = false
-    response.once('close', () => {
-      if (isClosing) server.closeIdleConnections()
-    })
+    connections.track(request.socket, response)
     options.edge.handle(request, response)
   }
   server.on('request', handle)
@@ -73,10 +70,7 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const address = server.address() as AddressInfo | null
   return {
     port: address?.port ?? 0,
-    close() {
-      isClosing = true
-      return drain(server, limits.drainTimeoutMs)
-    },
+    close: () => connections.drain(limits.drainTimeoutMs),
   }
 }
 
@@ -127,13 +121,42 @@ function asListenError(error: Error, where: EdgeServerOptions['listen']): Error 
   })
 }
 
-function drain(server: Server, timeoutMs: number): Promise<void> {
-  return new Promise(resolve => {
-    const deadline = setTimeout(() => server.closeAllConnections(), timeoutMs)
-    server.close(() => {
-      clearTimeout(deadline)
-      resolve()
+/**
+ * Which connections have a request under way. node:http's own list of idle connections leaves out
+ * those that never sent one, and closing would wait for them.
+ */
+class Connections {
+  readonly #server: Server
+  readonly #busy = new Map<Socket, number>()
+  #isClosing = false
+
+  constructor(server: Server) {
+    this.#server = server
+    server.on('connection', (socket: Socket) => {
+      this.#busy.set(socket, 0)
+      socket.once('close', () => this.#busy.delete(socket))
     })
-    server.closeIdleConnections()
-  })
+  }
+
+  track(socket: Socket, response: ServerResponse): void {
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1)
+    if (this.#isClosing) response.shouldKeepAlive = false
+    response.once('close', () => {
+      const left = (this.#busy.get(socket) ?? 1) - 1
+      if (this.#busy.has(socket)) this.#busy.set(socket, left)
+      if (this.#isClosing && left === 0) socket.destroySoon()
+    })
+  }
+
+  drain(timeoutMs: number): Promise<void> {
+    this.#isClosing = true
+    return new Promise(resolve => {
+      const deadline = setTimeout(() => this.#server.closeAllConnections(), timeoutMs)
+      this.#server.close(() => {
+        clearTimeout(deadline)
+        resolve()
+      })
+      for (const [socket, requests] of this.#busy) if (requests === 0) socket.destroy()
+    })
+  }
 }

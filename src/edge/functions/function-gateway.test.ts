@@ -82,7 +82,9 @@ describe('the request', () => {
     })
     expect((await fixture.get('/api/shadowed')).text).toBe('GET all ')
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
-      const response = await fixture.get('/api/x', { method, body: 'body' })
+      // node:http frames the body of a DELETE only when told to.
+      const headers = { 'content-length': '4' }
+      const response = await fixture.get('/api/x', { method, headers, body: 'body' })
       expect(response.text).toBe(`${method} all body`)
     }
     expect((await fixture.get('/api/x', { method: 'OPTIONS' })).text).toBe('OPTIONS all ')
@@ -119,7 +121,7 @@ describe('the request', () => {
       request.resume().on('end', () => response.end('took it'))
     })
     const wanted = await postRaw('expect: 100-continue\r\ncontent-length: 2\r\n', Buffer.from('ok'))
-    expect(wanted).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK[^]*took it$/)
+    expect(wanted).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK[\s\S]*took it$/)
     const unwanted = await postRaw(
       'expect: 100-continue\r\ncontent-length: 2\r\n',
       Buffer.alloc(0),

@@ -72,7 +72,7 @@ describe('paths', () => {
 
   test('what was encoded twice stays literal', async () => {
     expect(statusOf(await request('/%252e%252e/etc/passwd'))).toBe(404)
-    expect(await request('/%252e%252e/x')).toMatch(/200 OK[^]*literal$/)
+    expect(await request('/%252e%252e/x')).toMatch(/200 OK[\s\S]*literal$/)
   })
 
   test.each([
@@ -192,7 +192,7 @@ test('pipelined requests are answered in order', async () => {
     'GET /a/b.txt HTTP/1.1\r\nHost: a\r\n\r\n' +
       'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
   )
-  expect(answer).toMatch(/\r\n\r\ntextHTTP\/1\.1 200 OK[^]*\r\n\r\nhome$/)
+  expect(answer).toMatch(/\r\n\r\ntextHTTP\/1\.1 200 OK[\s\S]*\r\n\r\nhome$/)
 })
 
 test('no request opens a blob outside of the release, and none is a server error', async () => {

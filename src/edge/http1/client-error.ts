@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { systemErrorCode } from '../../shared/errors.ts'
+import { MAX_TARGET_BYTES } from '../site/request-target.ts'
 
 /** What the parser objected to, as a status. */
 const REASONS: Readonly<Record<number, string>> = {
@@ -42,7 +43,9 @@ function statusOf(error: Error & { rawPacket?: Uint8Array }): number {
   }
 }
 
-/** Whether all that came is one line without end. */
+/** Whether it is the request line that does not end; other lines before it were read already. */
 function isInRequestLine(packet: Uint8Array | undefined): boolean {
-  return packet !== undefined && !Buffer.from(packet).includes('\n')
+  if (packet === undefined) return false
+  const head = Buffer.from(packet).subarray(0, MAX_TARGET_BYTES + 64)
+  return new RegExp(`^[A-Z-]+ [^ \\r\\n]{${MAX_TARGET_BYTES}}`).test(head.toString('latin1'))
 }
