@@ -5,8 +5,7 @@
 //
 // Each step below, in that order. A request keeps the SiteState it began with to its end.
 
-import type { Fields } from '../http/fields.ts'
-import { Fields as FieldList } from '../http/fields.ts'
+import { Fields } from '../http/fields.ts'
 import type { BlobSource } from './files/blob-source.ts'
 import { type FileToSend, respondWithFile } from './files/file-response.ts'
 import type { FunctionGateway } from './functions/function-gateway.ts'
@@ -285,7 +284,7 @@ function withoutSlash(path: string): string {
 
 /** Revalidated each time, also a 301: the next deploy may put a page there. */
 function redirectTo(status: number, location: string): ViewerResponse {
-  const fields = new FieldList()
+  const fields = new Fields()
     .set('location', location)
     .set('cache-control', 'public, max-age=0, must-revalidate')
     .set('content-length', '0')
@@ -294,7 +293,7 @@ function redirectTo(status: number, location: string): ViewerResponse {
 }
 
 function options(): ViewerResponse {
-  return { status: 204, fields: new FieldList().set('allow', ALLOWED), body: NO_BODY }
+  return { status: 204, fields: new Fields().set('allow', ALLOWED), body: NO_BODY }
 }
 
 function methodNotAllowed(request: Fields): ViewerResponse {

@@ -1,5 +1,4 @@
-import type { Fields } from '../http/fields.ts'
-import { Fields as FieldList } from '../http/fields.ts'
+import { Fields } from '../http/fields.ts'
 import { applySecurityDefaults } from './headers/header-rules.ts'
 import type { ViewerResponse } from './viewer.ts'
 
@@ -37,7 +36,7 @@ export function errorPage(
       ? ['application/json; charset=utf-8', `${JSON.stringify({ message })}\n`]
       : ['text/plain; charset=utf-8', `${message}\n`]
   const bytes = Buffer.from(text)
-  const fields = FieldList.from(options.fields ?? [])
+  const fields = Fields.from(options.fields ?? [])
     .set('content-type', type)
     .set('cache-control', 'no-store')
     .set('content-length', String(bytes.byteLength))
