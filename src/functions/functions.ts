@@ -234,7 +234,7 @@ export class Functions {
     const timeoutMs = Math.max(1, Math.min(version.timeoutMs, left))
     const outcome = await environment.run({ requestId, event, timeoutMs })
     if (!isCold || outcome.kind === 'throttled') return outcome
-    this.#machinery?.runtimes[version.runtime].prepare(version.memoryMb)
+    this.#machinery?.runtimes[version.runtime].prepare(version.memoryMb, false)
     return { ...outcome, initMs: environment.initMs }
   }
 
@@ -258,6 +258,7 @@ export class Functions {
   ): Promise<InitFailure | undefined> {
     this.#counts.coldStarts++
     this.#codeOf.set(version.id, version.codeSha256)
+    runtime.prepare(version.memoryMb, true)
     const [taskRoot, added] = await Promise.all([
       this.#codeStore.folder(version.codeSha256),
       this.#options.environmentOf(version),
@@ -290,7 +291,7 @@ export class Functions {
       node: new NodeRuntime(logger),
       python: new PythonRuntime({
         socketDirectory,
-        cacheDirectory: join(directory, 'pycache'),
+        directory: join(directory, 'python'),
         logger,
       }),
     }

@@ -21,6 +21,12 @@ import type { Warden } from './warden.ts'
 /** Lambda's limit for what a function does before its first invocation. */
 export const INIT_TIMEOUT_MS = 10_000
 
+/**
+ * The memory limit is set when init is done, or after this time: while the kernel moves a process
+ * into a memory group no process can fork or start a thread, which init does.
+ */
+const UNLIMITED_MS = 100
+
 export interface EnvironmentParts {
   api: RuntimeApi
   warden: Warden
@@ -136,7 +142,10 @@ export class Environment implements RuntimeListener {
     this.#whenStarted?.()
     const { pid } = this.#process
     this.#parts.warden.add(pid)
-    this.#memory = this.#parts.memory.limit(pid, this.version.memoryMb)
+    const limitMemory = () => {
+      if (!this.#isExited) this.#memory ??= this.#parts.memory.limit(pid, this.version.memoryMb)
+    }
+    const cancelLimit = this.#parts.timers.after(UNLIMITED_MS, limitMemory)
     void this.#process.exited.then(exit => this.#exited(exit, requestId))
     if (this.#isKilled) this.end()
     const cancel = this.#parts.timers.after(INIT_TIMEOUT_MS, () => {
@@ -148,6 +157,8 @@ export class Environment implements RuntimeListener {
     })
     const failure = await initialised
     cancel()
+    cancelLimit()
+    limitMemory()
     return failure
   }
 

@@ -71,6 +71,7 @@ export class Warden {
   close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.pid === undefined) return Promise.resolve()
     return new Promise(resolve => {
+      this.#child.ref()
       this.#child.once('exit', () => resolve())
       this.#input.end()
     })

@@ -20,8 +20,8 @@ export interface RuntimeProcess {
 export interface Runtime {
   /** Names the function in the error where the runtime is not to be had on this machine. */
   start(request: StartRequest, functionName: string): Promise<RuntimeProcess>
-  /** Has one ready for the next start, in the background. */
-  prepare(memoryMb: number): void
+  /** Has one ready for the next start, in the background. Urgent: it is about to be needed. */
+  prepare(memoryMb: number, isUrgent: boolean): void
   /** Ends what is kept ready. Processes that were handed out stay. */
   rest(): void
   /** Processes kept ready, for the curious and for tests. */

@@ -8,7 +8,7 @@ import { signalGroup } from '../../environments/process-group.ts'
 import type { ProcessExit } from '../../outcome.ts'
 import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
 
-const BOOTSTRAP = fileURLToPath(new URL('./bootstrap.mjs', import.meta.url))
+const BOOTSTRAP = fileURLToPath(new URL('./bootstrap.cjs', import.meta.url))
 /** Output of a dead process may be held open by children of the function: no longer than this. */
 const OUTPUT_WAIT_MS = 100
 
@@ -32,7 +32,7 @@ export class NodeRuntime implements Runtime {
   }
 
   async start(request: StartRequest, functionName: string): Promise<RuntimeProcess> {
-    const child = this.#takeReady(request) ?? this.#spawn(request.memoryMb, request.variables)
+    const child = this.#takeReady(request) ?? this.#spawn(request.memoryMb, request.variables, true)
     const { pid } = child
     if (pid === undefined) {
       throw new MokaError(
@@ -47,10 +47,10 @@ export class NodeRuntime implements Runtime {
     return { pid, exited: exitOf(child) }
   }
 
-  prepare(memoryMb: number): void {
+  prepare(memoryMb: number, isUrgent: boolean): void {
     if (this.#ready?.memoryMb === memoryMb) return
     this.rest()
-    const child = this.#spawn(memoryMb, {})
+    const child = this.#spawn(memoryMb, {}, isUrgent)
     this.#ready = { child, memoryMb }
     child.once('exit', () => {
       if (this.#ready?.child === child) this.#ready = undefined
@@ -87,12 +87,17 @@ export class NodeRuntime implements Runtime {
     return ready.child
   }
 
-  #spawn(memoryMb: number, variables: Readonly<Record<string, string>>): ChildProcess {
+  #spawn(
+    memoryMb: number,
+    variables: Readonly<Record<string, string>>,
+    isUrgent: boolean,
+  ): ChildProcess {
     // Less than the limit, so that garbage is collected before the kernel kills.
     const heapMb = Math.max(32, Math.floor(memoryMb * 0.9))
     const { command, args } = tieToParent(process.execPath, [
       `--max-old-space-size=${heapMb}`,
       BOOTSTRAP,
+      isUrgent ? 'now' : 'early',
     ])
     const env: Record<string, string> = {}
     for (const [name, value] of Object.entries(variables)) {

@@ -1,11 +1,12 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Database, openDatabase } from '../../../database/database.ts'
 import { silentLogger } from '../../../shared/logger.ts'
+import { findOnPath } from '../../../shared/tied-process.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
 
@@ -286,6 +287,43 @@ out(sum(len(row["v"]) for row in mokapot.query("select repeat('x', 1000) as v fr
     )
     expect(rows).toEqual([true, 3_000_000])
   })
+
+  it.skipIf(findOnPath('openssl') === undefined)(
+    'speaks TLS as sslmode says (needs openssl)',
+    async () => {
+      const data = join(directory, 'data')
+      const certificate = join(data, 'server.crt')
+      const subject = ['-subj', '/CN=x', '-addext', 'subjectAltName=DNS:localhost']
+      const files = ['-keyout', join(data, 'server.key'), '-out', certificate]
+      const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+      execFileSync('openssl', ['req', '-x509', '-days', '1', ...key, ...files, ...subject], {
+        stdio: 'ignore',
+      })
+      await appendFile(join(data, 'postgresql.conf'), '\nssl = on\n')
+      const pid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0])
+      process.kill(pid, 'SIGHUP')
+      const rows = await run(
+        `
+import time
+url = os.environ["DATABASE_URL"]
+def attempt(query, host="127.0.0.1"):
+    try:
+        with mokapot.connect(url.replace("127.0.0.1", host) + query) as c:
+            c.query("select repeat('x', 100000)")
+            return c.query("select ssl from pg_stat_ssl where pid = pg_backend_pid()")[0]["ssl"]
+    except mokapot.DatabaseError as error: return str(error)
+until = time.monotonic() + 5
+while attempt("") is not True and time.monotonic() < until: pass
+root = "&sslrootcert=" + ${JSON.stringify(certificate)}
+out([attempt(q) for q in ("", "?sslmode=require", "?sslmode=disable", "?sslmode=verify-ca" + root)])
+out("verify failed" in attempt("?sslmode=verify-full"))
+out("127.0.0.1" in str(attempt("?sslmode=verify-full" + root)))
+out(attempt("?sslmode=verify-full" + root, "localhost"))`,
+        url,
+      )
+      expect(rows).toEqual([[true, true, false, true], true, true, true])
+    },
+  )
 
   it('goes through the door and wakes what sleeps behind it', async () => {
     const through = database.url('python-driver')

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,16 +13,17 @@ import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
 import { findPython } from './interpreter.ts'
 
 const FOLDER = dirname(fileURLToPath(new URL('./mokapot_zygote.py', import.meta.url)))
+const MODULES = ['mokapot_zygote.py', 'mokapot_bootstrap.py', 'mokapot.py']
 const START =
-  'import sys; sys.path.insert(0, sys.argv[1]); sys.pycache_prefix = sys.argv[2]; import mokapot_zygote; mokapot_zygote.main()'
+  'import sys; sys.path.insert(0, sys.argv[1]); import mokapot_zygote; mokapot_zygote.main()'
 /** Output of a dead process may be held open by children of the function: no longer than this. */
 const OUTPUT_WAIT_MS = 100
 
 export interface PythonRuntimeOptions {
   /** Short path of a folder that only we can enter, for the socket that output comes through. */
   socketDirectory: string
-  /** Where compiled modules are kept, since neither our folder nor the function's need be writable. */
-  cacheDirectory: string
+  /** Our modules are copied below it, since Python keeps their compiled form beside them. */
+  directory: string
   logger: Logger
 }
 
@@ -81,8 +83,12 @@ export class PythonRuntime implements Runtime {
     })
   }
 
-  /** The zygote is ready for the next one as it is. */
-  prepare(): void {}
+  prepare(): void {
+    if (this.#zygote !== undefined) return
+    try {
+      this.#spawn('')
+    } catch {} // the start that follows says what is wrong
+  }
 
   rest(): void {
     if (this.#byPid.size > 0 || this.#forks.size > 0) return // it would take its children along
@@ -126,7 +132,7 @@ export class PythonRuntime implements Runtime {
     }
     const { command, args } = tieToParent(python.executable, [
       ...['-I', '-S', '-X', 'utf8', '-c', START],
-      ...[FOLDER, this.#options.cacheDirectory],
+      copyModules(this.#options.directory),
     ])
     const zygote = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -234,6 +240,26 @@ export class PythonRuntime implements Runtime {
         this.#finish(fork)
     })
   }
+}
+
+/** A folder, named after their content, with our modules: the installed ones may be read-only. */
+function copyModules(directory: string): string {
+  const hash = createHash('sha256')
+  const modules = MODULES.flatMap(name => {
+    const path = join(FOLDER, name)
+    if (!existsSync(path)) return []
+    const content = readFileSync(path)
+    hash.update(content)
+    return [{ name, content }]
+  })
+  const folder = join(directory, hash.digest('hex').slice(0, 16))
+  if (modules.every(({ name }) => existsSync(join(folder, name)))) return folder
+  const temporary = `${folder}.${randomBytes(4).toString('hex')}.tmp`
+  rmSync(directory, { recursive: true, force: true }) // of other versions
+  mkdirSync(temporary, { recursive: true, mode: 0o700 })
+  for (const { name, content } of modules) writeFileSync(join(temporary, name), content)
+  renameSync(temporary, folder)
+  return folder
 }
 
 const SIGNALS: Readonly<Record<number, string>> = {

@@ -1,11 +1,11 @@
 // The Node runtime: waits to be told which function it is, loads it, and serves the Lambda runtime
-// API (2018-06-01) over one raw connection. Started before it is needed; until the line on file
-// descriptor 3 arrives it blocks there and uses no CPU.
-import { closeSync, readFileSync, readSync, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { connect } from 'node:net'
-import { dirname, join, resolve as resolvePath } from 'node:path'
-import { pathToFileURL } from 'node:url'
+// API (2018-06-01) over one raw connection. Started before it is needed: until the line on file
+// descriptor 3 arrives it blocks there and uses no CPU. CommonJS, since that starts 8 ms faster.
+const { closeSync, readFileSync, readSync, statSync } = require('node:fs')
+const { createRequire } = require('node:module')
+const { connect } = require('node:net')
+const { dirname, join, resolve: resolvePath } = require('node:path')
+const { pathToFileURL } = require('node:url')
 
 const CONTROL = 3
 const API = '/2018-06-01/runtime'
@@ -284,6 +284,8 @@ function errorRequest(path, error) {
 }
 
 async function main() {
+  // Nobody waits yet: the loader of ES modules is loaded now.
+  if (process.argv[2] === 'early') await import('node:net')
   const { taskRoot, variables } = readControlLine()
   closeSync(CONTROL)
   for (const name of Object.keys(process.env)) delete process.env[name]
