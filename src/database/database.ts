@@ -78,7 +78,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     migrate: async (project, migrations) =>
       applyMigrations((await ensure(project)).url, migrations, logger),
     close: async () => {
-      await Promise.all([door.close(), postmaster.close(), credentials.flush()])
+      const flushed = credentials.flush().catch(error => {
+        logger.warn('database projects were not written down', { error: String(error) })
+      })
+      await Promise.all([door.close(), postmaster.close(), flushed])
     },
   }
 }

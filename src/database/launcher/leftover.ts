@@ -6,6 +6,8 @@ import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 
 const LOCK_FILE = 'postmaster.pid'
 const POLL_MS = 20
+// What a program that is just closing needs for its server; a longer wait would be in vain.
+const OTHER_PROGRAM_WAIT_MS = 3_000
 
 /**
  * Waits until no PostgreSQL works in the data directory any more, and removes a lock file that
@@ -13,7 +15,7 @@ const POLL_MS = 20
  * belong to any program, and PostgreSQL would then refuse to start.
  *
  * `isOrphan` says whether the program that started the previous one is gone: then it is told to
- * end, in case the kernel did not. Throws `DATABASE_IN_USE` after `waitMs`.
+ * end, in case the kernel did not, and given `waitMs`. Throws `DATABASE_IN_USE`.
  */
 export async function waitForPrevious(
   dataDirectory: string,
@@ -29,11 +31,12 @@ export async function waitForPrevious(
       if ((await readPid(dataDirectory)) === pid) await rm(join(dataDirectory, LOCK_FILE))
       return
     }
+    const limit = wasTold ? waitMs : Math.min(waitMs, OTHER_PROGRAM_WAIT_MS)
     if (!wasTold && (await isOrphan())) {
       wasTold = true
       sendSignal(pid, 'SIGQUIT')
     }
-    if (waited >= waitMs) throw inUse(dataDirectory, pid)
+    if (waited >= limit) throw inUse(dataDirectory, pid)
     await delay(POLL_MS)
   }
 }
