@@ -39,9 +39,9 @@ function configPage() {
   const body = sections.map(({ name, doc, fields }) => {
     const entries = fields.map(
       field =>
-        `### \`${field.name}\`${field.isOptional ? '' : ' (required)'}\n\n\`${field.type}\`\n\n${field.doc}\n`,
+        `### \`${field.name}\`${field.isOptional ? '' : ' (required)'}\n\n\`${field.type}\`\n${field.doc === '' ? '' : `\n${field.doc}\n`}`,
     )
-    return `## ${name}\n\n${doc}\n\n${entries.join('\n')}`
+    return [`## ${name}`, ...(doc === '' ? [] : [doc]), entries.join('\n')].join('\n\n')
   })
   return `# moka.config.ts\n\nGenerated from the types by scripts/generate-docs.mjs; do not edit.\n\n${body.join('\n')}`
 }

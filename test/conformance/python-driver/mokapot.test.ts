@@ -1,14 +1,14 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Database, openDatabase } from '../../../database/database.ts'
-import { silentLogger } from '../../../shared/logger.ts'
-import { findOnPath } from '../../../shared/tied-process.ts'
+import { type Database, openDatabase } from '../../../src/database/database.ts'
+import { silentLogger } from '../../../src/shared/logger.ts'
+import { findOnPath } from '../../../src/shared/tied-process.ts'
 
-const here = dirname(fileURLToPath(import.meta.url))
+const here = fileURLToPath(new URL('../../../src/functions/runtimes/python', import.meta.url))
 
 function findPython(): string | undefined {
   try {
