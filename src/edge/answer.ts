@@ -121,7 +121,16 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   if (path === undefined) return refuse(400, 'The path of the request is malformed.')
   const { rawPath, query } = target
   const { site } = picked
-  return { kind: 'located', site, path, rawPath, query, host, hostField: hostField ?? '' }
+  return {
+    kind: 'located',
+    site,
+    path,
+    rawPath,
+    query,
+    host,
+    // An HTTP/1.0 request without Host still has to tell the function some name.
+    hostField: hostField ?? site.live.hosts[0] ?? 'localhost',
+  }
 }
 
 /** function route? → forced redirect → file → retained asset → redirect → 404 */

@@ -79,6 +79,37 @@ test('closing lets a request under way finish, and ends idle connections', async
   expect(text).toContain('done')
 })
 
+test('a broken body ends an answer that has begun, and writes nothing into it', async () => {
+  const server = await openWith((request, response) => {
+    request.on('error', () => {})
+    request.resume()
+    response.writeHead(200, { 'content-length': '10' })
+    response.write('begun')
+  })
+  const socket = createConnection(server.port, '127.0.0.1')
+  let text = ''
+  socket.on('data', chunk => {
+    text += chunk
+    if (text.endsWith('begun')) socket.write('no chunk\r\n')
+  })
+  socket.on('error', () => {})
+  socket.write('POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n')
+  await once(socket, 'close')
+  expect(text).toMatch(/begun$/)
+})
+
+test('a broken body before any answer is 400', async () => {
+  const server = await openWith(request => {
+    request.on('error', () => {})
+    request.resume()
+  })
+  const socket = createConnection(server.port, '127.0.0.1')
+  socket.write('POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nno chunk\r\n')
+  const [chunk] = (await once(socket, 'data')) as [Buffer]
+  expect(chunk.toString()).toMatch(/^HTTP\/1\.1 400 /)
+  await once(socket.resume(), 'close')
+})
+
 test('closing does not wait for ever', async () => {
   const server = await openWith((_request, response) => response.flushHeaders(), {
     drainTimeoutMs: 20,

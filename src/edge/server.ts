@@ -4,6 +4,7 @@ import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Edge } from './edge.ts'
 import { refuseMalformed } from './http1/client-error.ts'
+import { Connections } from './http1/connections.ts'
 
 export interface EdgeServerOptions {
   edge: Pick<Edge, 'handle'>
@@ -53,7 +54,7 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const server = createHttpServer(limits)
   const connections = new Connections(server)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    connections.track(request.socket, response)
+    connections.track(request, response)
     options.edge.handle(request, response)
   }
   server.on('request', handle)
@@ -64,7 +65,10 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
       'HTTP/1.1 405 Method Not Allowed\r\nallow: GET, HEAD, OPTIONS\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
     ),
   )
-  server.on('clientError', (error: Error, socket: Socket) => refuseMalformed(error, socket))
+  server.on('clientError', (error: Error, socket: Socket) => {
+    // What is being answered must not have another answer written into it.
+    if (connections.mayAnswer(socket)) refuseMalformed(error, socket)
+  })
   await listen(server, options.listen)
   server.on('error', error => options.logger.error('edge server', { reason: error.message }))
   const address = server.address() as AddressInfo | null
@@ -119,44 +123,4 @@ function asListenError(error: Error, where: EdgeServerOptions['listen']): Error 
     hint: code === 'EACCES' ? 'ports below 1024 need privileges' : 'check the address',
     cause: error,
   })
-}
-
-/**
- * Which connections have a request under way. node:http's own list of idle connections leaves out
- * those that never sent one, and closing would wait for them.
- */
-class Connections {
-  readonly #server: Server
-  readonly #busy = new Map<Socket, number>()
-  #isClosing = false
-
-  constructor(server: Server) {
-    this.#server = server
-    server.on('connection', (socket: Socket) => {
-      this.#busy.set(socket, 0)
-      socket.once('close', () => this.#busy.delete(socket))
-    })
-  }
-
-  track(socket: Socket, response: ServerResponse): void {
-    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1)
-    if (this.#isClosing) response.shouldKeepAlive = false
-    response.once('close', () => {
-      const left = (this.#busy.get(socket) ?? 1) - 1
-      if (this.#busy.has(socket)) this.#busy.set(socket, left)
-      if (this.#isClosing && left === 0) socket.destroySoon()
-    })
-  }
-
-  drain(timeoutMs: number): Promise<void> {
-    this.#isClosing = true
-    return new Promise(resolve => {
-      const deadline = setTimeout(() => this.#server.closeAllConnections(), timeoutMs)
-      this.#server.close(() => {
-        clearTimeout(deadline)
-        resolve()
-      })
-      for (const [socket, requests] of this.#busy) if (requests === 0) socket.destroy()
-    })
-  }
 }

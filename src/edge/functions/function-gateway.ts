@@ -227,7 +227,8 @@ function bodyOf(
 ): ViewerResponse['body'] {
   if (call.request.method === 'HEAD' || status === 204 || status === 304) {
     if (status === 204) fields.delete('content-length')
-    stream.resume()
+    // Read to its end, so that the connection can be kept.
+    stream.on('error', () => {}).resume()
     return NO_BODY
   }
   const length = fields.get('content-length')

@@ -1,6 +1,8 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { RedirectRule } from '../release.ts'
 import { parseCookies } from './conditions.ts'
+import { fillDestination } from './destination.ts'
 import { compileRedirects, matchRedirect, type RedirectRequest } from './redirects.ts'
 
 function outcome(
@@ -165,4 +167,25 @@ test('200 and 404 rewrite, and 200 to elsewhere is a proxy', () => {
     isForced: true,
   })
   expect(outcome([{ from: '/a', to: 'https://o.test/', status: 200 }], '/a').kind).toBe('proxy')
+})
+
+test('no capture turns a path into another site, or leaves printable ASCII', () => {
+  const to = fc.constantFrom('/:splat', '/:a/:splat', '/x/:splat?q=:a#:a', '/:splat/:a')
+  const text = fc.oneof(
+    fc.string({ unit: fc.constantFrom(...'/\\.:@?#%\r\n\t ab') }),
+    fc.string({ unit: 'binary' }),
+  )
+  fc.assert(
+    fc.property(to, text, text, (template, splat, a) => {
+      const captures = new Map([
+        ['splat', splat],
+        ['a', a],
+      ])
+      const filled = fillDestination(template, captures)
+      if (filled.kind !== 'path') throw new Error(filled.kind)
+      const location = `${filled.path}${filled.query}${filled.fragment}`
+      expect(location).toMatch(/^\/(?![/\\])[\x21-\x7e]*$/)
+      expect(new URL(location, 'http://site.test').host).toBe('site.test')
+    }),
+  )
 })

@@ -1,0 +1,71 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+}
+
+/**
+ * Which connections have requests under way. node:http's own list of idle connections leaves out
+ * those that never sent one, and closing would wait for them.
+ */
+export class Connections {
+  readonly #server: Server
+  readonly #exchanges = new Map<Socket, Set<Exchange>>()
+  /** To be closed once what is under way on them is answered. */
+  readonly #ending = new WeakSet<Socket>()
+  #isClosing = false
+
+  constructor(server: Server) {
+    this.#server = server
+    server.on('connection', (socket: Socket) => {
+      this.#exchanges.set(socket, new Set())
+      socket.once('close', () => this.#exchanges.delete(socket))
+    })
+  }
+
+  track(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    const exchange = { request, response }
+    const exchanges = this.#exchanges.get(socket) ?? new Set()
+    exchanges.add(exchange)
+    if (this.#isClosing) response.shouldKeepAlive = false
+    response.once('close', () => {
+      exchanges.delete(exchange)
+      const isLast = this.#isClosing || this.#ending.has(socket)
+      if (isLast && exchanges.size === 0) socket.destroySoon()
+    })
+  }
+
+  /**
+   * Whether an error of the parser may be answered on this connection. Not where a response has
+   * begun, nor before the answers to whole requests that came earlier: those are finished first,
+   * and then the connection closes.
+   */
+  mayAnswer(socket: Socket): boolean {
+    const exchanges = [...(this.#exchanges.get(socket) ?? [])]
+    const broken = exchanges.filter(({ request }) => !request.complete)
+    if (broken.length === 0 && exchanges.length > 0) {
+      this.#ending.add(socket)
+      return false
+    }
+    const isClean =
+      exchanges.length <= 1 && exchanges.every(({ response }) => !response.headersSent)
+    if (!isClean) socket.destroy()
+    return isClean
+  }
+
+  /** Stops accepting, closes idle connections, waits for the others at most `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void> {
+    this.#isClosing = true
+    return new Promise(resolve => {
+      const deadline = setTimeout(() => this.#server.closeAllConnections(), timeoutMs)
+      this.#server.close(() => {
+        clearTimeout(deadline)
+        resolve()
+      })
+      for (const [socket, exchanges] of this.#exchanges) if (exchanges.size === 0) socket.destroy()
+    })
+  }
+}
