@@ -1,4 +1,5 @@
 import cluster, { type Worker } from 'node:cluster'
+import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -42,13 +43,16 @@ export class EdgeWorkers {
     const slots: Slot[] = []
     const workers = new EdgeWorkers(slots)
     workers.#sites = options.sites
-    let port = options.settings.port
+    const { host } = options.settings
+    // Workers share a socket when they ask for the same port, and one that is started again must
+    // ask for the port that was taken; so 0 is settled here, once.
+    const port = options.settings.port === 0 ? await freePort(host) : options.settings.port
     for (let number = 1; number <= options.count; number++) {
       const settings = { ...options.settings, port, edgeId: `edge-${number}` }
       const slot = new Slot(settings, () => workers.#sites, options.logger)
       slots.push(slot)
       try {
-        port = await slot.start()
+        await slot.start()
       } catch (error) {
         await workers.close()
         throw error
@@ -131,11 +135,9 @@ class Slot {
     return this.#worker?.process.pid
   }
 
-  /** Starts the first process; resolves with the port it listens on. */
-  async start(): Promise<number> {
-    const done = await this.#spawn()
-    this.#settings.port = done.port ?? this.#settings.port
-    return this.#settings.port
+  /** Starts the first process. Throws what it could not do. */
+  async start(): Promise<void> {
+    await this.#spawn()
   }
 
   /**
@@ -238,3 +240,14 @@ class Slot {
 }
 
 class TimeoutError extends Error {}
+
+/** A port that was free a moment ago. */
+async function freePort(host: string): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
+}

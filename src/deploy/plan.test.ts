@@ -54,6 +54,12 @@ describe('a plan', () => {
     expect(makePlan(draft({ ...same, source: { commit: 'x' } }), live(same)).changes).toEqual([])
   })
 
+  it('does not care in which order a rule was written down', () => {
+    const redirects = [{ from: '/a', to: '/b', status: 301, path: '/a' }]
+    const stored = [{ path: '/a', status: 301, to: '/b', from: '/a' }]
+    expect(makePlan(draft({ redirects }), live({ redirects: stored })).changes).toEqual([])
+  })
+
   it('names the settings of a function that differ', () => {
     const next = { ...visits, codeSha256: sha('d'), timeoutMs: 5 }
     const { changes } = makePlan(

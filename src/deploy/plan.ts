@@ -1,3 +1,4 @@
+import { isDeepStrictEqual, isDeepStrictEqual } from 'node:util'
 import type { ReleaseDraft } from '../releases/manifest.ts'
 
 export type ChangeKind = 'add' | 'change' | 'remove'
@@ -85,7 +86,7 @@ function planFunctions(
       continue
     }
     const fields = Object.keys({ ...old, ...definition }) as (keyof typeof definition)[]
-    const different = fields.filter(field => !isSame(old[field], definition[field]))
+    const different = fields.filter(field => !isDeepStrictEqual(old[field], definition[field]))
     if (different.length === 0) continue
     const reason = different.map(field => FIELD_NAMES[field] ?? field).join(', ')
     changes.push({
@@ -114,14 +115,14 @@ function planWhole(
   next: readonly unknown[],
   before: readonly unknown[],
 ): Change[] {
-  if (isSame(next, before)) return []
+  if (isDeepStrictEqual(next, before)) return []
   const kind = before.length === 0 ? 'add' : next.length === 0 ? 'remove' : 'change'
   return [{ kind, subject, name, reason: `${before.length} → ${next.length} rules` }]
 }
 
 function planDatabase(next: ReleaseDraft, before: ReleaseDraft | undefined): Change[] {
   const was = before?.database ?? { kind: 'none' }
-  if (isSame(next.database, was)) return []
+  if (isDeepStrictEqual(next.database, was)) return []
   const kind = was.kind === 'none' ? 'add' : next.database.kind === 'none' ? 'remove' : 'change'
   const reason =
     was.kind === next.database.kind ? 'its address differs' : `${was.kind} → ${next.database.kind}`
@@ -165,6 +166,4 @@ function planDns(next: ReleaseDraft, before: ReleaseDraft | undefined): Change[]
   return changes
 }
 
-function isSame(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
-}
+/** Whether two values are the same JSON; the order of keys differs between a draft and a manifest. */

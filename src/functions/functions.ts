@@ -243,7 +243,7 @@ export class Functions {
     ready: Promise<InitFailure | undefined>
   } {
     this.#cancelRest()
-    const { parts, runtimes } = this.#machine()
+    const { parts, runtimes } = this.#machine(version)
     const environment: Environment = new Environment(version, parts, {
       onIdle: () => this.#pool.release(environment),
       onEnded: () => this.#pool.remove(environment),
@@ -258,7 +258,6 @@ export class Functions {
   ): Promise<InitFailure | undefined> {
     this.#counts.coldStarts++
     this.#codeOf.set(version.id, version.codeSha256)
-    runtime.prepare(version.memoryMb, true)
     const [taskRoot, added] = await Promise.all([
       this.#codeStore.folder(version.codeSha256),
       this.#options.environmentOf(version),
@@ -279,14 +278,15 @@ export class Functions {
     return outcome
   }
 
-  #machine(): Machinery {
-    if (this.#machinery !== undefined) return this.#machinery
+  /** Starts the version's runtime first: its process loads while the rest is made. */
+  #machine(version: FunctionVersion): Machinery {
+    if (this.#machinery !== undefined) {
+      this.#machinery.runtimes[version.runtime].prepare(version.memoryMb, true)
+      return this.#machinery
+    }
     const { directory, logSink, clock, logger } = this.#options
-    const memory = openMemoryLimiter()
     // Not below `directory`: a socket's path may have 107 bytes at most.
     const socketDirectory = mkdtempSync(join(tmpdir(), 'mokapot-'))
-    const warden = new Warden(socketDirectory, memory.directory)
-    const parts = { api: new RuntimeApi(), warden, memory, logSink, clock, timers: this.#timers }
     const runtimes = {
       node: new NodeRuntime(logger),
       python: new PythonRuntime({
@@ -295,6 +295,10 @@ export class Functions {
         logger,
       }),
     }
+    runtimes[version.runtime].prepare(version.memoryMb, true)
+    const memory = openMemoryLimiter()
+    const warden = new Warden(socketDirectory, memory.directory)
+    const parts = { api: new RuntimeApi(), warden, memory, logSink, clock, timers: this.#timers }
     this.#machinery = { parts, memory, socketDirectory, runtimes }
     return this.#machinery
   }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import { changedPatterns } from './difference.ts'
@@ -199,7 +200,7 @@ export class Releases {
 
 function hasSameSchema(live: ReleaseManifest, draft: ReleaseDraft): boolean {
   return (
-    JSON.stringify([live.database, live.migrations]) ===
-    JSON.stringify([draft.database, draft.migrations])
+    isDeepStrictEqual(live.database, draft.database) &&
+    isDeepStrictEqual(live.migrations, draft.migrations)
   )
 }

@@ -26,7 +26,8 @@ async function readRedirects(file: string): Promise<ReleaseDraft['redirects']> {
     minimal: false,
   })
   if (errors.length > 0) throw unreadable('_redirects', errors[0])
-  const rules = redirects as ReleaseDraft['redirects']
+  // As a stored release has them: JSON knows no undefined.
+  const rules = JSON.parse(JSON.stringify(redirects)) as ReleaseDraft['redirects']
   const external = rules.find(rule => rule.status === 200 && /^https?:/.test(rule.to))
   if (external === undefined) return rules
   throw new MokaError(

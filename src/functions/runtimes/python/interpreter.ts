@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 
 export interface PythonInterpreter {
   /** The interpreter itself, not a shim that looks for it at each start. */
   executable: string
-  /** `3.11.7` */
+  /** `3.11`, or `3.11.7` where it had to be asked. */
   version: string
 }
 
@@ -17,8 +17,8 @@ const found = new Map<string, PythonInterpreter | undefined>()
 const probed = new Map<string, PythonInterpreter | undefined>()
 
 /**
- * The first Python on the PATH that is new enough, or undefined. Looked for once per process:
- * what it costs is a start of Python, 15 ms, more with several that are too old.
+ * The first Python on the PATH that is new enough, or undefined. Looked for once per process. One
+ * whose file name does not tell its version is started to ask it, 15 ms.
  */
 export function findPython(minimum = '3.9'): PythonInterpreter | undefined {
   if (!found.has(minimum)) found.set(minimum, search(minimum, process.env.PATH ?? ''))
@@ -64,8 +64,19 @@ function isExecutable(path: string): boolean {
 }
 
 function probe(command: string): PythonInterpreter | undefined {
-  if (!probed.has(command)) probed.set(command, ask(command))
+  if (!probed.has(command)) probed.set(command, byName(command) ?? ask(command))
   return probed.get(command)
+}
+
+/** Installations link `python3` to `python3.11`: the name says enough, and costs no process. */
+function byName(command: string): PythonInterpreter | undefined {
+  try {
+    const executable = realpathSync(command)
+    const version = /\/python(3\.\d+)$/.exec(executable)?.[1]
+    return version === undefined ? undefined : { executable, version }
+  } catch {
+    return undefined
+  }
 }
 
 function ask(command: string): PythonInterpreter | undefined {

@@ -255,7 +255,7 @@ function copyModules(directory: string): string {
   const folder = join(directory, hash.digest('hex').slice(0, 16))
   if (modules.every(({ name }) => existsSync(join(folder, name)))) return folder
   const temporary = `${folder}.${randomBytes(4).toString('hex')}.tmp`
-  rmSync(directory, { recursive: true, force: true }) // of other versions
+  if (existsSync(directory)) rmSync(directory, { recursive: true }) // of another version of ours
   mkdirSync(temporary, { recursive: true, mode: 0o700 })
   for (const { name, content } of modules) writeFileSync(join(temporary, name), content)
   renameSync(temporary, folder)
