@@ -1,4 +1,4 @@
-import { isDeepStrictEqual, isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from 'node:util'
 import type { ReleaseDraft } from '../releases/manifest.ts'
 
 export type ChangeKind = 'add' | 'change' | 'remove'
