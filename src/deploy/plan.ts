@@ -165,5 +165,3 @@ function planDns(next: ReleaseDraft, before: ReleaseDraft | undefined): Change[]
   }
   return changes
 }
-
-/** Whether two values are the same JSON; the order of keys differs between a draft and a manifest. */

@@ -38,6 +38,13 @@ describe('the files of a site', () => {
     ])
   })
 
+  it('have composed names, as links to them do, and no name twice', async () => {
+    await write('site/u\u0308.html')
+    expect(await paths()).toEqual(['/\u00fc.html'])
+    await write('site/\u00fc.html')
+    await expect(paths()).rejects.toMatchObject({ code: 'DEPLOY_NAME_CLASH' })
+  })
+
   it('follow links inside, and loops only once', async () => {
     await write('site/real/page.html')
     await symlink('real', join(root, 'site/alias'))

@@ -8,7 +8,7 @@ export const CONTROL_FILES = ['_redirects', '_headers'] as const
 
 /** One file that will be served. */
 export interface SiteFile {
-  /** From the site's root, with `/`: `/about/index.html`. */
+  /** From the site's root, with `/`: `/about/index.html`. In NFC, as people type it in links. */
   path: string
   absolutePath: string
   sizeBytes: number
@@ -33,7 +33,14 @@ export async function scanSite(directory: string): Promise<SiteFile[]> {
   })
   const files: SiteFile[] = []
   await scanDirectory(root, root, '', files, new Set([root]))
-  return files.sort((a, b) => (a.path < b.path ? -1 : 1))
+  files.sort((a, b) => (a.path < b.path ? -1 : 1))
+  const twin = files.find((file, index) => file.path === files[index + 1]?.path)
+  if (twin === undefined) return files
+  throw new MokaError(
+    'DEPLOY_NAME_CLASH',
+    `cannot deploy "${twin.path}": two files have this name, in composed and decomposed letters`,
+    { hint: 'remove one of them; they would have the same URL' },
+  )
 }
 
 async function scanDirectory(
@@ -47,7 +54,7 @@ async function scanDirectory(
   await Promise.all(
     entries.map(async entry => {
       if (entry.name.startsWith('.') && entry.name !== '.well-known') return
-      const child = `${path}/${entry.name}`
+      const child = `${path}/${entry.name.normalize('NFC')}`
       if ((CONTROL_FILES as readonly string[]).includes(child.slice(1))) return
       if (/[\\\0\uFFFD]/.test(entry.name)) throw badName(child)
       await scanEntry(root, join(directory, entry.name), child, entry, files, above)
