@@ -208,6 +208,7 @@ export class Functions {
     this.#pool.endAll()
     await Promise.allSettled(this.#active)
     await Promise.all(this.#doors.map(door => door.close()))
+    await this.#codeStore.close()
     if (machinery === undefined) return
     await Promise.all(Object.values(machinery.runtimes).map(runtime => runtime.close()))
     machinery.parts.api.close()

@@ -19,6 +19,8 @@ export class CodeStore {
   readonly #readCode: (sha256: string) => Promise<Uint8Array>
   readonly #folders = new Map<string, Promise<string>>()
 
+  readonly #syncing = new Set<Promise<void>>()
+
   private constructor(directory: string, readCode: (sha256: string) => Promise<Uint8Array>) {
     this.#directory = directory
     this.#readCode = readCode
@@ -56,6 +58,11 @@ export class CodeStore {
     await rm(join(this.#directory, sha256), { recursive: true, force: true })
   }
 
+  /** Resolves when nothing is being written any more. */
+  async close(): Promise<void> {
+    await Promise.all(this.#syncing)
+  }
+
   async #ensure(sha256: string): Promise<string> {
     if (!/^[0-9a-f]{64}$/.test(sha256)) throw invalid(sha256, 'its name is not a SHA-256')
     const folder = join(this.#directory, sha256)
@@ -79,7 +86,9 @@ export class CodeStore {
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
       return folder // somebody else was faster
     }
-    this.#sync(sha256, folder, entries).catch(() => {})
+    const synced = this.#sync(sha256, folder, entries).catch(() => {}) // e.g. removed meanwhile
+    this.#syncing.add(synced)
+    void synced.then(() => this.#syncing.delete(synced))
     return folder
   }
 
