@@ -75,14 +75,26 @@ export class EdgeWorkers {
   ): Promise<string[]> {
     this.#sites = sites
     const { project, invalidate } = change
-    const message: Request = { kind: 'sites', sites, invalidate: { project, patterns: invalidate } }
+    // When it is asked again the sites may be newer; they are never to go back.
+    const request = (): Request => ({
+      kind: 'sites',
+      sites: this.#sites,
+      invalidate: { project, patterns: invalidate },
+    })
     const confirmed = await Promise.all(
       this.#slots.map(async slot => {
-        const done = await slot.ask(message)
+        const done = await slot.ask(request)
         return done?.serving?.[project] === change.manifestSha256 ? [slot.id] : []
       }),
     )
     return confirmed.flat()
+  }
+
+  /** Resolves when every worker that runs has taken up the sites, with what is about to go live. */
+  async prepare(sites: SiteMessage[]): Promise<void> {
+    this.#sites = sites
+    const request = (): Request => ({ kind: 'sites', sites: this.#sites })
+    await Promise.all(this.#slots.map(slot => slot.ask(request)))
   }
 
   /** Effective on every worker when it resolves. */
@@ -92,7 +104,7 @@ export class EdgeWorkers {
   ): Promise<{ confirmedBy: string[]; dropped: number }> {
     const answers = await Promise.all(
       this.#slots.map(async slot => {
-        const done = await slot.ask({ kind: 'invalidate', project, patterns })
+        const done = await slot.ask(() => ({ kind: 'invalidate', project, patterns }))
         return done === undefined ? [] : [{ id: slot.id, dropped: done.dropped ?? 0 }]
       }),
     )
@@ -145,20 +157,19 @@ class Slot {
    * and the replacement, which starts with what is served by then, is asked again. Resolves
    * with undefined when no process can be had.
    */
-  async ask(request: Request): Promise<Done | undefined> {
+  async ask(request: () => Request): Promise<Done | undefined> {
     for (let attempt = 1; attempt <= MAX_STARTS; attempt++) {
       try {
         await this.#started
-        return await this.#send(request, CONFIRM_TIMEOUT_MS)
+        return await this.#send(request(), CONFIRM_TIMEOUT_MS)
       } catch (error) {
         if (this.#isStopping) return undefined
         this.#logger.warn('edge worker did not confirm', {
           edge: this.id,
-          request: request.kind,
+          request: request().kind,
           reason: (error as Error).message,
         })
-        if (error instanceof TimeoutError) this.#worker?.process.kill('SIGKILL')
-        await new Promise(resolve => setTimeout(resolve, RESTART_PAUSE_MS))
+        await pause(RESTART_PAUSE_MS)
       }
     }
     return undefined
@@ -175,11 +186,13 @@ class Slot {
     clearTimeout(force)
   }
 
+  /** Resolves when the new process serves. One that cannot is ended, and another one started. */
   #spawn(): Promise<Done> {
     // The extra certificates cost each start 50 ms, and an edge worker calls nobody outside.
     const worker = cluster.fork({ NODE_EXTRA_CA_CERTS: '' })
     this.#worker = worker
     const bornMs = performance.now()
+    let hasServed = false
     const ready = new Promise<void>((resolve, reject) => {
       worker.on('message', (answer: WorkerAnswer) => {
         if (answer.kind === 'ready') resolve()
@@ -188,34 +201,51 @@ class Slot {
       worker.once('exit', () => reject(new Error('the worker process ended')))
     })
     worker.on('error', error => this.#logger.error('edge worker', { error: error.message }))
-    worker.once('exit', (code, signal) => this.#onExit(code, signal, performance.now() - bornMs))
-    this.#started = ready.then(() =>
-      this.#send(
-        { kind: 'start', settings: this.#settings, sites: this.#sites() },
-        CONFIRM_TIMEOUT_MS,
-      ),
-    )
+    worker.once('exit', (code, signal) => {
+      const isSteady = hasServed && performance.now() - bornMs >= RESTART_PAUSE_MS
+      this.#onExit(code, signal, isSteady ? 0 : RESTART_PAUSE_MS)
+    })
+    this.#started = ready.then(async () => {
+      const settings = this.#settings
+      const start = { kind: 'start', settings, sites: this.#sites() } as const
+      const done = await this.#send(start, CONFIRM_TIMEOUT_MS)
+      hasServed = true
+      return done
+    })
     this.#started.catch(() => {})
     return this.#started
   }
 
-  #onExit(code: number | null, signal: string | null, livedMs: number): void {
+  #onExit(code: number | null, signal: string | null, pauseMs: number): void {
     for (const { reject } of this.#waiting.values()) reject(new Error('the worker process ended'))
     this.#waiting.clear()
     if (this.#isStopping) return
     this.#logger.warn('edge worker ended; starting another', { edge: this.id, code, signal })
-    setTimeout(
-      () => {
-        if (!this.#isStopping) void this.#spawn()
-      },
-      livedMs < RESTART_PAUSE_MS ? RESTART_PAUSE_MS : 0,
-    )
+    // Whoever asks meanwhile waits for the new process and not for the answer of the dead one.
+    this.#started = pause(pauseMs).then(() => this.#replace())
+    this.#started.catch(() => {})
+  }
+
+  #replace(): Promise<Done> {
+    if (this.#isStopping) throw new Error('the edge is closing')
+    const started = this.#spawn()
+    const worker = this.#worker
+    started.catch(error => {
+      this.#logger.error('edge worker did not start', { edge: this.id, reason: error.message })
+      worker?.process.kill('SIGKILL') // one that does not serve must not stand in for one that does
+    })
+    return started
   }
 
   #send(request: Request, timeoutMs: number): Promise<Done> {
     const id = this.#nextId++
+    const worker = this.#worker
     return new Promise<Done>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new TimeoutError('no answer in time')), timeoutMs)
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id)
+        worker?.process.kill('SIGKILL')
+        reject(new Error('no answer in time'))
+      }, timeoutMs)
       const settle =
         <T>(settled: (value: T) => void) =>
         (value: T) => {
@@ -223,7 +253,7 @@ class Slot {
           settled(value)
         }
       this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
-      this.#worker?.send({ ...request, id } as WorkerRequest)
+      worker?.send({ ...request, id } as WorkerRequest)
     })
   }
 
@@ -239,7 +269,9 @@ class Slot {
   }
 }
 
-class TimeoutError extends Error {}
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}
 
 /** A port that was free a moment ago. */
 async function freePort(host: string): Promise<number> {

@@ -18,6 +18,8 @@ export class Sites {
   readonly #dns: Pick<DnsServer, 'setZones'>
   readonly #addresses: readonly string[]
   readonly #live = new Map<string, Live>()
+  /** Manifest hash of what is about to go live, by project. */
+  readonly #next = new Map<string, string>()
   #workers: EdgeWorkers | undefined
 
   constructor(options: {
@@ -61,17 +63,27 @@ export class Sites {
   /** Takes up a live release without telling the workers, which are not there yet. */
   restore(live: Live): void {
     this.#live.set(live.release.manifest.project, live)
+    this.#next.delete(live.release.manifest.project)
     this.#versions.add(live.release.manifest)
     this.#serveZones()
   }
 
-  /** Makes a release live in every part; the ids of the edge workers that confirmed it. */
+  /**
+   * Makes a release live in every part; the ids of the edge workers that confirmed it. The first
+   * worker that serves a new page sends its visitor to any worker for the assets it names: so all
+   * of them have these before one of them has the page.
+   */
   async announce(change: LiveChange): Promise<string[]> {
+    const { manifest, manifestSha256 } = change.release
+    const { project } = manifest
+    if (this.#live.has(project)) {
+      this.#next.set(project, manifestSha256)
+      await this.#workers?.prepare(this.messages())
+    }
     this.restore(change)
-    const { project } = change.release.manifest
     const confirmed = await this.#workers?.setSites(this.messages(), {
       project,
-      manifestSha256: change.release.manifestSha256,
+      manifestSha256,
       invalidate: change.invalidate,
     })
     this.#functions.retire(id => this.#versions.has(id))
@@ -79,12 +91,16 @@ export class Sites {
   }
 
   messages(): SiteMessage[] {
-    return [...this.#live.values()].map(({ release, pointer }) => ({
-      project: release.manifest.project,
-      hosts: hostsOf(release.manifest),
-      manifestSha256: release.manifestSha256,
-      retained: pointer.retained.map(retained => retained.manifestSha256),
-    }))
+    return [...this.#live].map(([project, { release, pointer }]) => {
+      const next = this.#next.get(project)
+      return {
+        project,
+        hosts: hostsOf(release.manifest),
+        manifestSha256: release.manifestSha256,
+        retained: pointer.retained.map(retained => retained.manifestSha256),
+        ...(next === undefined ? {} : { next }),
+      }
+    })
   }
 
   #serveZones(): void {

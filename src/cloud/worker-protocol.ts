@@ -5,6 +5,8 @@ export interface SiteMessage {
   manifestSha256: string
   /** Releases of the last day, newest first. */
   retained: string[]
+  /** The release that goes live in a moment: its hashed assets answer already. */
+  next?: string
 }
 
 /** What a worker is started with. */

@@ -21,6 +21,8 @@ let server: EdgeServer | undefined
 let blobDirectory = ''
 /** Releases that were read, by manifest hash; those no site names any more are let go. */
 let releases = new Map<string, EdgeRelease>()
+/** Sites are taken up one after the other, so that the last that were sent are those that stay. */
+let lastSites: Promise<unknown> = Promise.resolve()
 
 process.on('message', (request: WorkerRequest) => {
   answer(request).then(
@@ -39,7 +41,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       return { id: request.id, kind: 'done', port, serving: serving(request.sites) }
     }
     case 'sites': {
-      await setSites(request.sites)
+      await setSitesInTurn(request.sites)
       const { invalidate } = request
       if (invalidate !== undefined) edge?.invalidate(invalidate.project, invalidate.patterns)
       return { id: request.id, kind: 'done', serving: serving(request.sites) }
@@ -65,10 +67,16 @@ async function start(settings: WorkerSettings, sites: SiteMessage[]): Promise<nu
     trustedProxies: settings.trustedProxies,
     edgeId: settings.edgeId,
   })
-  await setSites(sites)
+  await setSitesInTurn(sites)
   const { host, port } = settings
   server = await openEdgeServer({ edge, listen: { host, port }, logger })
   return server.port
+}
+
+function setSitesInTurn(messages: SiteMessage[]): Promise<void> {
+  const turn = lastSites.then(() => setSites(messages))
+  lastSites = turn.catch(() => {})
+  return turn
 }
 
 async function setSites(messages: SiteMessage[]): Promise<void> {
@@ -77,6 +85,10 @@ async function setSites(messages: SiteMessage[]): Promise<void> {
   for (const message of messages) {
     const live = await take(message.manifestSha256, message.hosts, next, toEdgeRelease)
     const retained: EdgeRelease[] = []
+    if (message.next !== undefined) {
+      // Read whole: in a moment it is the live one.
+      retained.push(await take(message.next, message.hosts, next, toEdgeRelease))
+    }
     for (const sha256 of message.retained) {
       const release = await take(`${sha256} retained`, message.hosts, next, keepImmutable)
       if (Object.keys(release.files).length > 0) retained.push(release)

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import type { LiveChange } from '../releases/releases.ts'
+import type { EdgeWorkers } from './edge-workers.ts'
+import { FunctionVersions } from './function-versions.ts'
+import { Sites } from './sites.ts'
+import type { SiteMessage } from './worker-protocol.ts'
+
+/** What the edge workers are told, in order. */
+function recordedSites(): { sites: Sites; told: [string, SiteMessage[]][] } {
+  const told: [string, SiteMessage[]][] = []
+  const sites = new Sites({
+    versions: new FunctionVersions(),
+    functions: { retire: () => {} },
+    dns: { setZones: () => {} },
+    addresses: ['127.0.0.1'],
+  })
+  sites.serveWith({
+    async prepare(messages: SiteMessage[]) {
+      told.push(['prepare', messages])
+    },
+    async setSites(messages: SiteMessage[]) {
+      told.push(['set', messages])
+      return ['edge-1']
+    },
+  } as unknown as EdgeWorkers)
+  return { sites, told }
+}
+
+function change(project: string, number: number): LiveChange {
+  const id = `r-${number}`
+  const manifestSha256 = `${project}-${number}`
+  return {
+    release: {
+      manifestSha256,
+      manifest: {
+        formatVersion: 1,
+        project,
+        id,
+        createdMs: 0,
+        files: {},
+        redirects: [],
+        headers: [],
+        functions: {},
+        database: { kind: 'none' },
+        migrations: [],
+        dns: { records: [] },
+        source: {},
+      },
+    },
+    pointer: { id, manifestSha256, activatedMs: 0, retained: [], history: [id] },
+    invalidate: [],
+  }
+}
+
+const brief = (told: [string, SiteMessage[]][]) =>
+  told.map(([kind, messages]) => [
+    kind,
+    ...messages.map(({ manifestSha256, next }) => [manifestSha256, next]),
+  ])
+
+test('every worker has the assets of the next release before one of them serves it', async () => {
+  const { sites, told } = recordedSites()
+  await sites.announce(change('a', 1))
+  await sites.announce(change('a', 2))
+  expect(brief(told)).toEqual([
+    ['set', ['a-1', undefined]],
+    ['prepare', ['a-1', 'a-2']],
+    ['set', ['a-2', undefined]],
+  ])
+})
+
+test('a deploy of another project in between takes away neither what is next nor what is live', async () => {
+  const { sites, told } = recordedSites()
+  await sites.announce(change('a', 1))
+  await sites.announce(change('b', 1))
+  told.length = 0
+  await Promise.all([sites.announce(change('a', 2)), sites.announce(change('b', 2))])
+  expect(brief(told)).toEqual([
+    ['prepare', ['a-1', 'a-2'], ['b-1', undefined]],
+    ['prepare', ['a-1', 'a-2'], ['b-1', 'b-2']],
+    ['set', ['a-2', undefined], ['b-1', 'b-2']],
+    ['set', ['a-2', undefined], ['b-2', undefined]],
+  ])
+})
