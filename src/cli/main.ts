@@ -1,9 +1,14 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
 import { formatError, MokaError } from '../shared/errors.ts'
+import { flush } from './flush.ts'
 import { createProgram } from './program.ts'
 
 // Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+// The reader of our output may leave before its end, as `moka logs --follow | head` does.
+process.stdout.on('error', () => process.exit())
+process.stderr.on('error', () => {})
 
 try {
   await createProgram().parseAsync(process.argv)
@@ -16,7 +21,8 @@ try {
   }
 }
 
-// Whatever a command left open must not keep it; pipes and files are written synchronously.
+// Whatever a command left open must not keep it.
+await Promise.all([flush(process.stdout), flush(process.stderr)])
 process.exit()
 
 function report(error: unknown): void {
