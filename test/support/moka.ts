@@ -1,9 +1,10 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -71,16 +72,24 @@ export function startUp(home: string, args: readonly string[] = []): Promise<Tes
   return start([...all, ...args], home, { MOKA_HOME: home })
 }
 
+/** A `moka` command that is left running; its output is the caller's to read, and to end it too. */
+export function spawnMoka(
+  args: readonly string[],
+  options: { cwd: string; env?: Record<string, string> },
+): ChildProcessByStdio<null, Readable, Readable> {
+  return spawn(process.execPath, [MAIN, ...args], {
+    cwd: options.cwd,
+    env: cleanEnvironment(options.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
 async function start(
   args: readonly string[],
   cwd: string,
   env: Record<string, string>,
 ): Promise<TestCloud> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    cwd,
-    env: cleanEnvironment(env),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawnMoka(args, { cwd, env })
   let errors = ''
   child.stderr.on('data', chunk => {
     errors += chunk
