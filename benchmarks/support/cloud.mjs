@@ -1,0 +1,93 @@
+// A cloud of its own for each measurement: a copy of the example, free ports, a temporary folder.
+import { execFile, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+const MAIN = join(ROOT, 'dist/cli/main.js')
+
+export function requireBuild() {
+  if (existsSync(MAIN)) return
+  process.stderr.write('cannot measure: there is no build\ntry: npm run build\n')
+  process.exit(1)
+}
+
+export async function temporaryFolder() {
+  return mkdtemp(join(tmpdir(), 'moka-benchmark-'))
+}
+
+export async function remove(folder) {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+}
+
+/** The example project without what runs made of it, its function in the given runtime. */
+export async function copyPortfolio(folder, runtime) {
+  await cp(join(ROOT, 'examples/portfolio'), folder, {
+    recursive: true,
+    filter: source => !/^(?:dist|dist\.tmp|\.moka|node_modules)$/.test(basename(source)),
+  })
+  if (runtime === undefined) return
+  const file = join(folder, 'moka.config.ts')
+  const entry = `'functions/visits.${runtime === 'python' ? 'py' : 'ts'}'`
+  const config = await readFile(file, 'utf8')
+  const changed = config.replace(/entry: .*,/, `entry: ${entry},`)
+  if (changed === config) throw new Error('the example has no entry to choose')
+  await writeFile(file, changed)
+}
+
+/** An environment in which no other cloud is found, and that costs Node no start-up time. */
+function environment(home) {
+  const { MOKA_CLOUD: _cloud, MOKA_TOKEN: _token, ...rest } = process.env
+  const { NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...clean } = rest
+  return { ...clean, MOKA_HOME: home, NO_COLOR: '1' }
+}
+
+const ARGUMENTS = {
+  dev: ['dev'],
+  up: ['up', '--host', '127.0.0.1', '--address', '127.0.0.1'],
+}
+
+/** Starts a cloud in a folder, which for `up` is its data directory; resolves when it is ready. */
+export async function startCloud(command, folder) {
+  const startMs = performance.now()
+  const args = [MAIN, ...ARGUMENTS[command], '--ephemeral', '--json']
+  const child = spawn(process.execPath, args, {
+    cwd: folder,
+    env: environment(folder),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let errors = ''
+  child.stderr.on('data', chunk => {
+    errors += chunk
+  })
+  const exited = new Promise(resolve => child.once('exit', resolve))
+  const line = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).once('line', resolve)
+    exited.then(code => reject(new Error(`moka ${command} ended with ${code}: ${errors}`)))
+  })
+  return {
+    readyMs: performance.now() - startMs,
+    pid: child.pid,
+    addresses: JSON.parse(line),
+    async stop() {
+      child.kill('SIGINT')
+      await exited
+    },
+  }
+}
+
+/** Runs `moka …` to its end; what it printed as JSON, and how long it took from its start. */
+export function moka(args, folder, home) {
+  const startMs = performance.now()
+  return new Promise((resolve, reject) => {
+    const options = { cwd: folder, env: environment(home), maxBuffer: 64 * 1024 * 1024 }
+    execFile(process.execPath, [MAIN, ...args, '--json'], options, (error, stdout, stderr) => {
+      if (error !== null) reject(new Error(`moka ${args.join(' ')} failed: ${stderr}`))
+      else resolve({ ms: performance.now() - startMs, result: JSON.parse(stdout) })
+    })
+  })
+}
