@@ -1,0 +1,91 @@
+import type { Engine, Transport, TransportHandler } from './transport.ts'
+
+/** What every HTTP/2 connection begins with (RFC 9113 §3.4). */
+export const HTTP2_PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+
+const PREFACE_BYTES: readonly number[] = [...HTTP2_PREFACE].map(char => char.charCodeAt(0))
+
+export interface EngineChoice {
+  http1: Engine
+  /** Absent: such connections go to `http1`, as any other. */
+  http2: Engine | undefined
+  /** From the connection to the first bytes that decide. */
+  firstBytesTimeoutMs: number
+}
+
+/**
+ * Finds the engine of a connection: by ALPN where TLS agreed on a protocol, else by its first
+ * bytes, which tell HTTP/2 with prior knowledge.
+ */
+export function chooseEngine(transport: Transport, choice: EngineChoice): void {
+  const { http1, http2 } = choice
+  if (http2 === undefined || transport.alpnProtocol === 'http/1.1') {
+    http1.accept(transport, NOTHING)
+  } else if (transport.alpnProtocol === 'h2') {
+    http2.accept(transport, NOTHING)
+  } else {
+    transport.handler = new FirstBytes(transport, http1, http2)
+    transport.setDeadline(choice.firstBytesTimeoutMs)
+  }
+  transport.start()
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** Looks at bytes until they are the preface, or cannot become it. */
+class FirstBytes implements TransportHandler {
+  readonly #transport: Transport
+  readonly #http1: Engine
+  readonly #http2: Engine
+  #seen: Uint8Array = NOTHING
+
+  constructor(transport: Transport, http1: Engine, http2: Engine) {
+    this.#transport = transport
+    this.#http1 = http1
+    this.#http2 = http2
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    const seen = this.#seen.byteLength === 0 ? bytes : concat(this.#seen, bytes)
+    const length = Math.min(seen.byteLength, PREFACE_BYTES.length)
+    for (let at = 0; at < length; at++) {
+      if (seen[at] !== PREFACE_BYTES[at]) return this.#give(this.#http1, seen)
+    }
+    if (length === PREFACE_BYTES.length) return this.#give(this.#http2, seen)
+    this.#seen = seen.slice()
+  }
+
+  onEnd(): void {
+    // Half a preface is for HTTP/1.1 to refuse; nothing at all is nobody's.
+    if (this.#seen.byteLength === 0) this.#transport.end()
+    else {
+      this.#give(this.#http1, this.#seen)
+      this.#transport.handler.onEnd()
+    }
+  }
+
+  onDeadline(): void {
+    this.#give(this.#http1, this.#seen)
+    this.#transport.handler.onDeadline()
+  }
+
+  onShutdown(): void {
+    this.#transport.destroy()
+  }
+
+  onDrain(): void {}
+
+  onClose(): void {}
+
+  #give(engine: Engine, first: Uint8Array): void {
+    this.#transport.setDeadline(0)
+    engine.accept(this.#transport, first)
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.byteLength + b.byteLength)
+  both.set(a)
+  both.set(b, a.byteLength)
+  return both
+}

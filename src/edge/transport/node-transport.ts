@@ -1,0 +1,129 @@
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { Transport, TransportHandler } from './transport.ts'
+
+/** What the adapter needs of the listener that accepted the connection. */
+export interface NodeTransportHost {
+  /** Milliseconds on any steady clock; as coarse as deadlines may be. */
+  coarseNowMs(): number
+  onClosed(transport: NodeTransport): void
+  /** Takes a socket over, with `unread` already pushed back into it. */
+  takeSocket(socket: Socket): void
+}
+
+const NO_DEADLINE = Number.POSITIVE_INFINITY
+
+const IGNORE: TransportHandler = {
+  onBytes() {},
+  onDrain() {},
+  onEnd() {},
+  onDeadline() {},
+  onShutdown() {},
+  onClose() {},
+}
+
+/** A socket of node:net or node:tls as a transport. */
+export class NodeTransport implements Transport {
+  readonly remoteAddress: string
+  readonly isEncrypted: boolean
+  readonly alpnProtocol: string | undefined
+  handler: TransportHandler = IGNORE
+  readonly #socket: Socket
+  readonly #host: NodeTransportHost
+  #deadlineMs = NO_DEADLINE
+  readonly #onData = (chunk: Uint8Array) => this.handler.onBytes(chunk)
+  readonly #onDrain = () => this.handler.onDrain()
+  readonly #onEnd = () => this.handler.onEnd()
+  readonly #onClose = () => {
+    this.#host.onClosed(this)
+    this.handler.onClose()
+  }
+
+  constructor(socket: Socket, host: NodeTransportHost) {
+    this.#socket = socket
+    this.#host = host
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.isEncrypted = (socket as TLSSocket).encrypted === true
+    this.alpnProtocol = this.isEncrypted
+      ? (socket as TLSSocket).alpnProtocol || undefined
+      : undefined
+    socket.on('error', ignoreError)
+    socket.on('drain', this.#onDrain)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onClose)
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  get isWritable(): boolean {
+    return this.#socket.writable
+  }
+
+  /** For the listener: calls `onDeadline` where its time has come. */
+  checkDeadline(nowMs: number): void {
+    if (nowMs < this.#deadlineMs) return
+    this.#deadlineMs = NO_DEADLINE
+    this.handler.onDeadline()
+  }
+
+  start(): void {
+    this.#socket.on('data', this.#onData)
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#socket.writable && this.#socket.write(bytes)
+  }
+
+  writeLatin1(text: string): boolean {
+    return this.#socket.writable && this.#socket.write(text, 'latin1')
+  }
+
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#socket.uncork()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  setDeadline(delayMs: number): void {
+    this.#deadlineMs = delayMs === 0 ? NO_DEADLINE : this.#host.coarseNowMs() + delayMs
+  }
+
+  end(): void {
+    this.#socket.destroySoon()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  handOver(unread: Uint8Array): void {
+    const socket = this.#socket
+    socket.off('data', this.#onData)
+    socket.off('drain', this.#onDrain)
+    socket.off('end', this.#onEnd)
+    socket.off('close', this.#onClose)
+    this.handler = IGNORE
+    this.#deadlineMs = NO_DEADLINE
+    this.#host.onClosed(this)
+    socket.pause()
+    if (unread.byteLength > 0) socket.unshift(Buffer.from(unread))
+    this.#host.takeSocket(socket)
+    socket.off('error', ignoreError)
+    socket.resume()
+  }
+}
+
+/** What breaks a connection is heard of as its close; an error says nothing more that we need. */
+function ignoreError(): void {}
