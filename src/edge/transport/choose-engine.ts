@@ -47,12 +47,10 @@ class FirstBytes implements TransportHandler {
 
   onBytes(bytes: Uint8Array): void {
     const seen = this.#seen.byteLength === 0 ? bytes : concat(this.#seen, bytes)
-    const length = Math.min(seen.byteLength, PREFACE_BYTES.length)
-    for (let at = 0; at < length; at++) {
-      if (seen[at] !== PREFACE_BYTES[at]) return this.#give(this.#http1, seen)
-    }
-    if (length === PREFACE_BYTES.length) return this.#give(this.#http2, seen)
-    this.#seen = seen.slice()
+    const common = commonLength(seen)
+    if (common === PREFACE_BYTES.length) this.#give(this.#http2, seen)
+    else if (common < seen.byteLength) this.#give(this.#http1, seen)
+    else this.#seen = seen.slice()
   }
 
   onEnd(): void {
@@ -81,6 +79,13 @@ class FirstBytes implements TransportHandler {
     this.#transport.setDeadline(0)
     engine.accept(this.#transport, first)
   }
+}
+
+/** How many first bytes are those of the preface. */
+function commonLength(bytes: Uint8Array): number {
+  const end = Math.min(bytes.byteLength, PREFACE_BYTES.length)
+  for (let at = 0; at < end; at++) if (bytes[at] !== PREFACE_BYTES[at]) return at
+  return end
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
