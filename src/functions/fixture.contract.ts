@@ -12,6 +12,8 @@ import type { FunctionLogEntry, FunctionVersion } from './version.ts'
 export interface Fixture {
   functions: Functions
   entries: FunctionLogEntry[]
+  /** Resolves when every environment has come to rest, its log written. */
+  rested(): Promise<void>
   /** Log texts of one stream. */
   texts(stream: FunctionLogEntry['stream']): string[]
   /** A version from files by path, `node` unless told. */
@@ -37,6 +39,11 @@ export async function openFixture(options: Partial<FunctionsOptions> = {}): Prom
   return {
     functions,
     entries,
+    async rested() {
+      await eventually(() =>
+        functions.stats().environments.every(({ state }) => state === 'idle' || state === 'ended'),
+      )
+    },
     texts: stream => entries.filter(entry => entry.stream === stream).map(entry => entry.text),
     version(files, settings = {}) {
       const zip = zipSync(

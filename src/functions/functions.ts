@@ -16,6 +16,7 @@ import { environmentVariables } from './environments/variables.ts'
 import { Warden } from './environments/warden.ts'
 import type { InvocationOutcome, Throttled } from './outcome.ts'
 import { NodeRuntime } from './runtimes/node/node-runtime.ts'
+import { findPython, type PythonInterpreter } from './runtimes/python/interpreter.ts'
 import { PythonRuntime } from './runtimes/python/python-runtime.ts'
 import type { Runtime } from './runtimes/runtime.ts'
 import type { FunctionVersion, LogSink, RuntimeName } from './version.ts'
@@ -39,6 +40,8 @@ export interface FunctionsOptions {
   /** Execution environments at once, of all functions. Default: 30. */
   maxEnvironments?: number
   timers?: Timers
+  /** The Python for functions. Default: the first on the PATH that is 3.9 or newer. */
+  findPython?: () => PythonInterpreter | undefined
 }
 
 export interface InvokeOptions {
@@ -293,12 +296,17 @@ export class Functions {
       python: new PythonRuntime({
         socketDirectory,
         directory: join(directory, 'python'),
+        findPython: this.#options.findPython ?? findPython,
         logger,
       }),
     }
     runtimes[version.runtime].prepare(version.memoryMb, true)
     const memory = openMemoryLimiter()
-    const warden = new Warden(socketDirectory, memory.directory)
+    const warden = new Warden({
+      sockets: socketDirectory,
+      memory: memory.directory,
+      code: join(directory, 'code'),
+    })
     const parts = { api: new RuntimeApi(), warden, memory, logSink, clock, timers: this.#timers }
     this.#machinery = { parts, memory, socketDirectory, runtimes }
     return this.#machinery

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, existsSync, renameSync, rmSync } from 'node:fs'
 import { access, chmod, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { unzip, unzipSync } from 'fflate'
@@ -54,8 +54,12 @@ export class CodeStore {
   /** Drops the unpacked code of an archive. It is unpacked again should it be asked for. */
   async remove(sha256: string): Promise<void> {
     this.#folders.delete(sha256)
-    await rm(join(this.#directory, `${sha256}.synced`), { force: true })
-    await rm(join(this.#directory, sha256), { recursive: true, force: true })
+    const folder = join(this.#directory, sha256)
+    const doomed = `${folder}.${randomBytes(4).toString('hex')}.tmp`
+    // At once and as a whole, since somebody may ask for it in the next moment.
+    rmSync(`${folder}.synced`, { force: true })
+    if (existsSync(folder)) renameSync(folder, doomed)
+    await rm(doomed, { recursive: true, force: true })
   }
 
   /** Resolves when nothing is being written any more. */

@@ -12,7 +12,7 @@ import type { Runtime, RuntimeProcess } from '../runtimes/runtime.ts'
 import type { FunctionVersion, LogSink } from '../version.ts'
 import { EnvironmentLog } from './environment-log.ts'
 import { type MemoryGroup, type MemoryLimiter, peakMemoryMb } from './memory-limit.ts'
-import { signalGroup } from './process-group.ts'
+import { killTree, signalGroup } from './process-group.ts'
 import type { NextAnswer, RuntimeApi, RuntimeListener } from './runtime-api.ts'
 import type { Timers } from './timers.ts'
 import { functionArn } from './variables.ts'
@@ -26,6 +26,9 @@ export const INIT_TIMEOUT_MS = 10_000
  * into a memory group no process can fork or start a thread, which init does.
  */
 const UNLIMITED_MS = 100
+
+/** How long a process may live that has closed its connection to the runtime API. */
+const DISCONNECTED_MS = 500
 
 export interface EnvironmentParts {
   api: RuntimeApi
@@ -205,7 +208,7 @@ export class Environment implements RuntimeListener {
   end(): void {
     this.#isKilled = true
     if (this.#process === undefined) return
-    signalGroup(this.#process.pid, 'SIGKILL', this.#isExited)
+    killTree(this.#process.pid, this.#isExited)
     for (const pid of this.#memory?.members() ?? []) {
       try {
         process.kill(pid, 'SIGKILL')
@@ -259,7 +262,8 @@ export class Environment implements RuntimeListener {
   }
 
   onDisconnect(): void {
-    this.end() // a runtime without its connection can take no more invocations
+    // Its process is ending, and how is soon told. One that only lost the connection is no use.
+    if (!this.#isExited) this.#parts.timers.after(DISCONNECTED_MS, () => this.end())
   }
 
   #timing(running: Running): { requestId: string; durationMs: number } {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { mkdir, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -90,7 +91,7 @@ function openCgroup(cgroups: string, mounts: string): MemoryLimiter | undefined 
   if (own === undefined) return undefined
   const files = own.version === 1 ? VERSION_1 : VERSION_2
   sweep(own.folder)
-  const directory = join(own.folder, `mokapot-${process.pid}`)
+  const directory = join(own.folder, `mokapot-${process.pid}-${randomBytes(3).toString('hex')}`)
   mkdirSync(directory, { recursive: true })
   try {
     if (own.version === 2) writeFileSync(join(directory, 'cgroup.subtree_control'), '+memory')
@@ -112,7 +113,7 @@ function openCgroup(cgroups: string, mounts: string): MemoryLimiter | undefined 
 /** Removes the empty groups of clouds that were killed. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const pid = /^mokapot-(\d+)$/.exec(name)?.[1]
+    const pid = /^mokapot-(\d+)-/.exec(name)?.[1]
     if (pid === undefined || isAlive(Number(pid))) continue
     const dead = join(folder, name)
     try {

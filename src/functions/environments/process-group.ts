@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
 /**
  * Signals an execution environment together with the processes that the function started in it.
  * Right after a fork there may be no group yet: then the process alone, unless it `hasEnded` and
@@ -15,5 +17,31 @@ export function signalGroup(
     try {
       process.kill(pid, signal)
     } catch {}
+  }
+}
+
+/**
+ * Kills an execution environment: its process group, and those of its descendants that have left
+ * the group for a session of their own (found on Linux while their parents live).
+ */
+export function killTree(pid: number, hasEnded = false): void {
+  const strays = hasEnded ? [] : descendants(pid)
+  signalGroup(pid, 'SIGKILL', hasEnded)
+  for (const stray of strays) {
+    try {
+      process.kill(stray, 'SIGKILL')
+    } catch {}
+  }
+}
+
+function descendants(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap(thread => {
+      const children = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1')
+      const pids = children.split(' ').filter(Boolean).map(Number)
+      return pids.flatMap(child => [child, ...descendants(child)])
+    })
+  } catch {
+    return []
   }
 }

@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 
 /**
- * Reads `+ GROUP` and `- GROUP` lines; at end of input, which is the cloud's death whatever its
- * cause, it kills the groups that are left, and what else sits in their memory groups ($2), and
- * removes the folder of sockets ($1).
+ * Reads `+ GROUP` and `- GROUP` lines. At end of input, which is the cloud's death whatever its
+ * cause, it kills the groups that are left, then what left them: processes that still have a
+ * function's variables ($3 is the folder of the code) or sit in a memory group (below $2). It
+ * removes the memory groups and the folder of sockets ($1).
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -17,6 +18,10 @@ while read -r word group; do
 done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 rm -rf -- "$1"
+for file in $(grep -lsaF "LAMBDA_TASK_ROOT=$3/" /proc/[0-9]*/environ); do
+  pid=\${file#/proc/}
+  kill -s KILL "\${pid%/environ}" 2>/dev/null
+done
 [ -n "$2" ] && [ -d "$2" ] || exit 0
 for try in 1 2 3 4 5 6 7 8 9 10; do
   for list in "$2"/*/cgroup.procs; do
@@ -37,10 +42,10 @@ export class Warden {
   readonly #child: ChildProcess
   readonly #input: Socket
 
-  constructor(socketDirectory: string, memoryDirectory: string | undefined) {
+  constructor(folders: { sockets: string; memory: string | undefined; code: string }) {
     this.#child = spawn(
       '/bin/sh',
-      ['-c', SCRIPT, 'mokapot-warden', socketDirectory, memoryDirectory ?? ''],
+      ['-c', SCRIPT, 'mokapot-warden', folders.sockets, folders.memory ?? '', folders.code],
       {
         stdio: ['pipe', 'ignore', 'ignore'],
         detached: true, // a Ctrl-C or a kill of our group must not end it before us

@@ -10,7 +10,7 @@ import { tieToParent } from '../../../shared/tied-process.ts'
 import { signalGroup } from '../../environments/process-group.ts'
 import type { ProcessExit } from '../../outcome.ts'
 import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
-import { findPython } from './interpreter.ts'
+import type { PythonInterpreter } from './interpreter.ts'
 
 const FOLDER = dirname(fileURLToPath(new URL('./mokapot_zygote.py', import.meta.url)))
 const MODULES = ['mokapot_zygote.py', 'mokapot_bootstrap.py', 'mokapot.py']
@@ -24,6 +24,7 @@ export interface PythonRuntimeOptions {
   socketDirectory: string
   /** Our modules are copied below it, since Python keeps their compiled form beside them. */
   directory: string
+  findPython: () => PythonInterpreter | undefined
   logger: Logger
 }
 
@@ -122,7 +123,7 @@ export class PythonRuntime implements Runtime {
   }
 
   #spawn(functionName: string): ChildProcess {
-    const python = findPython()
+    const python = this.#options.findPython()
     if (python === undefined) {
       throw new MokaError(
         'FUNCTIONS_PYTHON_MISSING',
