@@ -122,14 +122,7 @@ export class CloudBackend implements ControlBackend {
   async invoke(project: string, name: string, payload: unknown): Promise<Invoked> {
     const { id } = this.#requireProject(project)
     const version = this.#parts.versions.find(project, id, name)
-    if (version === undefined) {
-      const names = Object.keys((await this.live(project))?.manifest.functions ?? {})
-      throw new MokaError(
-        'FUNCTIONS_UNKNOWN',
-        `cannot invoke function "${name}" of project "${project}": the live release has no such function`,
-        names.length === 0 ? {} : { hint: `one of ${names.join(', ')}` },
-      )
-    }
+    if (version === undefined) throw await this.#unknownFunction('invoke', project, name)
     const outcome = await this.#parts.functions.invoke(version, payload)
     const { requestId } = outcome
     if (outcome.kind === 'success') return { kind: 'success', payload: outcome.payload, requestId }
@@ -146,16 +139,34 @@ export class CloudBackend implements ControlBackend {
     name: string | undefined,
     count: number,
   ): Promise<FunctionLogEntry[]> {
-    this.#requireProject(project)
-    return this.#parts.logs.tail(project, name, count)
+    const { id } = this.#requireProject(project)
+    const { logs, versions } = this.#parts
+    const isKnown =
+      name === undefined ||
+      versions.find(project, id, name) !== undefined ||
+      (await logs.tail(project, name, 1)).length > 0 // of an earlier release
+    if (isKnown) return logs.tail(project, name, count)
+    throw await this.#unknownFunction('read the log of', project, name)
   }
 
   followLogs(
     project: string,
     name: string | undefined,
+    count: number,
     onEntry: (entry: FunctionLogEntry) => void,
+    onEnd: (error?: Error) => void,
   ): () => void {
-    return this.#parts.logs.follow(project, name, onEntry)
+    // What comes while the last entries are read waits; some of it may be among them already.
+    let waiting: FunctionLogEntry[] | undefined = []
+    const stop = this.#parts.logs.follow(project, name, entry => {
+      if (waiting === undefined) onEntry(entry)
+      else waiting.push(entry)
+    })
+    this.logs(project, name, count).then(last => {
+      for (const entry of withoutRepeats(last, waiting ?? [])) onEntry(entry)
+      waiting = undefined
+    }, onEnd)
+    return stop
   }
 
   async environment(project: string): Promise<Record<string, string>> {
@@ -168,6 +179,15 @@ export class CloudBackend implements ControlBackend {
       MOKA_TOKEN: this.#parts.token,
       ...(url === undefined ? {} : { DATABASE_URL: url }),
     }
+  }
+
+  async #unknownFunction(doing: string, project: string, name: string): Promise<MokaError> {
+    const names = Object.keys((await this.live(project))?.manifest.functions ?? {})
+    return new MokaError(
+      'FUNCTIONS_UNKNOWN',
+      `cannot ${doing} function "${name}" of project "${project}": the live release has no such function`,
+      names.length === 0 ? {} : { hint: `one of ${names.join(', ')}` },
+    )
   }
 
   #requireProject(project: string): { id: string } {
@@ -186,6 +206,25 @@ export class CloudBackend implements ControlBackend {
       },
     )
   }
+}
+
+/** The last entries, then those that came since; what is in both comes once. */
+function withoutRepeats(
+  last: readonly FunctionLogEntry[],
+  since: readonly FunctionLogEntry[],
+): FunctionLogEntry[] {
+  const repeats = new Map<string, number>()
+  for (const entry of last) {
+    const key = JSON.stringify(entry)
+    repeats.set(key, (repeats.get(key) ?? 0) + 1)
+  }
+  const fresh = since.filter(entry => {
+    const key = JSON.stringify(entry)
+    const count = repeats.get(key) ?? 0
+    if (count > 0) repeats.set(key, count - 1)
+    return count === 0
+  })
+  return [...last, ...fresh]
 }
 
 function describe({ release, migrated, confirmedBy }: ActivationResult): Activated {

@@ -14,6 +14,7 @@ import type { SiteMessage, WorkerAnswer, WorkerRequest, WorkerSettings } from '.
 // An edge worker's process: it holds no truth and may end at any time. The supervisor tells it
 // what to serve, and it answers with the hashes of the manifests that it serves from then on.
 
+process.stderr.on('error', () => {}) // whoever read it has gone
 const logger = createLogger(line => process.stderr.write(line), 'warn')
 
 let edge: Edge | undefined

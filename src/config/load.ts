@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { MokaError } from '../shared/errors.ts'
+import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { type Project, resolveProject } from './project.ts'
 import { validateConfig } from './validate.ts'
 
@@ -66,9 +66,20 @@ async function evaluate(file: string, root: string): Promise<unknown> {
   })
   // Beside the project's own files, so that the packages it imports are found.
   const directory = join(root, '.moka')
-  await mkdir(directory, { recursive: true, mode: 0o700 })
   const compiled = join(directory, `config-${randomBytes(6).toString('hex')}.mjs`)
-  await writeFile(compiled, output.outputFiles[0]!.contents)
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await writeFile(compiled, output.outputFiles[0]!.contents)
+  } catch (error) {
+    throw new MokaError(
+      'CONFIG_FOLDER_NOT_WRITABLE',
+      `cannot write into folder "${directory}": ${systemErrorCode(error)}`,
+      {
+        hint: 'Mokapot keeps what it makes there; remove what is in its place, or change its owner',
+        cause: error,
+      },
+    )
+  }
   try {
     return ((await import(pathToFileURL(compiled).href)) as { default?: unknown }).default
   } catch (error) {

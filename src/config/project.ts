@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import type { DnsRecord } from '../dns/record.ts'
-import { formatError, MokaError } from '../shared/errors.ts'
+import { MokaError } from '../shared/errors.ts'
 import { parseRateLimit, type RateLimit } from './rate-limit.ts'
 import type { FunctionConfig, MokaConfig } from './schema.ts'
 
@@ -126,10 +126,12 @@ function readRateLimit(
   try {
     return parseRateLimit(limit)
   } catch (error) {
+    if (!(error instanceof MokaError)) throw error
+    const { message, hint } = error
     throw new MokaError(
       'CONFIG_INVALID',
-      `cannot read ${file}: field "functions.${name}.rateLimit": ${formatError(error)}`,
-      { cause: error },
+      `cannot read ${file}: field "functions.${name}.rateLimit": ${message}`,
+      { ...(hint === undefined ? {} : { hint }), cause: error },
     )
   }
 }

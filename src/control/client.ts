@@ -33,9 +33,9 @@ export function createControlClient(url: string, token: string): CloudApi & { cl
       http.json('POST', `${of(project)}/functions/${encodeURIComponent(name)}/invoke`, payload),
     logs: (project, name, count) =>
       http.json('GET', `${of(project)}/logs?${logQuery(name, { count: String(count) })}`),
-    followLogs(project, name, onEntry, onEnd) {
+    followLogs(project, name, count, onEntry, onEnd) {
       const abort = new AbortController()
-      const path = `${of(project)}/logs?${logQuery(name, { follow: '1', count: '0' })}`
+      const path = `${of(project)}/logs?${logQuery(name, { follow: '1', count: String(count) })}`
       http
         .lines('GET', path, undefined, line => onEntry(JSON.parse(line)), abort.signal)
         .then(() => onEnd(), onEnd)
@@ -96,11 +96,12 @@ class HttpClient {
 
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await this.#send(method, path, body)
-    return JSON.parse(await readText(response)) as T
+    return JSON.parse(await this.#readWhole(response)) as T
   }
 
   async upload(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    await readText(await this.#send('POST', path, Readable.from(content, { objectMode: false })))
+    const body = Readable.from(content, { objectMode: false })
+    await this.#readWhole(await this.#send('POST', path, body))
   }
 
   /** Runs a request that reports steps, and returns its result. */
@@ -117,11 +118,7 @@ class HttpClient {
       result = event.result ?? result
     })
     if (result !== undefined) return result
-    throw new MokaError(
-      'CONTROL_CUT_OFF',
-      `cannot tell how the request ended: the cloud at "${this.#url.origin}" went away in the middle of it`,
-      { hint: '`moka releases` shows what is live; then do it again' },
-    )
+    throw this.#cutOff()
   }
 
   async lines(
@@ -137,7 +134,8 @@ class HttpClient {
         onLine(line)
       }
     } catch (error) {
-      if (signal?.aborted !== true) throw error
+      if (signal?.aborted === true) return
+      throw error instanceof MokaError ? error : this.#cutOff(error)
     }
   }
 
@@ -171,6 +169,22 @@ class HttpClient {
     })
     if (response.statusCode === 200) return response
     throw await readError(response, this.#url)
+  }
+
+  async #readWhole(response: IncomingMessage): Promise<string> {
+    try {
+      return await readText(response)
+    } catch (error) {
+      throw this.#cutOff(error)
+    }
+  }
+
+  #cutOff(cause?: unknown): MokaError {
+    return new MokaError(
+      'CONTROL_CUT_OFF',
+      `cannot tell how the request ended: the cloud at "${this.#url.origin}" went away in the middle of it`,
+      { hint: '`moka releases` shows what is live; then do it again', cause },
+    )
   }
 
   #explain(error: Error): Error {

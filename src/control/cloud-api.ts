@@ -26,10 +26,14 @@ export interface CloudApi {
   invoke(project: string, name: string, payload: unknown): Promise<Invoked>
   /** The last `count` entries, oldest first; of one function or of all. */
   logs(project: string, name: string | undefined, count: number): Promise<FunctionLogEntry[]>
-  /** Calls back for each new entry until the returned function is called. */
+  /**
+   * Calls back for the last `count` entries and then for each new one, until the returned function
+   * is called. Between the two none is lost and none comes twice.
+   */
   followLogs(
     project: string,
     name: string | undefined,
+    count: number,
     onEntry: (entry: FunctionLogEntry) => void,
     onEnd: (error?: Error) => void,
   ): () => void

@@ -146,9 +146,12 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   app.get('/v1/projects/:project/logs', async context => {
     const project = context.req.param('project')
     const name = context.req.query('function')
-    const last = await backend.logs(project, name, Number(context.req.query('count') ?? 100))
-    if (context.req.query('follow') === undefined) return context.json(last)
-    return stream(context, output => followLogs(output, backend, project, name))
+    const count = Number(context.req.query('count') ?? 100)
+    if (context.req.query('follow') === undefined) {
+      return context.json(await backend.logs(project, name, count))
+    }
+    await backend.logs(project, name, 0) // an unknown name is an error before anything is sent
+    return stream(context, output => followLogs(output, backend, { project, name, count }))
   })
 }
 
@@ -187,13 +190,13 @@ async function report<T>(
 function followLogs(
   output: StreamingApi,
   backend: ControlBackend,
-  project: string,
-  name: string | undefined,
+  { project, name, count }: { project: string; name: string | undefined; count: number },
 ): Promise<void> {
   return new Promise(resolve => {
     const stop = backend.followLogs(
       project,
       name,
+      count,
       entry => void output.write(`${JSON.stringify(entry)}\n`),
       () => resolve(),
     )

@@ -36,7 +36,7 @@ test('a taken port is an error that names it', async () => {
   })
   await expect(opening).rejects.toMatchObject({
     code: 'EDGE_PORT_TAKEN',
-    message: `cannot listen on "127.0.0.1:${port}": the port is taken`,
+    message: `cannot open the site on "127.0.0.1:${port}": the port is taken`,
   })
   holder.close()
 })

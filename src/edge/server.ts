@@ -114,13 +114,17 @@ function asListenError(error: Error, where: EdgeServerOptions['listen']): Error 
   const place = `"${where.host}:${where.port}"`
   const code = systemErrorCode(error)
   if (code === 'EADDRINUSE') {
-    return new MokaError('EDGE_PORT_TAKEN', `cannot listen on ${place}: the port is taken`, {
+    return new MokaError('EDGE_PORT_TAKEN', `cannot open the site on ${place}: the port is taken`, {
       hint: 'end the program that holds it, or choose another port',
       cause: error,
     })
   }
-  return new MokaError('EDGE_PORT_REFUSED', `cannot listen on ${place}: ${code ?? error.message}`, {
-    hint: code === 'EACCES' ? 'ports below 1024 need privileges' : 'check the address',
-    cause: error,
-  })
+  return new MokaError(
+    'EDGE_PORT_REFUSED',
+    `cannot open the site on ${place}: ${code ?? error.message}`,
+    {
+      hint: code === 'EACCES' ? 'ports below 1024 need privileges' : 'check the address',
+      cause: error,
+    },
+  )
 }

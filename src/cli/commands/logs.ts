@@ -12,17 +12,20 @@ export async function logs(
   try {
     const project = await findProjectName(options)
     const show = (entry: FunctionLogEntry) => reporter.result(entry, format(entry, reporter))
-    const seen = await cloud.api.logs(project, name, options.lines)
-    for (const entry of seen) show(entry)
-    if (options.follow !== true) return
+    if (options.follow !== true) {
+      for (const entry of await cloud.api.logs(project, name, options.lines)) show(entry)
+      return
+    }
     await new Promise<void>((resolve, reject) => {
-      const stop = cloud.api.followLogs(project, name, show, error =>
+      const stop = cloud.api.followLogs(project, name, options.lines, show, error =>
         error === undefined ? resolve() : reject(error),
       )
-      process.once('SIGINT', () => {
+      const end = () => {
         stop()
         resolve()
-      })
+      }
+      process.once('SIGINT', end)
+      process.stdout.once('error', end) // the reader has gone, as in `moka logs -f | head`
     })
   } finally {
     cloud.close()

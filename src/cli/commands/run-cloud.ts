@@ -1,4 +1,5 @@
 import { type CloudOptions, openCloud, type RunningCloud } from '../../cloud/open-cloud.ts'
+import { MokaError } from '../../shared/errors.ts'
 import { createLogger, type Logger } from '../../shared/logger.ts'
 
 export interface PortOptions {
@@ -29,6 +30,22 @@ export function ownLogger(): Logger {
   )
 }
 
+const PORT_OPTIONS: Readonly<Record<string, string>> = {
+  EDGE_PORT_TAKEN: '--site-port',
+  CONTROL_PORT_TAKEN: '--control-port',
+  DNS_PORT_TAKEN: '--dns-port',
+  DATABASE_PORT_TAKEN: '--database-port',
+}
+
+/** The parts do not know the command line: the option for a taken port is named here. */
+function withPortOption(error: unknown): unknown {
+  if (!(error instanceof MokaError)) return error
+  const option = PORT_OPTIONS[error.code]
+  if (option === undefined) return error
+  const hint = `end what uses it, or choose another port with ${option}, or free ones for all with --ephemeral`
+  return new MokaError(error.code, error.message, { hint, cause: error })
+}
+
 /**
  * Opens a cloud, runs `work` with it, and ends it at Ctrl-C, SIGTERM or a failure of `work`.
  * Resolves when everything has ended.
@@ -46,7 +63,9 @@ export async function runCloud(
       })
     }
   })
-  const cloud = await openCloud(options)
+  const cloud = await openCloud(options).catch(error => {
+    throw withPortOption(error)
+  })
   try {
     await Promise.race([asked, work(cloud, abort.signal).then(() => asked)])
   } finally {
