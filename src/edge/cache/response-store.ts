@@ -20,7 +20,7 @@ export interface CacheKey {
   project: string
   /** Decoded path, for invalidation. */
   path: string
-  /** Path and query as sent to the origin: tells responses of one path apart. */
+  /** Scheme, host, path and query as sent to the origin: tells responses of one path apart. */
   target: string
 }
 

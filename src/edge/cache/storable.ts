@@ -5,6 +5,7 @@ import {
 } from '../../http/caching/cache-control.ts'
 import { splitList } from '../../http/field-lists.ts'
 import type { Fields } from '../../http/fields.ts'
+import type { ViewerRequest } from '../viewer.ts'
 
 /** Statuses that are kept, given explicit freshness. Server errors never; parts (206) not yet. */
 const STORABLE_STATUS: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 410])
@@ -21,9 +22,13 @@ export type Storability =
   | { kind: 'pass'; why: string }
 
 /** Whether a request may be answered from the cache, or its answer kept (RFC 9111 §3). */
-export function isCacheableRequest(method: string, request: Fields): boolean {
-  // What Authorization opens for one viewer is not for all (§3.5; we want no exception).
-  return (method === 'GET' || method === 'HEAD') && !request.has('authorization')
+export function isCacheableRequest(
+  request: Pick<ViewerRequest, 'method' | 'fields' | 'hasBody'>,
+): boolean {
+  const { method, fields, hasBody } = request
+  // What Authorization opens for one viewer is not for all (§3.5; we want no exception). A body
+  // in GET means nothing (RFC 9110 §9.3.1), but a function may read it, and the key has it not.
+  return (method === 'GET' || method === 'HEAD') && !fields.has('authorization') && !hasBody
 }
 
 /**

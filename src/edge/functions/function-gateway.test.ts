@@ -273,6 +273,43 @@ describe('the shared cache', () => {
     expect(hit.headers['cache-status']).toContain('hit')
   })
 
+  test('takes the value of a varying field from what the function was sent', async () => {
+    fixture.onFunction((request, response) => {
+      response.writeHead(200, { 'cache-control': 's-maxage=60', vary: 'Accept-Language' })
+      response.end(`for ${request.headers['accept-language']}`)
+    })
+    // Named by Connection it is not passed on, so the answer is none for readers of German.
+    const headers = { 'accept-language': 'de', connection: 'accept-language' }
+    expect((await fixture.get('/api/x', { headers })).text).toBe('for undefined')
+    const response = await fixture.get('/api/x', { headers: { 'accept-language': 'de' } })
+    expect(response.text).toBe('for de')
+  })
+
+  test('tells hosts apart, since a function may build links of them', async () => {
+    fixture.onFunction((request, response) => {
+      response.writeHead(200, { 'cache-control': 's-maxage=60' }).end(request.headers.host)
+    })
+    const get = (host: string) => fixture.get('/api/x', { headers: { host } })
+    await get('attacker.test')
+    expect((await get('site.test')).text).toBe('site.test')
+    expect((await get('SITE.test')).headers['cache-status']).toContain('hit')
+    expect((await get('site.test:8080')).text).toBe('site.test:8080')
+    expect(fixture.edge.invalidate('site', ['/api/x'])).toBe(3)
+  })
+
+  test('neither keeps nor gives out for a request with a body', async () => {
+    fixture.onFunction((request, response) => {
+      response.writeHead(200, { 'cache-control': 's-maxage=60' })
+      request.pipe(response)
+    })
+    const headers = { 'content-length': '4' }
+    const get = (body?: string) =>
+      fixture.get('/api/x', body === undefined ? {} : { body, headers })
+    expect((await get('evil')).headers['cache-status']).toBe('"mokapot"; fwd=bypass')
+    expect((await get()).text).toBe('')
+    expect((await get('fine')).text).toBe('fine')
+  })
+
   test('forgets by path and prefix, and counts', async () => {
     const counter = counting({ 'cache-control': 's-maxage=60' })
     for (const path of ['/api/a', '/api/a?q', '/api/b/c', '/api/b/d']) await fixture.get(path)

@@ -59,23 +59,28 @@ export class FunctionGateway {
   /** look up → forward → keep or pass on. Failures of the origin are answers too. */
   async respond(call: FunctionCall): Promise<ViewerResponse> {
     const { request, release } = call
-    const key: CacheKey = { project: release.project, path: call.path, target: call.target }
-    if (!isCacheableRequest(request.method, request.fields)) {
+    const forwarded = forwardedFields(call)
+    if (!isCacheableRequest(request)) {
       const isUnsafe = !/^(?:GET|HEAD|OPTIONS|TRACE)$/.test(request.method)
-      const reason = request.fields.has('authorization') && !isUnsafe ? 'bypass' : 'method'
-      const response = await this.#forward(call, reason)
+      const reason = /^(?:GET|HEAD)$/.test(request.method) ? 'bypass' : 'method'
+      const response = await this.#forward(call, forwarded, reason)
       // What changed something makes the stored answer old (RFC 9111 §4.4).
       if (isUnsafe && response.status < 400) this.#purge(release.project, [call.path])
       return response
     }
+    const key: CacheKey = {
+      project: release.project,
+      path: call.path,
+      target: targetUri(forwarded, call.target),
+    }
     const now = this.#options.clock.now()
-    const found = lookUp(this.#options.store, key, release.manifestSha256, request.fields, now)
+    const found = lookUp(this.#options.store, key, release.manifestSha256, forwarded, now)
     if (found.kind === 'fresh') {
       return respondFromStore(found.stored, request.method, request.fields, now)
     }
     return request.method === 'GET'
-      ? this.#fill(call, key, found.reason)
-      : this.#forward(call, found.reason)
+      ? this.#fill(call, forwarded, key, found.reason)
+      : this.#forward(call, forwarded, found.reason)
   }
 
   invalidate(project: string, patterns: readonly string[]): number {
@@ -90,8 +95,12 @@ export class FunctionGateway {
     this.#options.store.purge(project, path => exact.has(path))
   }
 
-  async #forward(call: FunctionCall, reason: ForwardReasonHere): Promise<ViewerResponse> {
-    const answer = await this.#fetch(call)
+  async #forward(
+    call: FunctionCall,
+    forwarded: Fields,
+    reason: ForwardReasonHere,
+  ): Promise<ViewerResponse> {
+    const answer = await this.#fetch(call, forwarded)
     if (answer.kind === 'failed') return answer.response
     const { status, body } = answer.response
     const fields = functionResponseFields(answer.response.fields)
@@ -99,9 +108,9 @@ export class FunctionGateway {
     return { status, fields, body: bodyOf(call, status, fields, body) }
   }
 
-  async #fill(call: FunctionCall, key: CacheKey, reason: ForwardReasonHere) {
+  async #fill(call: FunctionCall, forwarded: Fields, key: CacheKey, reason: ForwardReasonHere) {
     const permit = this.#permits.grant(key.project, key.path)
-    const answer = await this.#fetch(call)
+    const answer = await this.#fetch(call, forwarded)
     if (answer.kind === 'failed') {
       permit.release()
       return answer.response
@@ -124,7 +133,7 @@ export class FunctionGateway {
         body,
         MAX_STORED_BODY_BYTES,
         bytes => {
-          if (!permit.isRevoked) this.#store(call, key, verdict, status, kept, bytes)
+          if (!permit.isRevoked) this.#store(call, forwarded, key, verdict, status, kept, bytes)
         },
         () => permit.release(),
       )
@@ -134,6 +143,7 @@ export class FunctionGateway {
 
   #store(
     call: FunctionCall,
+    forwarded: Fields,
     key: CacheKey,
     verdict: Storability & { kind: 'store' },
     status: number,
@@ -146,7 +156,7 @@ export class FunctionGateway {
       status,
       fields,
       body,
-      vary: verdict.varyNames.map(name => [name, call.request.fields.get(name)] as const),
+      vary: verdict.varyNames.map(name => [name, forwarded.get(name)] as const),
       manifestSha256: call.release.manifestSha256,
       releaseId: call.release.id,
       storedMs: this.#options.clock.now(),
@@ -155,8 +165,8 @@ export class FunctionGateway {
     })
   }
 
-  async #fetch(call: FunctionCall): Promise<FetchOutcome> {
-    const { request, release, route } = call
+  async #fetch(call: FunctionCall, forwarded: Fields): Promise<FetchOutcome> {
+    const { request } = call
     const failed = (status: number, message: string): FetchOutcome => ({
       kind: 'failed',
       response: errorPage(status, message, request.fields, {
@@ -174,14 +184,7 @@ export class FunctionGateway {
       const response = await this.#options.origin.fetch({
         method: request.method,
         target: call.target,
-        fields: functionRequestFields(request.fields, {
-          ...call.context,
-          project: release.project,
-          releaseId: release.id,
-          function: route.function,
-          route: route.pattern,
-          isSecure: request.isSecure,
-        }),
+        fields: forwarded,
         body,
         signal: request.signal,
       })
@@ -217,6 +220,26 @@ type FetchOutcome =
   | { kind: 'failed'; response: ViewerResponse }
 
 const TOO_LARGE = 'The request is larger than the 6 MB that a function takes.'
+
+function forwardedFields({ request, release, route, context }: FunctionCall): Fields {
+  return functionRequestFields(request.fields, {
+    ...context,
+    project: release.project,
+    releaseId: release.id,
+    function: route.function,
+    route: route.pattern,
+    isSecure: request.isSecure,
+  })
+}
+
+/**
+ * The target URI (RFC 9111 §2), as the function is told it: the only site answers any Host, and a
+ * function that builds links of it must not have those of one viewer's Host kept for all.
+ */
+function targetUri(forwarded: Fields, target: string): string {
+  const hosts = new Set([forwarded.get('host'), forwarded.get('x-forwarded-host')])
+  return `${forwarded.get('x-forwarded-proto')}://${[...hosts].join().toLowerCase()}${target}`
+}
 
 /** The body to send on, where this request and status have one (RFC 9110 §6.4.1). */
 function bodyOf(

@@ -78,6 +78,20 @@ test('never sends a POST twice', async () => {
   expect(calls).toBe(1)
 })
 
+test('bodies that do not come hold up no other request', async () => {
+  origin = createUnixSocketOrigin({ socketPath: join(directory, 's'), maxConnections: 2 })
+  const abort = new AbortController()
+  answer = (request, response) => request.resume().on('end', () => response.end('ok'))
+  const slow = Array.from({ length: 4 }, () => {
+    const body = new Readable({ read() {} })
+    body.push('begun')
+    return ask({ body, signal: abort.signal })
+  })
+  expect(await ask()).toBe('ok')
+  abort.abort()
+  for (const each of slow) await expect(each).rejects.toMatchObject({ failure: 'aborted' })
+})
+
 test('frames a body by its length where told, else in chunks, for any method', async () => {
   answer = async (request, response) => {
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers

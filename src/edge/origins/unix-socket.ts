@@ -7,7 +7,7 @@ export interface UnixSocketOriginOptions {
   socketPath: string
   /** Until the response's header arrives, and then between two chunks of it. Default 900 s + 5. */
   timeoutMs?: number
-  /** Connections at once; further requests wait. Default 256. */
+  /** Connections at once of requests without a body; further ones wait. Default 256. */
   maxConnections?: number
 }
 
@@ -45,9 +45,14 @@ export function createUnixSocketOrigin(options: UnixSocketOriginOptions): Origin
 
 /**
  * Methods that may go twice (RFC 9110 §9.2.2). The others never take a kept connection: one that
- * breaks would not tell whether the request was carried out, and a new one costs 50 µs.
+ * breaks would not tell whether the request was carried out, and a new one costs 50 µs. Neither do
+ * requests with a body: viewers who send theirs slowly would hold all connections that there are.
  */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+function mayGoTwice({ method, body }: OriginRequest): boolean {
+  return IDEMPOTENT.has(method) && body === undefined
+}
 
 class ReusedConnectionReset extends Error {}
 
@@ -61,7 +66,7 @@ function send(
   return new Promise((resolve, reject) => {
     const outgoing: ClientRequest = httpRequest({
       socketPath,
-      agent: isRetry || !IDEMPOTENT.has(request.method) ? false : agent,
+      agent: isRetry || !mayGoTwice(request) ? false : agent,
       method: request.method,
       path: request.target,
       headers: withFraming(request) as never,
@@ -105,9 +110,7 @@ function withFraming(request: OriginRequest): string[] {
 }
 
 function isStaleConnection(error: unknown, request: OriginRequest): boolean {
-  return (
-    error instanceof ReusedConnectionReset && request.body === undefined && !request.signal.aborted
-  )
+  return error instanceof ReusedConnectionReset && mayGoTwice(request) && !request.signal.aborted
 }
 
 function asOriginError(error: unknown, request: OriginRequest): OriginError {
