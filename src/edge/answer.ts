@@ -20,7 +20,7 @@ import type { CompiledRules, RuleCompiler } from './site/compiled-site.ts'
 import { matchRoute } from './site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from './site/hosts.ts'
 import { decodePath, encodePath } from './site/paths.ts'
-import { findFile, resolveFile } from './site/pretty-urls.ts'
+import { canonicalPath, findFile, resolveFile } from './site/pretty-urls.ts'
 import { parseRequestTarget } from './site/request-target.ts'
 import { NO_BODY, type ViewerRequest, type ViewerResponse } from './viewer.ts'
 
@@ -140,16 +140,23 @@ async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<Vi
   if (route !== undefined)
     return callFunction(asked, parts, route, path, asked.rawPath, asked.query)
   if (request.method === 'OPTIONS') return options()
+  return behindLock(asked, path, () => answerStatically(asked, parts))
+}
+
+/** What a path's lock, where it has one, lets a visitor see. */
+async function behindLock(
+  { request, rules }: SiteRequest,
+  path: string,
+  open: () => Promise<ViewerResponse>,
+): Promise<ViewerResponse> {
   const credentials = credentialsFor(rules.headers, path)
-  if (
-    credentials !== undefined &&
-    !isAuthorised(request.fields.get('authorization'), credentials)
-  ) {
+  if (credentials === undefined) return open()
+  if (!isAuthorised(request.fields.get('authorization'), credentials)) {
     return unauthorised(request.fields)
   }
-  const response = await answerStatically(asked, parts)
+  const response = await open()
   // What was behind a lock stays with whom it was opened for.
-  if (credentials !== undefined) response.fields.set('cache-control', 'private, no-cache')
+  response.fields.set('cache-control', 'private, no-cache')
   return response
 }
 
@@ -219,9 +226,12 @@ async function follow(
   if (route !== undefined) return callFunction(asked, parts, route, to, redirect.to, asked.query)
   const filePath = findFile(site.live.files, to)
   const file = filePath === undefined ? undefined : site.live.files[filePath]
-  if (file === undefined) return notFound(asked, parts)
+  if (filePath === undefined || file === undefined) return notFound(asked, parts)
   if (!isRead(request)) return methodNotAllowed(request.fields)
-  return sendFile(asked, parts, site.live, file, redirect.status)
+  // A rule that takes its target from the visitor must not lead around a lock.
+  return behindLock(asked, canonicalPath(site.live.files, filePath), () =>
+    sendFile(asked, parts, site.live, file, redirect.status),
+  )
 }
 
 async function notFound(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {

@@ -228,3 +228,19 @@ test('Basic-Auth locks its paths and shows its password to nobody', async () => 
   expect(JSON.stringify(open.headers)).not.toContain('apple')
   expect((await fixture.get('/')).status).toBe(200)
 })
+
+test('a rewrite leads around no lock', async () => {
+  fixture.deploy({
+    files: { '/secret/index.html': 'told', '/admin.html': 'page', '/open.html': 'open' },
+    headers: await headersOf('/secret/*\n  Basic-Auth: a:b\n/admin\n  Basic-Auth: a:b\n'),
+    redirects: await redirectsOf('/en/* /:splat 200\n/by id=:id /:id 200\n'),
+  })
+  for (const path of ['/en/secret/', '/en/secret/index.html', '/by?id=secret/', '/en/admin.html']) {
+    expect((await fixture.get(path)).status, path).toBe(401)
+  }
+  const authorization = `Basic ${Buffer.from('a:b').toString('base64')}`
+  const open = await fixture.get('/en/secret/', { headers: { authorization } })
+  expect(open).toMatchObject({ status: 200, text: 'told' })
+  expect(open.headers['cache-control']).toBe('private, no-cache')
+  expect((await fixture.get('/en/open')).text).toBe('open')
+})
