@@ -135,7 +135,7 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
 
 /** function route? → forced redirect → file → retained asset → redirect → 404 */
 async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
-  const { request, site, path, rules } = asked
+  const { request, site, path } = asked
   const route = matchRoute(site.live.routes, path)
   if (route !== undefined)
     return callFunction(asked, parts, route, path, asked.rawPath, asked.query)
