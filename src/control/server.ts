@@ -2,14 +2,15 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { stream } from 'hono/streaming'
 import type { StreamingApi } from 'hono/utils/stream'
 import pLimit from 'p-limit'
+import * as v from 'valibot'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { decodeBlobBatch } from './blob-batch.ts'
-import type { CloudApi } from './cloud-api.ts'
+import type { CloudApi, PublishRequest } from './cloud-api.ts'
 
 /** Blobs up to this size are stored side by side; larger ones one after the other, unbuffered. */
 const BUFFERED_BLOB_BYTES = 1024 * 1024
@@ -26,6 +27,16 @@ export interface ControlServer {
 }
 
 type Environment = { Bindings: HttpBindings }
+
+const strings = v.array(v.string())
+const rollbackRequest = v.object({ release: v.optional(v.string()) })
+/** The draft is checked field by field by whoever makes a release of it. */
+const publishRequest = v.object({
+  draft: v.record(v.string(), v.unknown()),
+  base: v.nullable(v.string()),
+  deferMigrations: v.exactOptional(v.boolean()),
+  secrets: v.exactOptional(v.record(v.string(), v.string())),
+})
 
 /**
  * The control API of a running cloud: JSON over HTTP, with a bearer token. Deploys, rollbacks and
@@ -110,14 +121,14 @@ function createControlApp({
 function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   app.get('/v1/status', async context => context.json(await backend.status()))
   app.post('/v1/missing', async context =>
-    context.json(await backend.missingBlobs(await context.req.json<string[]>())),
+    context.json(await backend.missingBlobs(await readBody(context, strings))),
   )
   app.post('/v1/blobs', async context => {
     await receiveBlobs(context.env.incoming, backend)
     return context.json({})
   })
   app.post('/v1/releases', async context => {
-    const request = await context.req.json()
+    const request = (await readBody(context, publishRequest)) as unknown as PublishRequest
     return stream(context, output => report(output, step => backend.publish(request, step)))
   })
   app.get('/v1/projects/:project/live', async context =>
@@ -127,18 +138,19 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
     context.json(await backend.releases(context.req.param('project'))),
   )
   app.post('/v1/projects/:project/rollback', async context => {
-    const { release } = await context.req.json<{ release?: string }>()
+    const { release } = await readBody(context, rollbackRequest)
     const project = context.req.param('project')
     return stream(context, output =>
       report(output, step => backend.rollback(project, release, step)),
     )
   })
-  app.post('/v1/projects/:project/invalidate', async context =>
-    context.json(await backend.invalidate(context.req.param('project'), await context.req.json())),
-  )
+  app.post('/v1/projects/:project/invalidate', async context => {
+    const patterns = await readBody(context, strings)
+    return context.json(await backend.invalidate(context.req.param('project'), patterns))
+  })
   app.post('/v1/projects/:project/functions/:name/invoke', async context => {
     const { project, name } = context.req.param()
-    return context.json(await backend.invoke(project, name, await context.req.json()))
+    return context.json(await backend.invoke(project, name, await readBody(context, v.unknown())))
   })
   app.get('/v1/projects/:project/environment', async context =>
     context.json(await backend.environment(context.req.param('project'))),
@@ -153,6 +165,25 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
     await backend.logs(project, name, 0) // an unknown name is an error before anything is sent
     return stream(context, output => followLogs(output, backend, { project, name, count }))
   })
+}
+
+/** The JSON body of a request. Throws `CONTROL_BAD_REQUEST` where it is not what it has to be. */
+async function readBody<S extends v.GenericSchema>(
+  context: Context<Environment>,
+  schema: S,
+): Promise<v.InferOutput<S>> {
+  const path = new URL(context.req.url).pathname
+  const refuse = (reason: string) =>
+    new MokaError('CONTROL_BAD_REQUEST', `cannot answer "${path}": the request's body ${reason}`, {
+      hint: 'use the same version of moka on both sides',
+    })
+  const input: unknown = await context.req.json().catch(() => {
+    throw refuse('is not JSON')
+  })
+  const result = v.safeParse(schema, input, { abortEarly: true })
+  if (result.success) return result.output
+  const field = v.getDotPath(result.issues[0])
+  throw refuse(`is malformed${field === null ? '' : ` at "${field}"`}: ${result.issues[0].message}`)
 }
 
 async function receiveBlobs(incoming: IncomingMessage, backend: ControlBackend): Promise<void> {
