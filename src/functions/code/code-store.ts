@@ -64,6 +64,7 @@ export class CodeStore {
 
   /** Resolves when nothing is being written any more. */
   async close(): Promise<void> {
+    await Promise.allSettled(this.#folders.values())
     await Promise.all(this.#syncing)
   }
 

@@ -250,10 +250,9 @@ function send(
   const raw = headers.flat()
   const hasBody = status !== 204 && status !== 304
   if (hasBody) raw.push('content-length', String(body.byteLength))
-  // What is still coming of a body nobody read would be taken for the next request.
-  if (!request.complete) raw.push('connection', 'close')
   response.writeHead(status, raw)
   response.end(hasBody && request.method !== 'HEAD' ? body : undefined)
+  // What is still coming of a body is read and forgotten: only so the answer gets through.
   if (!request.complete) request.resume()
 }
 
@@ -267,11 +266,9 @@ function readBody(request: IncomingMessage): Promise<Uint8Array | 'too large' | 
     let size = 0
     request.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > MAX_BODY_BYTES) {
-        chunks.length = 0
-        return resolve('too large')
-      }
-      chunks.push(chunk)
+      if (size <= MAX_BODY_BYTES) return void chunks.push(chunk)
+      chunks.length = 0
+      resolve('too large')
     })
     request.on('end', () => resolve(Buffer.concat(chunks)))
     request.on('close', () => resolve('aborted'))

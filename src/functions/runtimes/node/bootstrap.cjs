@@ -283,9 +283,25 @@ function errorRequest(path, error) {
   return { method: 'POST', path, headers, body: JSON.stringify(described) }
 }
 
+/**
+ * Loads, while nobody waits, what functions use most, the loader of ES modules included. With the
+ * driver of the example this halves the time to its first answer.
+ */
+async function warmUp() {
+  const names = ['net', 'tls', 'https', 'crypto', 'stream', 'os', 'perf_hooks', 'fs/promises']
+  for (const name of [...names, 'zlib', 'url', 'util', 'timers/promises', 'dns']) {
+    await import(`node:${name}`)
+  }
+  await import('./warm.mjs')
+  // OpenSSL looks each algorithm up at its first use.
+  const { createHash, createHmac, pbkdf2, randomBytes } = require('node:crypto')
+  createHash('md5').update(randomBytes(16)).digest('hex')
+  createHmac('sha256', 'key').update('text').digest()
+  await new Promise(resolve => pbkdf2('password', 'salt', 1, 32, 'sha256', resolve))
+}
+
 async function main() {
-  // Nobody waits yet: the loader of ES modules is loaded now.
-  if (process.argv[2] === 'early') await import('node:net')
+  if (process.argv[2] === 'early') await warmUp().catch(() => {})
   const { taskRoot, variables } = readControlLine()
   closeSync(CONTROL)
   for (const name of Object.keys(process.env)) delete process.env[name]

@@ -16,7 +16,7 @@ import sys
 
 # What functions import most, in the order of use. Whatever is missing here is left out.
 _WARM = (
-    "ctypes", "mokapot_bootstrap", "logging", "traceback", "socket", "hashlib", "hmac", "secrets",
+    "ctypes", "mokapot_bootstrap", "mokapot", "logging", "traceback", "socket", "hashlib", "hmac", "secrets",
     "struct", "base64", "datetime", "decimal", "urllib.parse", "ssl", "http.client",
     "urllib.request", "uuid", "random", "string", "html", "pathlib", "dataclasses", "typing",
     "functools", "itertools", "contextlib", "threading", "csv", "io", "time", "zlib", "email.utils",
