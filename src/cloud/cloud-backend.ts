@@ -56,7 +56,16 @@ export class CloudBackend implements ControlBackend {
     return { version, mode, pid: process.pid, addresses, projects: releases.projects() }
   }
 
+  /**
+   * Waits for a deploy that is under way, so that whoever finds nothing to deploy against what is
+   * live may say that every edge has it.
+   */
   async live(project: string): Promise<LiveRelease | undefined> {
+    await this.#parts.releases.settled(project)
+    return this.#live(project)
+  }
+
+  #live(project: string): LiveRelease | undefined {
     const live = this.#parts.releases.live(project)
     return live === undefined ? undefined : { id: live.pointer.id, ...live.release }
   }
@@ -122,7 +131,7 @@ export class CloudBackend implements ControlBackend {
   async invoke(project: string, name: string, payload: unknown): Promise<Invoked> {
     const { id } = this.#requireProject(project)
     const version = this.#parts.versions.find(project, id, name)
-    if (version === undefined) throw await this.#unknownFunction('invoke', project, name)
+    if (version === undefined) throw this.#unknownFunction('invoke', project, name)
     const outcome = await this.#parts.functions.invoke(version, payload)
     const { requestId } = outcome
     if (outcome.kind === 'success') return { kind: 'success', payload: outcome.payload, requestId }
@@ -146,7 +155,7 @@ export class CloudBackend implements ControlBackend {
       versions.find(project, id, name) !== undefined ||
       (await logs.tail(project, name, 1)).length > 0 // of an earlier release
     if (isKnown) return logs.tail(project, name, count)
-    throw await this.#unknownFunction('read the log of', project, name)
+    throw this.#unknownFunction('read the log of', project, name)
   }
 
   followLogs(
@@ -171,7 +180,7 @@ export class CloudBackend implements ControlBackend {
 
   async environment(project: string): Promise<Record<string, string>> {
     this.#requireProject(project)
-    const live = await this.live(project)
+    const live = this.#live(project)
     const url =
       live === undefined ? undefined : await this.#parts.databases.publicUrl(live.manifest)
     return {
@@ -181,8 +190,8 @@ export class CloudBackend implements ControlBackend {
     }
   }
 
-  async #unknownFunction(doing: string, project: string, name: string): Promise<MokaError> {
-    const names = Object.keys((await this.live(project))?.manifest.functions ?? {})
+  #unknownFunction(doing: string, project: string, name: string): MokaError {
+    const names = Object.keys(this.#live(project)?.manifest.functions ?? {})
     return new MokaError(
       'FUNCTIONS_UNKNOWN',
       `cannot ${doing} function "${name}" of project "${project}": the live release has no such function`,

@@ -138,6 +138,21 @@ describe('publish', () => {
     expect(releases.live('site')?.release.manifest.files['/index.html']?.sha256).toBe(sha('a'))
   })
 
+  it('is settled only once a deploy that is under way has been confirmed', async () => {
+    const releases = open()
+    await releases.settled('site')
+    let isConfirmed = false
+    const publishing = releases
+      .publish(draftOf({ '/index.html': 'a' }), base(null))
+      .then(({ confirmedBy }) => {
+        isConfirmed = confirmedBy.length > 0
+      })
+    await releases.settled('site')
+    await Promise.resolve() // `publishing` was told in this very turn
+    expect(isConfirmed).toBe(true)
+    await publishing
+  })
+
   it('refuses a release whose objects are not all stored', async () => {
     missing.add(sha('b'))
     const attempt = open().publish(draftOf({ '/a': 'a', '/b': 'b' }), base(null))

@@ -142,6 +142,11 @@ export class Releases {
     })
   }
 
+  /** Resolves when what is under way for the project, a deploy or a rollback, has ended. */
+  async settled(project: string): Promise<void> {
+    await this.#queues.get(project)
+  }
+
   /** A database that has no news is left asleep: its migrations are those of the live release. */
   async #migrate(
     draft: ReleaseDraft,

@@ -1,6 +1,6 @@
 import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const MAIN = join(ROOT, 'dist/cli/main.js')
 const START_TIMEOUT_MS = 20_000
+/** A command that should end and does not is ended. */
+const COMMAND_TIMEOUT_MS = 60_000
 
 export interface Addresses {
   site: string
@@ -52,9 +54,17 @@ export function moka(
     const child = execFile(
       process.execPath,
       [MAIN, ...args],
-      { cwd: options.cwd, env: cleanEnvironment(options.env), maxBuffer: 64 * 1024 * 1024 },
+      {
+        cwd: options.cwd,
+        env: cleanEnvironment(options.env),
+        maxBuffer: 64 * 1024 * 1024,
+        timeout: COMMAND_TIMEOUT_MS,
+        killSignal: 'SIGKILL',
+      },
       (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+        // A command that was ended by a signal has no code.
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+        resolve({ code, stdout, stderr })
       },
     )
     child.stdin?.end(options.input ?? '')
@@ -163,11 +173,12 @@ export async function processesWith(text: string): Promise<number[]> {
   for (const name of await readdir('/proc')) {
     const pid = Number(name)
     if (!Number.isInteger(pid) || pid === process.pid) continue
-    const parts = await Promise.all(
-      ['cmdline', 'environ'].map(part =>
-        readFile(`/proc/${pid}/${part}`, 'latin1').catch(() => ''),
+    const parts = await Promise.all([
+      ...['cmdline', 'environ'].map(part =>
+        readFile(`/proc/${pid}/${part}`, 'utf8').catch(() => ''),
       ),
-    )
+      readlink(`/proc/${pid}/cwd`).catch(() => ''),
+    ])
     if (parts.some(part => part.includes(text))) found.push(pid)
   }
   return found

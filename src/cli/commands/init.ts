@@ -30,7 +30,7 @@ export async function init(directory: string, options: { json?: boolean }): Prom
     [
       `made project "${name}" in "${root}"`,
       'try:',
-      ...(shown === '' ? [] : [`  cd ${shown}`]),
+      ...(shown === '' ? [] : [`  cd ${shellWord(shown)}`]),
       '  npx moka dev',
     ].join('\n'),
   )
@@ -60,6 +60,11 @@ function projectName(folder: string): string {
     .slice(0, 40)
     .replace(/-+$/, '')
   return name === '' ? 'my-site' : name
+}
+
+/** As a POSIX shell reads it back. */
+function shellWord(text: string): string {
+  return /^[\w./@%+=:,][\w./@%+=:,-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
 async function rename(file: string, name: string): Promise<void> {
