@@ -30,7 +30,7 @@ export class Databases {
 
   /** Applies what is missing; the names of what was applied. */
   async migrate(schema: Schema): Promise<string[]> {
-    return (await this.#apply(schema)).applied
+    return (await this.#applyOnce(schema, hashSchema(schema))).applied
   }
 
   /** The database's address for functions, once its schema is in place; undefined without one. */
@@ -41,16 +41,24 @@ export class Databases {
     const key = hashSchema(schema)
     const known = this.#applied.get(schema.project)
     if (known?.schema === key) return known.url
-    const url = this.#apply(schema).then(result => result.url)
-    this.#applied.set(schema.project, { schema: key, url })
-    url.catch(() => this.#applied.delete(schema.project))
-    return url
+    return (await this.#applyOnce(schema, key)).url
   }
 
   /** The address that people use: through the door of the embedded one. */
   async publicUrl(schema: Schema): Promise<string | undefined> {
     if (schema.database.kind === 'embedded') return this.#embedded.url(schema.project)
     return schema.database.kind === 'external' ? this.#externalUrl(schema) : undefined
+  }
+
+  /** Applies, and remembers it: the first invocation after a deploy finds the schema in place. */
+  #applyOnce(schema: Schema, key: string): Promise<{ url: string; applied: string[] }> {
+    const result = this.#apply(schema)
+    const entry = { schema: key, url: result.then(({ url }) => url) }
+    this.#applied.set(schema.project, entry)
+    entry.url.catch(() => {
+      if (this.#applied.get(schema.project) === entry) this.#applied.delete(schema.project)
+    })
+    return result
   }
 
   async #apply(schema: Schema): Promise<{ url: string; applied: string[] }> {
