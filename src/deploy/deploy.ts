@@ -1,17 +1,19 @@
+import { relative } from 'node:path'
 import type { Project } from '../config/project.ts'
 import type { Activated, BlobUpload, CloudApi } from '../control/cloud-api.ts'
 import { blobsOf } from '../releases/manifest.ts'
 import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
-import { MokaError } from '../shared/errors.ts'
+import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { runBuild } from './build.ts'
 import { type PreparedRelease, prepareRelease } from './draft.ts'
 import { makePlan, type Plan } from './plan.ts'
+import { inTurn } from './turn.ts'
 
 /** What a deploy needs of the place it deploys to. */
 export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'>
 
-export type DeployStep = 'build' | 'prepare' | 'upload' | ActivationStep
+export type DeployStep = 'wait' | 'build' | 'prepare' | 'upload' | ActivationStep
 
 /** Told what happens while it happens. */
 export interface DeployObserver {
@@ -35,13 +37,26 @@ const MAX_ATTEMPTS = 10
 /**
  * Deploys a project: build → prepare → plan → upload what is missing → publish. When another
  * deploy goes live in between, the plan is made anew against that one, so that what is published
- * is always exactly what was planned.
+ * is always exactly what was planned. Deploys from one folder wait for one another.
  */
 export async function deploy(
   project: Project,
   target: DeployTarget,
   options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean },
   observer: DeployObserver = {},
+): Promise<DeployResult> {
+  return inTurn(
+    project.root,
+    () => buildAndDeploy(project, target, options, observer),
+    () => observer.onStep?.('wait'),
+  )
+}
+
+async function buildAndDeploy(
+  project: Project,
+  target: DeployTarget,
+  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean },
+  observer: DeployObserver,
 ): Promise<DeployResult> {
   if (project.site?.build !== undefined) {
     observer.onStep?.('build', project.site.build)
@@ -53,7 +68,7 @@ export async function deploy(
       return await deployOnce(project, target, options, observer)
     } catch (error) {
       const isOvertaken = error instanceof MokaError && error.code === 'RELEASES_BASE_CHANGED'
-      if (!isOvertaken || attempt === MAX_ATTEMPTS) throw error
+      if (!isOvertaken || attempt === MAX_ATTEMPTS) throw explain(error, project)
     }
   }
 }
@@ -107,4 +122,15 @@ async function selectMissing(
       { hint: 'restore the data directory from a backup' },
     )
   })
+}
+
+/** Somebody else may write into the folder at any time: an editor, or a build of one's own. */
+function explain(error: unknown, project: Project): unknown {
+  const { path } = error as { path?: unknown }
+  if (systemErrorCode(error) !== 'ENOENT' || typeof path !== 'string') return error
+  return new MokaError(
+    'DEPLOY_FILE_GONE',
+    `cannot deploy project "${project.name}": "${relative(project.root, path)}" went away while it was being read`,
+    { hint: 'nothing was changed; deploy again when nothing writes into the folder', cause: error },
+  )
 }

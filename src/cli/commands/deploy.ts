@@ -13,6 +13,7 @@ import { createReporter, formatCount, formatDuration, type Reporter } from '../r
 const MAX_CHANGES_SHOWN = 30
 const SIGN = { add: '+', change: '~', remove: '-' } as const
 const STEP_TEXT: Record<DeployStep, string> = {
+  wait: 'waiting for another deploy from this folder',
   build: 'building the site',
   prepare: 'reading the project',
   upload: 'uploading',
