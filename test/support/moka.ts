@@ -72,8 +72,12 @@ export function moka(
 }
 
 /** Starts `moka dev` in a project, on free ports. Rejects with its stderr when it ends instead. */
-export function startDev(cwd: string, args: readonly string[] = []): Promise<TestCloud> {
-  return start(['dev', '--ephemeral', '--json', ...args], cwd, {})
+export function startDev(
+  cwd: string,
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<TestCloud> {
+  return start(['dev', '--ephemeral', '--json', ...args], cwd, env)
 }
 
 /** Starts `moka up` with a data directory of its own, on free ports of loopback. */
