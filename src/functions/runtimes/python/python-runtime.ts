@@ -47,6 +47,7 @@ export class PythonRuntime implements Runtime {
   readonly #forks = new Map<string, Fork>()
   readonly #byPid = new Map<number, Fork>()
   #zygote: ChildProcess | undefined
+  #isResting = false
   #outputs: Promise<Server> | undefined
   readonly #sockets = new Set<Socket>()
 
@@ -55,6 +56,7 @@ export class PythonRuntime implements Runtime {
   }
 
   async start(request: StartRequest, functionName: string): Promise<RuntimeProcess> {
+    this.#isResting = false
     const zygote = this.#zygote ?? this.#spawn(functionName)
     await this.#listen()
     const token = randomBytes(16).toString('hex')
@@ -77,7 +79,7 @@ export class PythonRuntime implements Runtime {
       })
       if (zygote.exitCode !== null || zygote.signalCode !== null || this.#zygote !== zygote) {
         this.#forks.delete(token)
-        reject(new Error('the Python zygote has ended'))
+        reject(zygoteEnded())
         return
       }
       zygote.stdin?.write(`${token} ${line}\n`)
@@ -92,8 +94,9 @@ export class PythonRuntime implements Runtime {
   }
 
   rest(): void {
-    if (this.#byPid.size > 0 || this.#forks.size > 0) return // it would take its children along
-    this.#end()
+    // It would take its children along: then when the last of them has gone.
+    this.#isResting = this.#forks.size > 0
+    if (!this.#isResting) this.#end()
   }
 
   readyPids(): number[] {
@@ -192,6 +195,7 @@ export class PythonRuntime implements Runtime {
       if (candidate === fork) this.#forks.delete(token)
     }
     fork.exited(fork.exit)
+    if (this.#isResting) this.rest()
   }
 
   #zygoteEnded(zygote: ChildProcess): void {
@@ -200,7 +204,7 @@ export class PythonRuntime implements Runtime {
     for (const [token, fork] of [...this.#forks]) {
       if (fork.exit !== undefined) continue
       this.#forks.delete(token)
-      fork.failed(new Error('the Python zygote has ended'))
+      fork.failed(zygoteEnded())
     }
   }
 
@@ -261,6 +265,14 @@ function copyModules(directory: string): string {
   for (const { name, content } of modules) writeFileSync(join(temporary, name), content)
   renameSync(temporary, folder)
   return folder
+}
+
+function zygoteEnded(): MokaError {
+  return new MokaError(
+    'FUNCTIONS_PYTHON_FAILED',
+    'cannot start a Python function: the interpreter that was to become it has ended',
+    { hint: 'call it again; if that fails too, see whether "python3 -I -S" starts' },
+  )
 }
 
 const SIGNALS: Readonly<Record<number, string>> = {
