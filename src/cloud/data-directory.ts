@@ -39,9 +39,17 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
   makeWritable(root)
   const sockets = socketDirectory(root)
   const lock = await takeLock(join(sockets, 'lock.sock'), root)
+  const unlock = () => new Promise(resolve => lock.close(resolve))
   const sub = (name: string) => join(root, name)
-  await mkdir(sub('projects'), { recursive: true, mode: 0o700 })
-  await rm(sub(RUNTIME_FILE), { force: true })
+  const prepare = async () => {
+    await mkdir(sub('projects'), { recursive: true, mode: 0o700 })
+    await rm(sub(RUNTIME_FILE), { force: true })
+    return readToken(sub('token'))
+  }
+  const token = await prepare().catch(async error => {
+    await unlock()
+    throw error
+  })
   return {
     root,
     bucket: sub('bucket'),
@@ -50,12 +58,12 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
     logs: sub('logs'),
     projects: sub('projects'),
     socket: name => join(sockets, `${name}.sock`),
-    token: await readToken(sub('token')),
+    token,
     announce: runtime =>
       writeFileAtomic(sub(RUNTIME_FILE), `${JSON.stringify(runtime, null, 2)}\n`),
     async release() {
       await rm(sub(RUNTIME_FILE), { force: true })
-      await new Promise(resolve => lock.close(resolve))
+      await unlock()
     },
   }
 }
@@ -81,7 +89,7 @@ function makeWritable(root: string): void {
 
 /** `run/` in the data directory, or a folder of ours for temporary files when that path is too long. */
 function socketDirectory(root: string): string {
-  const longest = 'functions.sock'
+  const longest = 'lock.sock.clearing'
   const inside = join(root, 'run')
   const digest = createHash('sha256').update(root).digest('hex').slice(0, 16)
   const fits = Buffer.byteLength(join(inside, longest)) <= MAX_SOCKET_PATH_BYTES
@@ -98,30 +106,54 @@ function socketDirectory(root: string): string {
   return directory
 }
 
-/** A listening socket is a lock that the system lets go however its process ends. */
+/**
+ * A listening socket is a lock that the system lets go however its process ends; only its file
+ * stays behind. Whoever clears such a file holds a second lock meanwhile: two that both found the
+ * file left behind would remove, the later one, what the earlier one had just made.
+ */
 async function takeLock(path: string, root: string): Promise<Server> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await listen(path)
-    } catch (error) {
-      if (systemErrorCode(error) !== 'EADDRINUSE' || attempt === 3) throw error
-      if (await answers(path)) {
-        throw new MokaError(
-          'CLOUD_ALREADY_RUNNING',
-          `cannot start a cloud in "${root}": one is running there`,
-          { hint: 'use that one, or end it first' },
-        )
-      }
-      await rm(path, { force: true }) // left by a process that was killed
-    }
+  const free = await listen(path)
+  if (free !== undefined) return free
+  if (await answers(path)) throw alreadyRunning(root)
+  const clearing = await takeClearing(`${path}.clearing`)
+  if (clearing === undefined || (await answers(path))) {
+    clearing?.close()
+    throw alreadyRunning(root)
+  }
+  try {
+    await rm(path, { force: true })
+    const lock = await listen(path)
+    if (lock === undefined) throw alreadyRunning(root)
+    return lock
+  } finally {
+    await new Promise(resolve => clearing.close(resolve))
   }
 }
 
-function listen(path: string): Promise<Server> {
+/** Undefined while another process clears. */
+async function takeClearing(path: string): Promise<Server | undefined> {
+  const taken = await listen(path)
+  if (taken !== undefined || (await answers(path))) return taken
+  await rm(path, { force: true }) // its process was killed within the moment that clearing takes
+  return listen(path)
+}
+
+function alreadyRunning(root: string): MokaError {
+  return new MokaError(
+    'CLOUD_ALREADY_RUNNING',
+    `cannot start a cloud in "${root}": one is running there`,
+    { hint: 'use that one, or end it first' },
+  )
+}
+
+/** Undefined where the path is taken. */
+function listen(path: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer(socket => socket.destroy())
     server.unref()
-    server.once('error', reject)
+    server.once('error', error =>
+      systemErrorCode(error) === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    )
     server.listen(path, () => resolve(server))
   })
 }
@@ -138,12 +170,18 @@ function answers(path: string): Promise<boolean> {
 }
 
 async function readToken(path: string): Promise<string> {
+  let token: string
   try {
-    return (await readFile(path, 'utf8')).trim()
+    token = (await readFile(path, 'utf8')).trim()
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw error
-    const token = randomBytes(32).toString('base64url')
+    token = randomBytes(32).toString('base64url')
     await writeFileAtomic(path, `${token}\n`)
-    return token
   }
+  if (/^[\x21-\x7e]{16,}$/.test(token)) return token
+  throw new MokaError(
+    'CLOUD_TOKEN_DAMAGED',
+    `cannot use the token in "${path}": it is not 16 or more visible ASCII characters`,
+    { hint: 'remove the file: a new token is made; who uses this cloud from elsewhere needs it' },
+  )
 }

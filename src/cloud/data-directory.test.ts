@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openDataDirectory } from './data-directory.ts'
+
+let root: string
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'moka-data-'))
+})
+afterEach(() => rm(root, { recursive: true }))
+
+/** A socket file as a killed process leaves it. */
+async function leaveSocket(name: string): Promise<void> {
+  await mkdir(join(root, 'run'), { recursive: true, mode: 0o700 })
+  const script = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`
+  await once(spawn(process.execPath, ['-e', script, join(root, 'run', name)]), 'exit')
+  expect(await readdir(join(root, 'run'))).toContain(name)
+}
+
+/** How many of several clouds that start at once get the directory. */
+async function startTogether(count: number): Promise<number> {
+  const starts = Array.from({ length: count }, () => openDataDirectory(root))
+  const results = await Promise.allSettled(starts)
+  for (const result of results) {
+    if (result.status === 'fulfilled') await result.value.release()
+    else expect(result.reason).toMatchObject({ code: 'CLOUD_ALREADY_RUNNING' })
+  }
+  return results.filter(result => result.status === 'fulfilled').length
+}
+
+describe('the lock', () => {
+  it('is taken by one of many', async () => {
+    expect(await startTogether(8)).toBe(1)
+    expect(await startTogether(1)).toBe(1)
+  })
+
+  it('is taken by one of many also where a killed cloud left its file', async () => {
+    for (let round = 0; round < 3; round++) {
+      await leaveSocket('lock.sock')
+      expect(await startTogether(8)).toBe(1)
+    }
+  })
+
+  it('is had again after a kill while it was being cleared', async () => {
+    await leaveSocket('lock.sock')
+    await leaveSocket('lock.sock.clearing')
+    expect(await startTogether(1)).toBe(1)
+    expect(await readdir(join(root, 'run'))).toEqual([])
+  })
+})
+
+describe('the token', () => {
+  it('is made once, for this user alone', async () => {
+    const first = await openDataDirectory(root)
+    await first.release()
+    const second = await openDataDirectory(root)
+    await second.release()
+    expect(second.token).toBe(first.token)
+    expect((await readFile(join(root, 'token'), 'utf8')).trim()).toBe(first.token)
+    expect((await stat(join(root, 'token'))).mode & 0o777).toBe(0o600)
+  })
+
+  it.each(['', '\n', 'short', `${'t'.repeat(20)}\n${'t'.repeat(20)}`])(
+    'that reads %j is an error that names its file, and lets the directory go',
+    async text => {
+      await writeFile(join(root, 'token'), text)
+      const error = await openDataDirectory(root).catch(caught => caught)
+      expect(error).toMatchObject({ code: 'CLOUD_TOKEN_DAMAGED' })
+      expect(error.message).toContain(join(root, 'token'))
+      await rm(join(root, 'token'))
+      await (await openDataDirectory(root)).release()
+    },
+  )
+})
