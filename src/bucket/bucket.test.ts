@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -100,5 +100,23 @@ describe('objects', () => {
     await expect(put('k', 'x', 'Bad_Name')).rejects.toThrow(/bucket name "Bad_Name"/)
     await expect(put('x'.repeat(1025))).rejects.toThrow(/1025 bytes/)
     expect((await put('x'.repeat(1024))).key).toHaveLength(1024)
+  })
+})
+
+describe('the index', () => {
+  it.each([
+    ['other bytes', () => Buffer.alloc(20_000, 'x')],
+    ['a few bytes', () => Buffer.alloc(10)],
+    ['its first page alone', (whole: Buffer) => whole.subarray(0, 4096)],
+    ['another second page', (whole: Buffer) => Buffer.from(whole).fill(0, 4096, 8192)],
+  ])('is an error that names it where the file has %s', async (_, damage) => {
+    const damaged = await mkdtemp(join(tmpdir(), 'moka-bucket-'))
+    await store.putObject({ bucket: 'site', key: 'k', content: bytes('v') })
+    const path = join(damaged, 'objects.lmdb')
+    await writeFile(path, damage(await readFile(join(directory, 'objects.lmdb'))))
+    const error = await openObjectStore({ directory: damaged, clock }).catch(caught => caught)
+    expect(error).toMatchObject({ code: 'BUCKET_INDEX_DAMAGED' })
+    expect(error.message).toContain(`"${path}"`)
+    await rm(damaged, { recursive: true })
   })
 })

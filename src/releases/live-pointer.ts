@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import * as v from 'valibot'
 import { writeFileAtomic } from '../shared/atomic-file.ts'
 import { systemErrorCode } from '../shared/errors.ts'
 
@@ -26,6 +27,16 @@ export interface LivePointer {
   /** Ids of the releases that have ever been live, in the order they were made. */
   history: string[]
 }
+
+const pointerSchema = v.object({
+  id: v.string(),
+  manifestSha256: v.string(),
+  activatedMs: v.number(),
+  retained: v.array(
+    v.object({ id: v.string(), manifestSha256: v.string(), retiredMs: v.number() }),
+  ),
+  history: v.array(v.string()),
+})
 
 /** The pointer after `next` went live at `nowMs`. */
 export function advancePointer(
@@ -68,9 +79,10 @@ export class LivePointerFile {
     this.#path = path
   }
 
+  /** Undefined where there is no such file. Throws when it holds no pointer. */
   async read(): Promise<LivePointer | undefined> {
     try {
-      return JSON.parse(await readFile(this.#path, 'utf8')) as LivePointer
+      return v.parse(pointerSchema, JSON.parse(await readFile(this.#path, 'utf8')))
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return undefined
       throw error

@@ -241,12 +241,23 @@ describe('the live pointer', () => {
     expect(previousRelease(at('r-2', 4, pointer))).toBe('r-1')
   })
 
-  it('is not read from a damaged file as if there were none', async () => {
+  it.each([
+    ['cut off', (text: string) => text.slice(0, 20)],
+    ['empty', () => ''],
+    ['of another shape', () => '{}'],
+    ['of a release that is not there', (text: string) => text.replaceAll('r-1', 'r-9')],
+    ['of another manifest', (text: string) => text.replace(/[0-9a-f]{64}/, sha('0'))],
+  ])('is an error that names the file where it is %s, never none', async (_, damage) => {
     const releases = open()
     await releases.publish(draftOf({}), base(null))
     const path = join(directory, 'site', 'live.json')
-    await writeFile(path, (await readFile(path)).subarray(0, 20))
-    await expect(open().restore(['site'])).rejects.toThrow()
+    await writeFile(path, damage(await readFile(path, 'utf8')))
+    const error = await open()
+      .restore(['site'])
+      .catch(caught => caught)
+    expect(error).toMatchObject({ code: 'RELEASES_DAMAGED' })
+    expect(error.message).toContain(`project "site" from "${path}"`)
+    expect(error.hint).toContain(join(directory, 'site'))
   })
 })
 

@@ -68,12 +68,29 @@ export class Releases {
     this.#clock = clock
   }
 
-  /** Takes up what was live when the cloud last ran. */
+  /** Takes up what was live when the cloud last ran. Throws `RELEASES_DAMAGED`. */
   async restore(projects: readonly string[]): Promise<void> {
     for (const project of projects) {
-      const pointer = await this.#file(project).read()
-      if (pointer === undefined) continue
-      this.#live.set(project, { release: await this.#store.get(project, pointer.id), pointer })
+      try {
+        const pointer = await this.#file(project).read()
+        if (pointer === undefined) continue
+        const release = await this.#store.get(project, pointer.id)
+        if (release.manifestSha256 !== pointer.manifestSha256) {
+          throw new Error(`the manifest of "${pointer.id}" does not have its hash`)
+        }
+        this.#live.set(project, { release, pointer })
+      } catch (error) {
+        const folder = join(this.#directory, project)
+        const reason = error instanceof Error ? error.message : String(error)
+        throw new MokaError(
+          'RELEASES_DAMAGED',
+          `cannot take up project "${project}" from "${join(folder, 'live.json')}": ${reason}`,
+          {
+            hint: `restore the data directory from a backup; or move "${folder}" away, start, and deploy the project again`,
+            cause: error,
+          },
+        )
+      }
     }
   }
 

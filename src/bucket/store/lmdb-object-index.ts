@@ -1,4 +1,6 @@
+import { closeSync, openSync, readSync } from 'node:fs'
 import { open } from 'lmdb'
+import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 import type {
   ListOptions,
   ObjectIndex,
@@ -11,9 +13,10 @@ type Entry = Omit<StoredObject, 'bucket' | 'key'>
 /**
  * The object index in LMDB: keys are `bucket \0 key` as UTF-8 bytes, so that a listing by prefix
  * is one range scan in the order S3 promises. LMDB allows keys up to 1,978 bytes, enough for a
- * bucket name (63) and a key (1,024).
+ * bucket name (63) and a key (1,024). Throws `BUCKET_INDEX_DAMAGED`.
  */
 export function openLmdbObjectIndex(path: string): ObjectIndex {
+  requireIndex(path)
   const database = open<Entry, Buffer>({
     path,
     keyEncoding: 'binary',
@@ -41,6 +44,39 @@ export function openLmdbObjectIndex(path: string): ObjectIndex {
     list: (bucket, options = {}) => list(database, bucket, options),
     close: () => database.close(),
   }
+}
+
+const MAGIC = 0xbeefc0de // MDB_MAGIC of lmdb's mdb.c, the first field of both meta pages
+const MAGIC_OFFSET = 24 // after the page's header
+const PAGE_SIZE_OFFSET = 48 // the first database's md_pad, which holds the page size
+
+/** LMDB maps the file and trusts it: what is no index would end the whole process by a signal. */
+function requireIndex(path: string): void {
+  const head = Buffer.alloc(64)
+  const word = (offset: number) => head.readUInt32LE(offset)
+  let file: number
+  try {
+    file = openSync(path, 'r')
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return
+    throw error
+  }
+  try {
+    const length = readSync(file, head, 0, head.length, 0)
+    if (length === 0) return
+    const pageSize = word(PAGE_SIZE_OFFSET)
+    const isFirst = length === head.length && word(MAGIC_OFFSET) === MAGIC
+    if (isFirst && readSync(file, head, 0, head.length, pageSize) === head.length) {
+      if (word(MAGIC_OFFSET) === MAGIC) return
+    }
+  } finally {
+    closeSync(file)
+  }
+  throw new MokaError(
+    'BUCKET_INDEX_DAMAGED',
+    `cannot open the object index "${path}": the file is damaged`,
+    { hint: 'restore the data directory from a backup' },
+  )
 }
 
 function list(
