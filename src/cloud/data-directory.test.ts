@@ -3,15 +3,29 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openDataDirectory } from './data-directory.ts'
+
+/** Lets a test hold up the removal of a file. */
+const hooks = vi.hoisted(() => ({ beforeRemoval: async (_path: unknown): Promise<void> => {} }))
+vi.mock('node:fs/promises', async original => {
+  const module = await original<typeof import('node:fs/promises')>()
+  const remove: typeof module.rm = async (path, options) => {
+    await hooks.beforeRemoval(path)
+    return module.rm(path, options)
+  }
+  return { ...module, rm: remove }
+})
 
 let root: string
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'moka-data-'))
 })
-afterEach(() => rm(root, { recursive: true }))
+afterEach(async () => {
+  hooks.beforeRemoval = async () => {}
+  await rm(root, { recursive: true })
+})
 
 /** A socket file as a killed process leaves it. */
 async function leaveSocket(name: string): Promise<void> {
@@ -39,10 +53,20 @@ describe('the lock', () => {
   })
 
   it('is taken by one of many also where a killed cloud left its file', async () => {
-    for (let round = 0; round < 3; round++) {
-      await leaveSocket('lock.sock')
-      expect(await startTogether(8)).toBe(1)
-    }
+    await leaveSocket('lock.sock')
+    expect(await startTogether(8)).toBe(1)
+  })
+
+  it('is not taken away by who found that file before, and comes late', async () => {
+    await leaveSocket('lock.sock')
+    let removals = 0
+    const hasStarted = new Promise<void>(resolve => {
+      hooks.beforeRemoval = async path => {
+        if (path === join(root, 'cloud.json')) resolve()
+        else if (String(path).endsWith('lock.sock') && ++removals > 1) await hasStarted
+      }
+    })
+    expect(await startTogether(2)).toBe(1)
   })
 
   it('is had again after a kill while it was being cleared', async () => {
