@@ -9,7 +9,12 @@ export function normaliseHost(host: string): string {
   if (family !== 0) return normaliseAddress(bare, family === 6 ? 'ipv6' : 'ipv4')
   const isWildcard = bare.startsWith('*.')
   const ascii = domainToASCII(isWildcard ? bare.slice(2) : bare)
-  if (ascii === '' || !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(ascii) || ascii.length > 253) {
+  // The URL parser that converts drops line ends, and all from a slash on.
+  if (
+    /[^a-z0-9._*\u0080-\uffff-]/i.test(bare) ||
+    !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(ascii) ||
+    ascii.length > 253
+  ) {
     throw new MokaError('TLS_HOST_INVALID', `cannot use host name "${host}": it is none`, {
       hint: 'give a name such as example.org or *.example.org',
     })
