@@ -23,7 +23,7 @@ import { createRandom } from '../support/random.ts'
 // it starts, the live release is whole, and no count that a visitor was shown is lost.
 // MOKA_CHAOS_SEED repeats the choices of a run; the moments stay the machine's.
 
-const ROUNDS = 24
+const ROUNDS = 22
 /** Rounds that begin while the database is not initialised yet, or is being initialised. */
 const FIRST_ROUNDS = 3
 const ORPHANS_END_MS = 3000
@@ -141,7 +141,7 @@ test(`${ROUNDS} random kills lose no visit and no release`, async () => {
     const isFirst = round <= FIRST_ROUNDS
     const target: Target = isFirst ? 'everything' : random.pick(['everything', 'main', 'one'])
     const deploying = random.pick(['none', 'change', 'command'] as const)
-    const momentMs = random.below(isFirst ? 1500 : 400)
+    const momentMs = random.below(isFirst ? 1200 : 400)
 
     const visitors = visit(4)
     let command: Promise<MokaResult> | undefined
