@@ -64,8 +64,9 @@ export interface FunctionConfig {
   routes?: string[]
 
   /**
-   * How often it may be called, as `5/minute`: a count for each `second`, `minute`, `hour` or
-   * `day`, counted for each client address. More calls get 429 with Retry-After. Default: no limit.
+   * How often it may be called, as `5/minute`: a count for each `second`, `minute`, `hour`, `day`,
+   * or a period such as `30s`, counted for each client address. More calls get 429 with
+   * Retry-After. Default: no limit.
    * Trap: this is not `reservedConcurrency`; a limit of 5 at once lets thousands a minute through.
    */
   rateLimit?: string | RateLimitConfig

@@ -97,6 +97,8 @@ describe('a rate limit', () => {
   it.each([
     ['5/minute', { count: 5, periodSeconds: 60, per: 'client' }],
     ['100 / day', { count: 100, periodSeconds: 86_400, per: 'client' }],
+    ['10/30s', { count: 10, periodSeconds: 30, per: 'client' }],
+    ['10/2h', { count: 10, periodSeconds: 7200, per: 'client' }],
     [
       { limit: '2/second', per: 'function' as const },
       { count: 2, periodSeconds: 1, per: 'function' },
@@ -105,10 +107,20 @@ describe('a rate limit', () => {
     expect(parseRateLimit(limit)).toEqual(expected)
   })
 
-  it.each(['5', '0/minute', '5/fortnight', '-5/minute', '5/minutes', ''])(
-    'is refused from %j',
-    limit => {
-      expect(() => parseRateLimit(limit)).toThrow(/not a rate limit/)
-    },
-  )
+  it.each([
+    '',
+    '5',
+    '5/',
+    '/minute',
+    '5/minutes',
+    '5/fortnight',
+    '-5/minute',
+    '0/minute',
+    '1.5/minute',
+    '5/0s',
+    '5/25h',
+    '1000000/day',
+  ])('is refused from %j', limit => {
+    expect(() => parseRateLimit(limit)).toThrow(/is not a rate limit: /)
+  })
 })

@@ -1,5 +1,5 @@
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { accessSync, constants, realpathSync } from 'node:fs'
+import { basename, delimiter, join } from 'node:path'
 
 let setpriv: string | undefined | null = null
 
@@ -26,7 +26,13 @@ export function tieToParent(
   args: readonly string[],
   signal: 'KILL' | 'QUIT' | 'TERM' = 'KILL',
 ): { command: string; args: string[] } {
-  if (setpriv === null) setpriv = process.platform === 'linux' ? findOnPath('setpriv') : undefined
+  if (setpriv === null) setpriv = process.platform === 'linux' ? findSetpriv() : undefined
   if (setpriv === undefined) return { command, args: [...args] }
   return { command: setpriv, args: ['--pdeathsig', signal, '--', command, ...args] }
+}
+
+function findSetpriv(): string | undefined {
+  const path = findOnPath('setpriv')
+  // BusyBox has a setpriv of that name without --pdeathsig.
+  return path === undefined || basename(realpathSync(path)) === 'busybox' ? undefined : path
 }

@@ -1,5 +1,3 @@
-import { MokaError } from '../../shared/errors.ts'
-
 export interface RateLimit {
   /** Calls allowed in any stretch of `periodSeconds`. */
   count: number
@@ -14,46 +12,6 @@ export interface RateDecision {
   remaining: number
   /** Whole seconds, rounded up, until the next call is allowed (refused) or the window is empty. */
   resetSeconds: number
-}
-
-const PERIOD_SECONDS: Readonly<Record<string, number>> = {
-  second: 1,
-  minute: 60,
-  hour: 3600,
-  day: 86_400,
-}
-const MAX_COUNT = 100_000 // a caller's window is kept exactly: 8 bytes a call, 800 KB at most
-const MAX_PERIOD_SECONDS = 86_400
-
-/**
- * Reads '5/minute' (second, minute, hour, day) or '10/30s' (s, m, h). Throws
- * FUNCTIONS_RATE_LIMIT_INVALID.
- */
-export function parseRateLimit(text: string): { count: number; periodSeconds: number } {
-  const match = /^\s*(\d{1,9})\s*\/\s*(?:(second|minute|hour|day)|(\d{1,6})\s*([smh]))\s*$/.exec(
-    text,
-  )
-  if (match === null) throw invalid(text, "it does not read like '5/minute' or '10/30s'")
-  const count = Number(match[1])
-  const unit = { s: 1, m: 60, h: 3600 }[match[4] ?? 's'] ?? 1
-  const periodSeconds = PERIOD_SECONDS[match[2] ?? ''] ?? Number(match[3]) * unit
-  if (count < 1) {
-    throw invalid(text, 'the count is 0; to stop a function set reservedConcurrency to 0')
-  }
-  if (count > MAX_COUNT) throw invalid(text, `the count is over ${MAX_COUNT}`)
-  if (periodSeconds < 1) throw invalid(text, 'the period is 0')
-  if (periodSeconds > MAX_PERIOD_SECONDS) throw invalid(text, 'the period is longer than a day')
-  return { count, periodSeconds }
-}
-
-function invalid(text: string, reason: string): MokaError {
-  return new MokaError(
-    'FUNCTIONS_RATE_LIMIT_INVALID',
-    `cannot read rate limit "${text}": ${reason}`,
-    {
-      hint: "write a count, a slash and a period: '5/minute', '100/hour', '10/30s'",
-    },
-  )
 }
 
 interface Caller {

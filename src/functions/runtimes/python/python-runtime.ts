@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +21,6 @@ import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
 import type { PythonInterpreter } from './interpreter.ts'
 
 const FOLDER = dirname(fileURLToPath(new URL('./mokapot_zygote.py', import.meta.url)))
-const MODULES = ['mokapot_zygote.py', 'mokapot_bootstrap.py', 'mokapot.py']
 const START =
   'import sys; sys.path.insert(0, sys.argv[1]); import mokapot_zygote; mokapot_zygote.main()'
 /** Output of a dead process may be held open by children of the function: no longer than this. */
@@ -250,19 +257,24 @@ export class PythonRuntime implements Runtime {
 /** A folder, named after their content, with our modules: the installed ones may be read-only. */
 function copyModules(directory: string): string {
   const hash = createHash('sha256')
-  const modules = MODULES.flatMap(name => {
-    const path = join(FOLDER, name)
-    if (!existsSync(path)) return []
-    const content = readFileSync(path)
-    hash.update(content)
-    return [{ name, content }]
-  })
+  const names = readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })
+  const modules = names
+    .filter(name => name.endsWith('.py'))
+    .sort()
+    .map(name => {
+      const content = readFileSync(join(FOLDER, name))
+      hash.update(`${name}\0`).update(content)
+      return { name, content }
+    })
   const folder = join(directory, hash.digest('hex').slice(0, 16))
   if (modules.every(({ name }) => existsSync(join(folder, name)))) return folder
   const temporary = `${folder}.${randomBytes(4).toString('hex')}.tmp`
   if (existsSync(directory)) rmSync(directory, { recursive: true }) // of another version of ours
   mkdirSync(temporary, { recursive: true, mode: 0o700 })
-  for (const { name, content } of modules) writeFileSync(join(temporary, name), content)
+  for (const { name, content } of modules) {
+    mkdirSync(dirname(join(temporary, name)), { recursive: true, mode: 0o700 })
+    writeFileSync(join(temporary, name), content)
+  }
   renameSync(temporary, folder)
   return folder
 }
