@@ -5,7 +5,7 @@ import { createEdge, type Edge } from '../edge/edge.ts'
 import { createUnixSocketOrigin } from '../edge/origins/unix-socket.ts'
 import type { EdgeRelease, SiteState } from '../edge/release.ts'
 import { type EdgeServer, openEdgeServer } from '../edge/server.ts'
-import { decodeManifest, type ReleaseManifest } from '../releases/manifest.ts'
+import type { ReleaseManifest } from '../releases/manifest.ts'
 import { systemClock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import { createLogger } from '../shared/logger.ts'
@@ -122,7 +122,9 @@ async function take(
 async function readManifest(sha256: string): Promise<ReleaseManifest> {
   const bytes = await readFile(join(blobDirectory, sha256))
   const actual = createHash('sha256').update(bytes).digest('hex')
-  if (actual === sha256) return decodeManifest(bytes)
+  // Its hash says that it is what was checked field by field before it was stored. To check it
+  // again takes twice as long as to read it, and there may be a hundred retained ones.
+  if (actual === sha256) return JSON.parse(bytes.toString('utf8')) as ReleaseManifest
   throw new MokaError(
     'EDGE_MANIFEST_DAMAGED',
     `cannot serve the release with manifest ${sha256}: its bytes hash to ${actual}`,
