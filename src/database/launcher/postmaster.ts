@@ -26,8 +26,9 @@ const PREVIOUS_TIMEOUT_MS = 15_000
 const PORT_ATTEMPTS = 5
 const FAST_SHUTDOWN_MS = 1_000
 const IMMEDIATE_SHUTDOWN_MS = 300
-// One that ends sooner is not started again by itself: it would only end again.
+// One that ends sooner, this often in a row, would only end again: it is left for the next use.
 const STEADY_AFTER_MS = 5_000
+const MAX_QUICK_ENDS = 5
 const KEPT_LINES = 20
 
 const SETTINGS: Record<string, string | number> = {
@@ -73,6 +74,7 @@ export class Postmaster {
   #running: Running | undefined
   #starting: Promise<number> | undefined
   #port: number | undefined
+  #quickEnds = 0
   #environment: { binaries: Binaries; identity: Identity; tie: Tie } | undefined
 
   constructor(options: PostmasterOptions) {
@@ -186,7 +188,9 @@ export class Postmaster {
       if (this.#abort.signal.aborted) return
       const { exitCode, signalCode } = running.child
       logger.warn('database stopped', { exitCode, signal: signalCode })
-      if (performance.now() - running.startedAt < STEADY_AFTER_MS) return
+      const isQuick = performance.now() - running.startedAt < STEADY_AFTER_MS
+      this.#quickEnds = isQuick ? this.#quickEnds + 1 : 0
+      if (this.#quickEnds >= MAX_QUICK_ENDS) return
       this.start().catch(error =>
         logger.error('database did not start again', { error: String(error) }),
       )
