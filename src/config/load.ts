@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { type Project, resolveProject } from './project.ts'
 import { validateConfig } from './validate.ts'
+import { withEsbuild } from './with-esbuild.ts'
 
 const CONFIG_FILES = ['moka.config.ts', 'moka.config.mts', 'moka.config.js', 'moka.config.mjs']
 
@@ -37,31 +38,32 @@ export async function loadProject(directory: string): Promise<Project> {
 
 /** Bundles the file with what it imports of its own, runs it, and returns its default export. */
 async function evaluate(file: string, root: string): Promise<unknown> {
-  const { build } = await import('esbuild')
   const own = fileURLToPath(new URL('../index.js', import.meta.url))
-  const output = await build({
-    entryPoints: [file],
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    write: false,
-    logLevel: 'silent',
-    plugins: [
-      {
-        // The configuration's `mokapot` is the program that reads it, installed here or not.
-        name: 'own-package',
-        setup: ({ onResolve }) => {
-          onResolve({ filter: /^mokapot$/ }, () => ({
-            path: pathToFileURL(own).href,
-            external: true,
-          }))
+  const output = await withEsbuild(({ build }) =>
+    build({
+      entryPoints: [file],
+      absWorkingDir: root,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      packages: 'external',
+      write: false,
+      logLevel: 'silent',
+      plugins: [
+        {
+          // The configuration's `mokapot` is the program that reads it, installed here or not.
+          name: 'own-package',
+          setup: ({ onResolve }) => {
+            onResolve({ filter: /^mokapot$/ }, () => ({
+              path: pathToFileURL(own).href,
+              external: true,
+            }))
+          },
         },
-      },
-    ],
-  }).catch((error: Error) => {
+      ],
+    }),
+  ).catch((error: Error) => {
     throw unreadable(file, error)
   })
   // Beside the project's own files, so that the packages it imports are found.

@@ -4,6 +4,7 @@ import { basename, dirname, extname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Zippable, zipSync } from 'fflate'
 import type { ProjectFunction } from '../../config/project.ts'
+import { withEsbuild } from '../../config/with-esbuild.ts'
 import { MokaError } from '../../shared/errors.ts'
 
 /** Zip's earliest time, so that the same code gives the same archive. */
@@ -46,24 +47,25 @@ export async function packageFunction(
 }
 
 async function bundleNode(definition: ProjectFunction, root: string): Promise<Zippable> {
-  const { build } = await import('esbuild')
-  const output = await build({
-    entryPoints: [definition.entry],
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    // What the project does not have itself, such as a driver, comes from Mokapot's own packages.
-    nodePaths: ownPackages(),
-    // CommonJS packages inside an ES module still call require for Node's own modules.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    write: false,
-    metafile: true,
-    logLevel: 'silent',
-  }).catch((error: Error) => {
+  const output = await withEsbuild(({ build }) =>
+    build({
+      entryPoints: [definition.entry],
+      absWorkingDir: root,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      // What the project does not have itself, such as a driver, comes from Mokapot's own packages.
+      nodePaths: ownPackages(),
+      // CommonJS packages inside an ES module still call require for Node's own modules.
+      banner: {
+        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      },
+      write: false,
+      metafile: true,
+      logLevel: 'silent',
+    }),
+  ).catch((error: Error) => {
     throw new MokaError(
       'DEPLOY_FUNCTION_BUILD_FAILED',
       `cannot bundle function "${definition.name}": ${error.message}`,
