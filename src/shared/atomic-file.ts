@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { explainDiskFull } from './errors.ts'
 
 /**
  * Replaces a file so that a reader, or a machine that loses power, finds the old content or the
@@ -12,14 +13,16 @@ export async function writeFileAtomic(
   mode = 0o600,
 ): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  const file = await open(temporary, 'wx', mode)
+  const file = await open(temporary, 'wx', mode).catch(error => {
+    throw explainDiskFull(error, `write "${path}"`)
+  })
   try {
     await file.writeFile(content)
     await file.sync()
   } catch (error) {
     await file.close()
     await rm(temporary, { force: true })
-    throw error
+    throw explainDiskFull(error, `write "${path}"`)
   }
   await file.close()
   await rename(temporary, path)

@@ -33,3 +33,13 @@ export function systemErrorCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code
   return typeof code === 'string' ? code : undefined
 }
+
+/** The error as it is, or `DISK_FULL` where a write failed for want of space. `what` reads `store x`. */
+export function explainDiskFull(error: unknown, what: string): unknown {
+  const code = systemErrorCode(error)
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  return new MokaError('DISK_FULL', `cannot ${what}: no space is left on its disk`, {
+    hint: 'free some space there, then do it again; what is live stays as it is',
+    cause: error,
+  })
+}

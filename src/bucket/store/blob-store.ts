@@ -3,7 +3,7 @@ import { createReadStream, existsSync, type ReadStream } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncDirectory } from '../../shared/atomic-file.ts'
-import { MokaError, systemErrorCode } from '../../shared/errors.ts'
+import { explainDiskFull, MokaError, systemErrorCode } from '../../shared/errors.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 const TEMPORARY = '.tmp'
@@ -22,7 +22,8 @@ export interface BlobInfo {
 export interface BlobStore {
   /**
    * Stores content under its hash; storing the same bytes again costs only the hashing.
-   * Throws `BUCKET_HASH_MISMATCH` when `expected` is given and the bytes hash to something else.
+   * Throws `BUCKET_HASH_MISMATCH` when `expected` is given and the bytes hash to something else,
+   * and `DISK_FULL`.
    */
   put(content: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<BlobInfo>
   has(sha256: string): boolean
@@ -82,7 +83,9 @@ class DirectoryBlobStore implements BlobStore {
     const temporary = join(this.#directory, `${TEMPORARY}${randomBytes(8).toString('hex')}`)
     const hash = createHash('sha256')
     let sizeBytes = 0
-    const file = await open(temporary, 'wx', 0o600)
+    const file = await open(temporary, 'wx', 0o600).catch(error => {
+      throw explainDiskFull(error, `store an object in "${this.#directory}"`)
+    })
     try {
       const chunks = content instanceof Uint8Array ? [content] : content
       for await (const chunk of chunks) {
@@ -103,6 +106,8 @@ class DirectoryBlobStore implements BlobStore {
         await rename(temporary, this.path(sha256))
       }
       return { sha256, sizeBytes }
+    } catch (error) {
+      throw explainDiskFull(error, `store an object in "${this.#directory}"`)
     } finally {
       await file.close()
       await rm(temporary, { force: true })

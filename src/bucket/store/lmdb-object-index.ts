@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { constants } from 'node:os'
 import { open } from 'lmdb'
-import { MokaError, systemErrorCode } from '../../shared/errors.ts'
+import { explainDiskFull, MokaError, systemErrorCode } from '../../shared/errors.ts'
 import type {
   ListOptions,
   ObjectIndex,
@@ -13,7 +14,7 @@ type Entry = Omit<StoredObject, 'bucket' | 'key'>
 /**
  * The object index in LMDB: keys are `bucket \0 key` as UTF-8 bytes, so that a listing by prefix
  * is one range scan in the order S3 promises. LMDB allows keys up to 1,978 bytes, enough for a
- * bucket name (63) and a key (1,024). Throws `BUCKET_INDEX_DAMAGED`.
+ * bucket name (63) and a key (1,024). Throws `BUCKET_INDEX_DAMAGED`; a write, `DISK_FULL`.
  */
 export function openLmdbObjectIndex(path: string): ObjectIndex {
   requireIndex(path)
@@ -23,11 +24,18 @@ export function openLmdbObjectIndex(path: string): ObjectIndex {
     encoding: 'msgpack',
     // Small at rest: the map is address space, and pages are read through it.
     maxReaders: 16,
+    // A failed commit of a batch also rejects a promise of the batch that nobody can reach, and an
+    // unhandled rejection would end the cloud.
+    eventTurnBatching: false,
   })
+  const commit = (write: Promise<boolean>) =>
+    write.catch(async error => {
+      throw explainDiskFull(await causeOf(error), `write to the object index "${path}"`)
+    })
 
   return {
     async put({ bucket, key, ...entry }) {
-      await database.put(encodeKey(bucket, key), entry)
+      await commit(database.put(encodeKey(bucket, key), entry))
       await database.flushed
     },
     get(bucket, key) {
@@ -37,13 +45,21 @@ export function openLmdbObjectIndex(path: string): ObjectIndex {
     async delete(bucket, key) {
       const encoded = encodeKey(bucket, key)
       if (!database.doesExist(encoded)) return false
-      await database.remove(encoded)
+      await commit(database.remove(encoded))
       await database.flushed
       return true
     },
     list: (bucket, options = {}) => list(database, bucket, options),
     close: () => database.close(),
   }
+}
+
+/** lmdb hands out why a commit failed as a promise, rejected within the same turn. */
+async function causeOf(error: Error & { commitError?: Promise<unknown> }): Promise<unknown> {
+  const settled = error.commitError?.catch((cause: Error & { code?: unknown }) =>
+    cause.code === constants.errno.ENOSPC ? Object.assign(cause, { code: 'ENOSPC' }) : cause,
+  )
+  return (await Promise.race([settled, new Promise(resolve => setImmediate(resolve))])) ?? error
 }
 
 const MAGIC = 0xbeefc0de // MDB_MAGIC of lmdb's mdb.c, the first field of both meta pages
