@@ -130,6 +130,7 @@ export class Postmaster {
   async stop(): Promise<void> {
     const running = this.#running
     if (running === undefined) return
+    this.#running = undefined // it does not die: it is not to be started again by itself
     sendSignal(running.pid, 'SIGINT')
     await running.ended
   }
