@@ -45,6 +45,10 @@ beforeAll(async () => {
     await deployFrom(join(root, name), client)
   }
   await writeFile(join(home, 'secret.txt'), SECRET)
+  // The first call also makes the database, which takes a second or more.
+  expect(await ask(cloud.addresses.site, '/api/echo/', { host: HOST })).toMatchObject({
+    status: 200,
+  })
 })
 
 afterAll(async () => {

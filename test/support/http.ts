@@ -56,7 +56,7 @@ export function ask(site: string, path: string, options: AskOptions = {}): Promi
 export function exchange(
   port: number,
   bytes: string | Uint8Array,
-  quietMs = 3000,
+  quietMs = 10_000,
 ): Promise<{ text: string; closed: boolean }> {
   return new Promise(resolve => {
     const socket = connect(port, '127.0.0.1')
