@@ -165,7 +165,7 @@ test('across 50 deploys of two releases in turn every answer is of exactly one o
   const visitors = [reader(), reader(), browser(), browser(), caller()]
   for (let number = 2; number <= 51; number++) {
     const letter = letters[(number + 1) % 2]!
-    if (number % 20 === 0) {
+    if (number % 15 === 0) {
       const { code, stdout, stderr } = await moka(['deploy', '--json'], {
         cwd: join(root, letter),
         env: { MOKA_HOME: home },
