@@ -12,6 +12,11 @@ test.each([
     { kind: 'forward', reason: 'bypass', detail: 'a "b"\n' } as const,
     '"mokapot"; fwd=bypass; detail="a \\"b\\"?"',
   ],
+  [
+    { kind: 'forward', reason: 'stale', status: 304, isStored: true, isCollapsed: true } as const,
+    '"mokapot"; fwd=stale; fwd-status=304; stored; collapsed',
+  ],
+  [{ kind: 'hit', ttlSeconds: -3, detail: 'x' } as const, '"mokapot"; hit; ttl=-3; detail="x"'],
 ])('writes %o', (outcome, expected) => {
   expect(formatCacheStatus('mokapot', outcome)).toBe(expected)
 })

@@ -10,9 +10,18 @@ export type ForwardReason =
   | 'partial'
 
 export type CacheOutcome =
-  /** `ttlSeconds` left until stale. */
-  | { kind: 'hit'; ttlSeconds?: number }
-  | { kind: 'forward'; reason: ForwardReason; isStored?: boolean; detail?: string }
+  /** `ttlSeconds` left until stale; below 0 for what was sent though it was stale. */
+  | { kind: 'hit'; ttlSeconds?: number; detail?: string }
+  | {
+      kind: 'forward'
+      reason: ForwardReason
+      /** The origin's status, where it is not the one that is sent. */
+      status?: number
+      isStored?: boolean
+      /** It shares the origin's answer to another request (RFC 9211 §2.6). */
+      isCollapsed?: boolean
+      detail?: string
+    }
 
 /** A member of Cache-Status (RFC 9211), a structured field: string and parameters. */
 export function formatCacheStatus(cache: string, outcome: CacheOutcome): string {
@@ -22,9 +31,11 @@ export function formatCacheStatus(cache: string, outcome: CacheOutcome): string 
     if (outcome.ttlSeconds !== undefined) parameters.push(`ttl=${Math.trunc(outcome.ttlSeconds)}`)
   } else {
     parameters.push(`fwd=${outcome.reason}`)
+    if (outcome.status !== undefined) parameters.push(`fwd-status=${outcome.status}`)
     if (outcome.isStored === true) parameters.push('stored')
-    if (outcome.detail !== undefined) parameters.push(`detail=${formatString(outcome.detail)}`)
+    if (outcome.isCollapsed === true) parameters.push('collapsed')
   }
+  if (outcome.detail !== undefined) parameters.push(`detail=${formatString(outcome.detail)}`)
   return [formatString(cache), ...parameters].join('; ')
 }
 
