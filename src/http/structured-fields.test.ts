@@ -3,9 +3,9 @@ import { parseDictionary } from './structured-fields.ts'
 
 const read = (text: string) => {
   const members = parseDictionary(text)
-  return members && Object.fromEntries([...members].map(([name, item]) => [name, valueOf(item)]))
+  return members && Object.fromEntries([...members].map(([name, item]) => [name, plainValue(item)]))
 }
-const valueOf = (item: object) => ('value' in item ? item.value : 'list')
+const plainValue = (item: object) => ('value' in item ? item.value : 'list')
 
 test.each([
   ['', {}],
