@@ -64,7 +64,8 @@ export async function openLocalCa(options: { directory: string; clock: Clock }):
       const serverKey = createKey()
       const notAfterMs = Math.min(now + SERVER_DAYS * DAY_MS, Date.parse(authority.validTo))
       const validity = { notBeforeMs: now - BACKDATED_MS, notAfterMs }
-      const chain = createServerCertificate({ names: wanted, key: serverKey, issuer, ...validity })
+      const publicKey = createPublicKey(serverKey)
+      const chain = createServerCertificate({ names: wanted, publicKey, issuer, ...validity })
       const made = { chain, key: formatKey(serverKey) }
       // One file, so that a certificate is never read with another one's key.
       await writeFileAtomic(serverPath, made.chain + made.key)

@@ -1,4 +1,4 @@
-import { createHash, createHmac, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { createHash, createHmac, type KeyObject, sign } from 'node:crypto'
 
 /** Flattened JSON serialisation (RFC 7515 §7.2.2), which is what ACME sends. */
 export interface Jws {
@@ -19,8 +19,9 @@ export interface PublicJwk {
   y: string
 }
 
+/** Of a private key too: its own member is left out. */
 export function publicJwk(key: KeyObject): PublicJwk {
-  const { crv, kty, x, y } = createPublicKey(key).export({ format: 'jwk' }) as unknown as PublicJwk
+  const { crv, kty, x, y } = key.export({ format: 'jwk' }) as unknown as PublicJwk
   return { crv, kty, x, y }
 }
 

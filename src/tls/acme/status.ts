@@ -15,6 +15,7 @@ export interface CertificateStatus {
   state: 'valid' | 'issuing' | 'failing' | 'missing' | 'expired'
   notAfterMs?: number
   issuer?: string
+  /** Why the last attempt failed; after a line break what to try, where that is known. */
   lastError?: string
   /** When it is tried again, or renewed. */
   nextTryMs?: number
@@ -42,10 +43,10 @@ export function describeCertificate(
   const trouble =
     failures === 0 || lastError === undefined
       ? ''
-      : `; ${failures === 1 ? 'an attempt' : `${failures} attempts`} failed: ${lastError}`
+      : `; ${failures === 1 ? 'an attempt' : `${failures} attempts`} failed: ${lastError.split('\n')[0]}`
   const next = isIssuing
     ? '; asking for one now'
-    : `; next ${failures > 0 ? 'attempt' : 'renewal'} ${minute(nextTryMs)}`
+    : `; next ${failures > 0 || facts === undefined ? 'attempt' : 'renewal'} ${minute(nextTryMs)}`
   return {
     domain: names[0]!,
     names,

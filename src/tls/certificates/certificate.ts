@@ -20,8 +20,6 @@ export interface CertificateFacts {
   issuer: string
   /** SHA-256 of the certificate, in hexadecimal. */
   fingerprint: string
-  /** True for the kind that we make: a P-256 key. */
-  isP256: boolean
   isSelfSigned: boolean
   /** Certificates in the chain. */
   chainLength: number
@@ -48,14 +46,12 @@ export function readCertificate(pem: CertificatePem, label: string): Certificate
 }
 
 export function factsOf(leaf: X509Certificate, chainLength: number): CertificateFacts {
-  const { asymmetricKeyDetails: details } = leaf.publicKey
   return {
     names: subjectNames(leaf),
     notBeforeMs: Date.parse(leaf.validFrom),
     notAfterMs: Date.parse(leaf.validTo),
     issuer: /^CN=(.*)$/m.exec(leaf.issuer)?.[1] ?? leaf.issuer.replaceAll('\n', ', '),
     fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
-    isP256: details?.namedCurve === 'prime256v1',
     isSelfSigned: leaf.checkIssued(leaf),
     chainLength,
   }

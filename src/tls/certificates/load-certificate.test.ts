@@ -35,7 +35,6 @@ describe('loading a certificate by path', () => {
       names: ['example.org', '*.example.org'],
       issuer: 'Test authority',
       chainLength: 2,
-      isP256: true,
       isSelfSigned: false,
     })
     expect(facts.notAfterMs - Date.now()).toBeGreaterThan(88 * DAY_MS)
@@ -132,7 +131,7 @@ describe('loading a certificate by path', () => {
       const files = { certificatePath: path('chain.pem'), keyPath: path('key.pem') }
       const { facts, pem } = await loadCertificate(files, ['example.org'], Date.now())
       expect(pem.key).toContain('BEGIN RSA PRIVATE KEY')
-      expect(facts).toMatchObject({ isP256: false, isSelfSigned: true })
+      expect(facts).toMatchObject({ isSelfSigned: true })
     })
   })
 })

@@ -1,3 +1,4 @@
+import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createHttpsServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -10,8 +11,15 @@ import {
 } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../shared/logger.ts'
-import { createTestAuthority } from '../testing/certificates.ts'
-import { createSniContexts, type SniContexts, type TlsMaterial } from './sni-contexts.ts'
+import { createTestAuthority, DAY_MS } from '../testing/certificates.ts'
+import { hasOpenssl, openssl } from '../testing/openssl.ts'
+import { createChallengeCertificate, createKey, formatKey } from '../x509/certificate.ts'
+import {
+  ACME_PROTOCOL,
+  createSniContexts,
+  type SniContexts,
+  type TlsMaterial,
+} from './sni-contexts.ts'
 import { currentTicketKey } from './ticket-key.ts'
 
 const authority = createTestAuthority()
@@ -157,6 +165,74 @@ describe('TLS parameters', () => {
     await expect(handshake(port, old)).rejects.toThrow(/version/)
     const cbc = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA256' } as const
     await expect(handshake(port, cbc)).rejects.toThrow(/handshake failure/)
+  })
+})
+
+describe('TLS-ALPN-01 challenges', () => {
+  const digest = createHash('sha256').update('proof').digest()
+  const key = createKey()
+  const validity = { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS }
+  const chain = createChallengeCertificate({ domain: 'example.org', digest, key, ...validity })
+  const challenges = [{ domain: 'example.org', chain, key: formatKey(key) }]
+
+  /** Protocol and fingerprint of what the server shows to an authority that asks. */
+  async function ask(port: number, servername = 'example.org', options: ConnectionOptions = {}) {
+    const asked = { ALPNProtocols: [ACME_PROTOCOL], rejectUnauthorized: false, ...options }
+    const socket = connect({ host: '127.0.0.1', port, servername, ...asked })
+    await once(socket, 'secureConnect')
+    const answer = [socket.alpnProtocol, socket.getPeerX509Certificate()?.fingerprint256]
+    socket.destroy()
+    return answer
+  }
+  const proof = [ACME_PROTOCOL, new X509Certificate(chain).fingerprint256]
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'are shown to who asks for them, by %s',
+    async version => {
+      const { port } = await serve({ ...all, challenges })
+      expect(await ask(port, 'example.org', { maxVersion: version })).toEqual(proof)
+      expect(await ask(port, 'EXAMPLE.org', { maxVersion: version })).toEqual(proof)
+    },
+  )
+
+  it('are shown to nobody else', async () => {
+    const { port, sni } = await serve({ ...all, challenges })
+    const socket = await handshake(port, { servername: 'example.org', ALPNProtocols: ['http/1.1'] })
+    expect(socket.getPeerX509Certificate()?.fingerprint256).not.toBe(proof[1])
+    socket.destroy()
+    await expect(ask(port, 'www.example.org')).rejects.toThrow(/no application/)
+    sni.update(all)
+    await expect(ask(port)).rejects.toThrow(/no application/)
+  })
+
+  it('are shown where there is no certificate yet', async () => {
+    const { port } = await serve({ certificates: [], challenges })
+    expect(await ask(port)).toEqual(proof)
+    expect(await ask(port, 'example.org', { maxVersion: 'TLSv1.2' })).toEqual(proof)
+  })
+
+  it.skipIf(!hasOpenssl)('are shown where the certificate has a key of another kind', async () => {
+    const rsa = openssl(
+      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '9', '-subj', '/CN=x'].concat([
+        '-addext',
+        'subjectAltName=DNS:example.org',
+        '-keyout',
+        '-',
+      ]),
+    )
+    const material = { certificates: [{ chain: rsa, key: rsa }], defaultCertificate: 0 }
+    const { port, sni } = await serve(material)
+    sni.update({ ...material, challenges })
+    expect(await ask(port)).toEqual(proof)
+    expect((await ask(port, 'example.org', { ALPNProtocols: [] }))[1]).not.toBe(proof[1])
+  })
+
+  it('end with the handshake', async () => {
+    const { port } = await serve({ ...all, challenges })
+    const options = { ALPNProtocols: [ACME_PROTOCOL], rejectUnauthorized: false }
+    const socket = connect({ host: '127.0.0.1', port, servername: 'example.org', ...options })
+    await once(socket.resume(), 'end')
+    socket.destroy()
   })
 })
 

@@ -2,7 +2,7 @@ import {
   createSecureContext,
   type SecureContext,
   type Server,
-  TLSSocket,
+  type TLSSocket,
   type TlsOptions,
 } from 'node:tls'
 import { MokaError } from '../../shared/errors.ts'
@@ -78,14 +78,16 @@ export function createSniContexts(options: {
   let known = new Map<string, Entry>()
   const servers = new Set<Server>()
 
+  /** Handshakes in which a challenge was asked for, and is to be shown. */
+  const challenged = new WeakMap<object, SecureContext>()
+
   const choose = (servername: string): SecureContext | undefined => {
     const host = servername.toLowerCase()
     const { byName, fallback, challenges } = snapshot
-    const entry = byName.get(host) ?? byName.get(wildcardOf(host) ?? '') ?? fallback
-    // OpenSSL settles the kind of signature before it tells us the ALPN protocols. A challenge's
-    // P-256 certificate can take the place of one with such a key, and of no other.
-    if (entry?.facts.isP256 !== true) return challenges.get(host) ?? entry?.context
-    return entry.context
+    const entry = byName.get(host) ?? byName.get(wildcardOf(host) ?? '')
+    // A name without certificate loses nothing by showing a proof, and TLS 1.2 wants something
+    // to begin with.
+    return entry?.context ?? challenges.get(host) ?? fallback?.context
   }
 
   return {
@@ -99,21 +101,24 @@ export function createSniContexts(options: {
       return {
         ...baseOptions(snapshot.material),
         ...(snapshot.fallback === undefined ? {} : defaultPem(snapshot.material)),
-        SNICallback(servername, done) {
-          const context = choose(servername)
+        // TLS 1.3 settles ALPN before the certificate, TLS 1.2 after it: what comes first leaves
+        // a note, what comes second replaces the certificate. `this` is the TLSSocket in both.
+        SNICallback(this: object, servername, done) {
+          const context = challenged.get(this) ?? choose(servername)
           if (context === undefined) {
             logger.debug('no certificate for a handshake', { servername: servername.slice(0, 255) })
             done(unknownHost(servername))
           } else done(null, context)
         },
-        ALPNCallback(this: unknown, { servername, protocols }) {
-          if (protocols.includes(ACME_PROTOCOL)) {
-            const challenge = snapshot.challenges.get(servername.toLowerCase())
-            if (challenge === undefined || !(this instanceof TLSSocket)) return undefined
-            this.setKeyCert(challenge)
-            return ACME_PROTOCOL
+        ALPNCallback(this: TLSSocket, { servername, protocols }) {
+          if (!protocols.includes(ACME_PROTOCOL)) {
+            return alpnProtocols.find(protocol => protocols.includes(protocol))
           }
-          return alpnProtocols.find(protocol => protocols.includes(protocol))
+          const challenge = snapshot.challenges.get(servername.toLowerCase())
+          if (challenge === undefined) return undefined
+          challenged.set(this, challenge)
+          this.setKeyCert(challenge)
+          return ACME_PROTOCOL
         },
       } as TlsOptions
     },

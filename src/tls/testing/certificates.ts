@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { CertificatePem } from '../certificates/certificate.ts'
 import {
   createAuthorityCertificate,
@@ -31,7 +31,12 @@ export function createTestAuthority(commonName = 'Test authority'): TestAuthorit
     issue(names, { fromMs = Date.now() - DAY_MS, toMs = Date.now() + 89 * DAY_MS } = {}) {
       const leafKey = createKey()
       const validity = { notBeforeMs: fromMs, notAfterMs: toMs }
-      const chain = createServerCertificate({ names, key: leafKey, issuer, ...validity })
+      const chain = createServerCertificate({
+        names,
+        publicKey: createPublicKey(leafKey),
+        issuer,
+        ...validity,
+      })
       return { chain, key: formatKey(leafKey) }
     },
   }

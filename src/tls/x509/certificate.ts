@@ -69,10 +69,9 @@ export function createAuthorityCertificate(
 
 /** A server's certificate for hosts and addresses, signed by `issuer`. PEM. */
 export function createServerCertificate(
-  options: { names: readonly string[]; key: KeyObject; issuer: Issuer } & Validity,
+  options: { names: readonly string[]; publicKey: KeyObject; issuer: Issuer } & Validity,
 ): string {
-  const { names, issuer } = options
-  const publicKey = createPublicKey(options.key)
+  const { names, issuer, publicKey } = options
   const commonName = names.find(name => name.length <= MAX_COMMON_NAME)
   return signCertificate(issuer, distinguishedName(commonName), publicKey, options, [
     noAuthority(),
