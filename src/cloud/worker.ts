@@ -21,7 +21,7 @@ let edge: Edge | undefined
 let server: EdgeServer | undefined
 let blobDirectory = ''
 /** Releases that were read, by manifest hash; those no site names any more are let go. */
-let releases = new Map<string, EdgeRelease>()
+let releases: Releases = new Map()
 /** Sites are taken up one after the other, so that the last that were sent are those that stay. */
 let lastSites: Promise<unknown> = Promise.resolve()
 
@@ -81,17 +81,17 @@ function setSitesInTurn(messages: SiteMessage[]): Promise<void> {
 }
 
 async function setSites(messages: SiteMessage[]): Promise<void> {
-  const next = new Map<string, EdgeRelease>()
+  const next: Releases = new Map()
   const sites = new Map<string, SiteState>()
   for (const message of messages) {
-    const live = await take(message.manifestSha256, message.hosts, next, toEdgeRelease)
+    const live = await takeWhole(message.manifestSha256, message.hosts, next)
     const retained: EdgeRelease[] = []
     if (message.next !== undefined) {
       // Read whole: in a moment it is the live one.
-      retained.push(await take(message.next, message.hosts, next, toEdgeRelease))
+      retained.push(await takeWhole(message.next, message.hosts, next))
     }
     for (const sha256 of message.retained) {
-      const release = await take(`${sha256} retained`, message.hosts, next, keepImmutable)
+      const release = await takeRetained(sha256, message.hosts, next)
       if (Object.keys(release.files).length > 0) retained.push(release)
     }
     sites.set(message.project, { live, retained })
@@ -100,23 +100,31 @@ async function setSites(messages: SiteMessage[]): Promise<void> {
   releases = next
 }
 
-type Convert = (manifest: ReleaseManifest, sha256: string, hosts: string[]) => EdgeRelease
+type Releases = Map<string, EdgeRelease>
 
-/** Takes a release over from before, or reads it. `key` begins with the manifest's hash. */
-async function take(
-  key: string,
-  hosts: string[],
-  next: Map<string, EdgeRelease>,
-  convert: Convert,
-): Promise<EdgeRelease> {
-  const sha256 = key.slice(0, 64)
-  const known = next.get(key) ?? releases.get(key)
+/** Takes a whole release over from before, or reads it. */
+async function takeWhole(sha256: string, hosts: string[], next: Releases): Promise<EdgeRelease> {
+  const known = find(sha256, hosts, next)
+  const release = known ?? toEdgeRelease(await readManifest(sha256), sha256, hosts)
+  next.set(sha256, release)
+  return release
+}
+
+/** What stays of a release that was live: of the one before, that is in memory still. */
+async function takeRetained(sha256: string, hosts: string[], next: Releases): Promise<EdgeRelease> {
+  const key = `${sha256} retained`
   const release =
-    known !== undefined && known.hosts.join() === hosts.join()
-      ? known
-      : convert(await readManifest(sha256), sha256, hosts)
+    find(key, hosts, next) ??
+    keepImmutable(
+      find(sha256, hosts, next) ?? toEdgeRelease(await readManifest(sha256), sha256, hosts),
+    )
   next.set(key, release)
   return release
+}
+
+function find(key: string, hosts: string[], next: Releases): EdgeRelease | undefined {
+  const known = next.get(key) ?? releases.get(key)
+  return known?.hosts.join() === hosts.join() ? known : undefined
 }
 
 async function readManifest(sha256: string): Promise<ReleaseManifest> {
@@ -149,8 +157,7 @@ function toEdgeRelease(manifest: ReleaseManifest, sha256: string, hosts: string[
 }
 
 /** Of a release that is no longer live only its hashed assets are needed, and kept in memory. */
-function keepImmutable(manifest: ReleaseManifest, sha256: string, hosts: string[]): EdgeRelease {
-  const release = toEdgeRelease(manifest, sha256, hosts)
+function keepImmutable(release: EdgeRelease): EdgeRelease {
   const files = Object.entries(release.files).filter(([, file]) => file.immutable === true)
   return { ...release, files: Object.fromEntries(files), redirects: [], routes: [] }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { Project, ProjectFunction } from '../config/project.ts'
 import type { BlobUpload } from '../control/cloud-api.ts'
@@ -25,6 +26,8 @@ export interface PreparedRelease {
   secrets: Record<string, string>
 }
 
+/** Files that are hashed before others get a turn in this process, which in `dev` is the cloud's. */
+const FILES_IN_A_TURN = 100
 /** Enough to keep the thread pool busy without holding thousands of files in memory. */
 const PARALLEL_FILES = 16
 
@@ -81,49 +84,51 @@ async function prepareFiles(
   const known = new Map<string, ReleaseFile>()
   for (const file of Object.values(live?.files ?? {}))
     known.set(`${file.sha256} ${file.type}`, file)
+  const files = new Map<string, ReleaseFile>()
+  const news: Promise<void>[] = []
   const limit = pLimit(PARALLEL_FILES)
-  const entries = await Promise.all(
-    siteFiles.map(file =>
-      limit(async () => {
-        const sha256 = await cache.hash(file, nowMs)
-        return [file.path, await prepareFile(file, sha256, known, blobs)] as const
-      }),
-    ),
-  )
+  for (const [index, file] of siteFiles.entries()) {
+    if (index % FILES_IN_A_TURN === 0) await setImmediate()
+    const hashed = cache.hash(file, nowMs)
+    const sha256 = typeof hashed === 'string' ? hashed : await hashed
+    const { absolutePath, sizeBytes } = file
+    blobs.set(sha256, { sha256, sizeBytes, open: () => createReadStream(absolutePath) })
+    const type = mediaTypeOf(file.path)
+    const before = known.get(`${sha256} ${type}`)
+    files.set(file.path, describeFile(file, sha256, type, before?.encoded))
+    if (before !== undefined || !isWorthEncoding(type, sizeBytes)) continue
+    const encode = async () => {
+      const encoded = await prepareEncoded(absolutePath, blobs)
+      files.set(file.path, describeFile(file, sha256, type, encoded))
+    }
+    const encoding = limit(encode)
+    encoding.catch(() => {}) // awaited below
+    news.push(encoding)
+  }
+  await Promise.all(news)
   await cache.save()
-  return Object.fromEntries(entries)
+  return Object.fromEntries(files)
 }
 
-async function prepareFile(
-  file: SiteFile,
+function describeFile(
+  { path, sizeBytes }: SiteFile,
   sha256: string,
-  known: ReadonlyMap<string, ReleaseFile>,
-  blobs: Map<string, BlobUpload>,
-): Promise<ReleaseFile> {
-  const { absolutePath, sizeBytes } = file
-  blobs.set(sha256, { sha256, sizeBytes, open: () => createReadStream(absolutePath) })
-  const type = mediaTypeOf(file.path)
-  const before = known.get(`${sha256} ${type}`)
-  const encoded =
-    before !== undefined
-      ? before.encoded
-      : await prepareEncoded(absolutePath, sizeBytes, type, blobs)
+  type: string,
+  encoded: ReleaseFile['encoded'],
+): ReleaseFile {
   return {
     sha256,
     size: sizeBytes,
     type,
-    ...(isFingerprinted(file.path) ? { immutable: true as const } : {}),
+    ...(isFingerprinted(path) ? { immutable: true as const } : {}),
     ...(encoded === undefined ? {} : { encoded }),
   }
 }
 
 async function prepareEncoded(
   absolutePath: string,
-  sizeBytes: number,
-  type: string,
   blobs: Map<string, BlobUpload>,
 ): Promise<ReleaseFile['encoded']> {
-  if (!isWorthEncoding(type, sizeBytes)) return undefined
   const { br, gzip } = await encodeContent(await readFile(absolutePath))
   if (br === undefined && gzip === undefined) return undefined
   const add = (content: { sha256: string; bytes: Uint8Array }) => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { writeFileAtomic } from '../../shared/atomic-file.ts'
@@ -10,7 +10,7 @@ import type { SiteFile } from './scan.ts'
  * same tick of the file system's clock; it is hashed anew next time (git calls this "racy").
  */
 const RACY_MS = 2000
-const SMALL_FILE_BYTES = 1024 * 1024
+const SMALL_FILE_BYTES = 128 * 1024
 
 type Entry = [sizeBytes: number, modifiedMs: number, inode: number, sha256: string]
 
@@ -34,14 +34,23 @@ export class HashCache {
     }
   }
 
-  async hash(file: SiteFile, nowMs: number): Promise<string> {
+  /** At once where it is known or the file is small: with thousands of files, waiting costs most. */
+  hash(file: SiteFile, nowMs: number): string | Promise<string> {
     const known = this.#known.get(file.absolutePath)
     const isKnown =
       known !== undefined &&
       known[0] === file.sizeBytes &&
       known[1] === file.modifiedMs &&
       known[2] === file.inode
-    const sha256 = isKnown ? known[3] : await hashFile(file)
+    if (isKnown) return this.#keep(file, known[3], nowMs)
+    if (file.sizeBytes > SMALL_FILE_BYTES) {
+      return hashLargeFile(file).then(sha256 => this.#keep(file, sha256, nowMs))
+    }
+    const content = readFileSync(file.absolutePath)
+    return this.#keep(file, createHash('sha256').update(content).digest('hex'), nowMs)
+  }
+
+  #keep(file: SiteFile, sha256: string, nowMs: number): string {
     if (nowMs - file.modifiedMs > RACY_MS) {
       this.#next.set(file.absolutePath, [file.sizeBytes, file.modifiedMs, file.inode, sha256])
     }
@@ -59,9 +68,8 @@ export class HashCache {
   }
 }
 
-async function hashFile(file: SiteFile): Promise<string> {
+async function hashLargeFile(file: SiteFile): Promise<string> {
   const hash = createHash('sha256')
-  if (file.sizeBytes <= SMALL_FILE_BYTES) hash.update(await readFile(file.absolutePath))
-  else for await (const chunk of createReadStream(file.absolutePath)) hash.update(chunk)
+  for await (const chunk of createReadStream(file.absolutePath)) hash.update(chunk)
   return hash.digest('hex')
 }

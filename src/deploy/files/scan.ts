@@ -1,5 +1,5 @@
-import type { Dirent } from 'node:fs'
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { type Dirent, statSync } from 'node:fs'
+import { readdir, realpath } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 
@@ -71,7 +71,7 @@ async function scanEntry(
   above: ReadonlySet<string>,
 ): Promise<void> {
   const target = entry.isSymbolicLink() ? await followLink(root, absolutePath, path) : absolutePath
-  const info = await stat(target)
+  const info = statSync(target) // a tenth of what waiting for the answer costs
   if (info.isDirectory()) {
     if (entry.isSymbolicLink() && above.has(target)) return // a loop adds nothing
     return scanDirectory(root, target, path, files, new Set([...above, target]))
