@@ -4,9 +4,6 @@ import { formatError, MokaError } from '../shared/errors.ts'
 import { flush } from './flush.ts'
 import { createProgram } from './program.ts'
 
-// A reader that has gone, as in `moka logs | head`, is no failure, and never ends a running cloud.
-for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
-
 // Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 // The reader of our output may leave before its end, as `moka logs --follow | head` does.

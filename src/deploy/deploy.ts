@@ -38,11 +38,12 @@ const MAX_ATTEMPTS = 10
  * Deploys a project: build → prepare → plan → upload what is missing → publish. When another
  * deploy goes live in between, the plan is made anew against that one, so that what is published
  * is always exactly what was planned. Deploys from one folder wait for one another.
+ * `signal` ends a build that is under way.
  */
 export async function deploy(
   project: Project,
   target: DeployTarget,
-  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean },
+  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean; signal?: AbortSignal },
   observer: DeployObserver = {},
 ): Promise<DeployResult> {
   return inTurn(
@@ -55,12 +56,13 @@ export async function deploy(
 async function buildAndDeploy(
   project: Project,
   target: DeployTarget,
-  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean },
+  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean; signal?: AbortSignal },
   observer: DeployObserver,
 ): Promise<DeployResult> {
   if (project.site?.build !== undefined) {
-    observer.onStep?.('build', project.site.build)
-    await runBuild(project.site.build, project.root, text => observer.onBuildOutput?.(text))
+    const { build } = project.site
+    observer.onStep?.('build', build)
+    await runBuild(build, project.root, text => observer.onBuildOutput?.(text), options.signal)
   }
   observer.onStep?.('prepare')
   for (let attempt = 1; ; attempt++) {

@@ -29,6 +29,7 @@ export async function deployCommand(
 ): Promise<void> {
   const startMs = performance.now()
   const reporter = createReporter(options.json === true)
+  const interruption = endAtSignal()
   const cloud = await findCloud(options)
   try {
     const project = await loadProject(process.cwd())
@@ -36,8 +37,8 @@ export async function deployCommand(
     const result = await deploy(
       named,
       cloud.api,
-      { clock: systemClock, isDryRun: options.dryRun === true },
-      observeDeploy(reporter, plan => printPlan(plan, reporter)),
+      { clock: systemClock, isDryRun: options.dryRun === true, signal: interruption.signal },
+      interruption.observe(observeDeploy(reporter, plan => printPlan(plan, reporter))),
     )
     const durationMs = Math.round(performance.now() - startMs)
     reporter.result(
@@ -46,6 +47,38 @@ export async function deployCommand(
     )
   } finally {
     cloud.close()
+  }
+}
+
+/**
+ * Ctrl-C ends a build together with what it started, which is in a process group of its own, and
+ * everything else at once: what was sent is kept, and nothing goes live by half.
+ */
+function endAtSignal(): {
+  signal: AbortSignal
+  observe(observer: DeployObserver): DeployObserver
+} {
+  const abort = new AbortController()
+  let isBuilding = false
+  for (const [name, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+    ['SIGHUP', 1],
+  ] as const) {
+    process.on(name, () => {
+      if (isBuilding) abort.abort()
+      else process.exit(128 + number)
+    })
+  }
+  return {
+    signal: abort.signal,
+    observe: observer => ({
+      ...observer,
+      onStep(step, detail) {
+        isBuilding = step === 'build'
+        observer.onStep?.(step, detail)
+      },
+    }),
   }
 }
 

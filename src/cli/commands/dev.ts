@@ -1,5 +1,4 @@
-import { join, relative } from 'node:path'
-import { watch } from 'chokidar'
+import { join, relative, sep } from 'node:path'
 import type { RunningCloud } from '../../cloud/open-cloud.ts'
 import { loadProject } from '../../config/load.ts'
 import type { Project } from '../../config/project.ts'
@@ -8,11 +7,13 @@ import { systemClock } from '../../shared/clock.ts'
 import { formatError } from '../../shared/errors.ts'
 import { ownVersion } from '../program.ts'
 import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
+import { watchTree } from '../watch-tree.ts'
 import { observeDeploy } from './deploy.ts'
 import { ownLogger, type PortOptions, portsOf, runCloud } from './run-cloud.ts'
 
 /** Changes that come together are deployed together. */
 const SETTLE_MS = 60
+const TOOL_FOLDERS = new Set(['node_modules', '__pycache__'])
 
 /** `moka dev`: the whole cloud for the project one stands in. */
 export async function dev(options: PortOptions & { json?: boolean }): Promise<void> {
@@ -31,16 +32,45 @@ export async function dev(options: PortOptions & { json?: boolean }): Promise<vo
       logger: ownLogger(),
     },
     async (cloud, signal) => {
+      // Watching begins before the files are read, so that no change falls in between.
+      const { follower, isWatching } = watchProject(project, cloud, reporter, signal)
       const { live } = await deploy(
         project,
         cloud.api,
-        { clock: systemClock, deferMigrations: true },
+        { clock: systemClock, deferMigrations: true, signal },
         observeDeploy(reporter),
       )
+      await isWatching
+      if (signal.aborted) return
       await reportReady(cloud, project, live ?? '', reporter)
-      if (!signal.aborted) followChanges(project, cloud, reporter, signal)
+      follower.begin()
     },
   )
+}
+
+function watchProject(
+  initial: Project,
+  cloud: RunningCloud,
+  reporter: Reporter,
+  signal: AbortSignal,
+): { follower: Follower; isWatching: Promise<void> } {
+  let project = initial
+  const follower = new Follower(async () => {
+    try {
+      project = await loadProject(initial.root)
+      await deployChange(project, cloud, reporter, signal)
+    } catch (error) {
+      if (!signal.aborted) reporter.note(formatError(error))
+    }
+  }, signal)
+  const tree = watchTree(
+    initial.root,
+    path => isIgnored(path, project),
+    follower.changed,
+    error => reporter.note(`cannot follow changes: ${formatError(error)}`),
+  )
+  signal.addEventListener('abort', () => tree.close())
+  return { follower, isWatching: tree.ready }
 }
 
 async function reportReady(
@@ -72,59 +102,54 @@ async function reportReady(
   )
 }
 
-/** Deploys again whenever a file of the project changes, until the signal. */
-function followChanges(
-  initial: Project,
-  cloud: RunningCloud,
-  reporter: Reporter,
-  signal: AbortSignal,
-): void {
-  let project = initial
-  let timer: NodeJS.Timeout | undefined
-  let isDeploying = false
-  let isStale = false
-  const redeploy = async () => {
-    if (isDeploying) {
-      isStale = true
-      return
-    }
-    isDeploying = true
-    do {
-      isStale = false
-      try {
-        project = await loadProject(initial.root)
-        await deployChange(project, cloud, reporter)
-      } catch (error) {
-        reporter.note(formatError(error))
-      }
-    } while (isStale && !signal.aborted)
-    isDeploying = false
+/** Deploys again whenever something changes. */
+class Follower {
+  readonly #deploy: () => Promise<void>
+  readonly #signal: AbortSignal
+  #timer: NodeJS.Timeout | undefined
+  #isBusy = true // until `begin`
+  #isStale = false
+
+  constructor(deploy: () => Promise<void>, signal: AbortSignal) {
+    this.#deploy = deploy
+    this.#signal = signal
+    signal.addEventListener('abort', () => clearTimeout(this.#timer))
   }
-  const watcher = watch(initial.root, {
-    ignoreInitial: true,
-    ignored: path => isIgnored(path, project),
-  })
-  watcher.on('all', () => {
-    clearTimeout(timer)
-    timer = setTimeout(() => void redeploy(), SETTLE_MS)
-  })
-  watcher.on('error', error => reporter.note(`cannot follow changes: ${formatError(error)}`))
-  signal.addEventListener('abort', () => {
-    clearTimeout(timer)
-    void watcher.close()
-  })
+
+  readonly changed = (): void => {
+    clearTimeout(this.#timer)
+    if (!this.#signal.aborted) this.#timer = setTimeout(() => void this.#run(), SETTLE_MS)
+  }
+
+  /** What changed before is deployed now. */
+  begin(): void {
+    this.#isBusy = false
+    if (this.#isStale) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isStale = true
+    if (this.#isBusy) return
+    this.#isBusy = true
+    while (this.#isStale && !this.#signal.aborted) {
+      this.#isStale = false
+      await this.#deploy()
+    }
+    this.#isBusy = false
+  }
 }
 
 async function deployChange(
   project: Project,
   cloud: RunningCloud,
   reporter: Reporter,
+  signal: AbortSignal,
 ): Promise<void> {
   const startMs = performance.now()
   const { activated, plan } = await deploy(
     project,
     cloud.api,
-    { clock: systemClock },
+    { clock: systemClock, signal },
     observeDeploy(reporter),
   )
   if (activated === undefined) return
@@ -134,9 +159,16 @@ async function deployChange(
   )
 }
 
-/** What is never a source: our data, packages, other tools' dotfolders, and what the build writes. */
-function isIgnored(path: string, project: Project): boolean {
-  const local = relative(project.root, path)
-  if (/(?:^|\/)(?:\.moka|\.git|node_modules|__pycache__)(?:\/|$)/.test(local)) return true
-  return project.site?.build !== undefined && path.startsWith(project.site.directory)
+/**
+ * What is never a source: packages, dotfiles (our data, git's, other tools' caches, editors' swap
+ * files), and what the build writes: its folder and, beside it, `dist.tmp` and the like.
+ */
+function isIgnored(path: string, { root, site }: Project): boolean {
+  const names = relative(root, path).split(sep)
+  const isOfTools = (name: string) =>
+    (name.startsWith('.') && name !== '.well-known') || TOOL_FOLDERS.has(name)
+  if (names.some(isOfTools)) return true
+  if (site?.build === undefined) return false
+  const { directory } = site
+  return path === directory || path.startsWith(`${directory}.`) || path.startsWith(directory + sep)
 }

@@ -20,12 +20,10 @@ export async function logs(
       const stop = cloud.api.followLogs(project, name, options.lines, show, error =>
         error === undefined ? resolve() : reject(error),
       )
-      const end = () => {
+      process.once('SIGINT', () => {
         stop()
         resolve()
-      }
-      process.once('SIGINT', end)
-      process.stdout.once('error', end) // the reader has gone, as in `moka logs -f | head`
+      })
     })
   } finally {
     cloud.close()

@@ -30,6 +30,9 @@ export function ownLogger(): Logger {
   )
 }
 
+/** How long the end of a build that was told to end is waited for. */
+const WORK_END_MS = 1500
+
 const PORT_OPTIONS: Readonly<Record<string, string>> = {
   EDGE_PORT_TAKEN: '--site-port',
   CONTROL_PORT_TAKEN: '--control-port',
@@ -66,10 +69,13 @@ export async function runCloud(
   const cloud = await openCloud(options).catch(error => {
     throw withPortOption(error)
   })
+  const working = work(cloud, abort.signal)
   try {
-    await Promise.race([asked, work(cloud, abort.signal).then(() => asked)])
+    await Promise.race([asked, working.then(() => asked)])
   } finally {
     abort.abort()
-    await cloud.close()
+    const ended = working.catch(() => {}) // it was told to end, or its failure is thrown above
+    const patience = new Promise(resolve => setTimeout(resolve, WORK_END_MS).unref())
+    await Promise.all([cloud.close(), Promise.race([ended, patience])])
   }
 }
