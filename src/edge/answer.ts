@@ -8,7 +8,7 @@
 import { Fields } from '../http/fields.ts'
 import type { BlobSource } from './files/blob-source.ts'
 import { type FileToSend, respondWithFile } from './files/file-response.ts'
-import type { FunctionGateway } from './functions/function-gateway.ts'
+import type { FunctionCall, FunctionGateway } from './functions/function-gateway.ts'
 import { isAuthorised } from './headers/basic-auth.ts'
 import { applySecurityDefaults, credentialsFor } from './headers/header-rules.ts'
 import { clientAddress, normaliseAddress, type TrustedProxies } from './origins/client-address.ts'
@@ -270,22 +270,32 @@ function callFunction(
   query: string,
 ): Promise<ViewerResponse> {
   const { request, site, requestId, hostField } = asked
-  const peerAddress = normaliseAddress(request.peerAddress)
-  const forwardedFor = request.fields.get('x-forwarded-for')
   return parts.functions.respond({
     request,
     release: site.live,
     route,
     path,
     target: `${rawPath}${query}`,
-    context: {
-      requestId,
-      client: clientAddress(peerAddress, forwardedFor, parts.trustedProxies),
-      peerAddress,
-      isPeerTrusted: parts.trustedProxies.includes(peerAddress),
-      host: hostField,
-    },
+    context: callContext(request, requestId, hostField, parts.trustedProxies),
   })
+}
+
+/** What a function is told of who asks. */
+export function callContext(
+  request: ViewerRequest,
+  requestId: string,
+  host: string,
+  trustedProxies: TrustedProxies,
+): FunctionCall['context'] {
+  const peerAddress = normaliseAddress(request.peerAddress)
+  const forwardedFor = request.fields.get('x-forwarded-for')
+  return {
+    requestId,
+    client: clientAddress(peerAddress, forwardedFor, trustedProxies),
+    peerAddress,
+    isPeerTrusted: trustedProxies.includes(peerAddress),
+    host,
+  }
 }
 
 /** The error page asked for by its own name is still the error page, as at Netlify. */

@@ -1,13 +1,16 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
+import { systemClock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Edge } from './edge.ts'
-import { refuseMalformed } from './http1/client-error.ts'
-import { Connections } from './http1/connections.ts'
+import { createHttp1Engine } from './http1/http1-engine.ts'
+import { type NodeHttpLimits, NodeHttpServer } from './http1/node-http-server.ts'
+import { chooseEngine } from './transport/choose-engine.ts'
+import { NodeListener } from './transport/node-listener.ts'
 
 export interface EdgeServerOptions {
-  edge: Pick<Edge, 'handle'>
+  /** Without `hot` every request takes the long way. */
+  edge: Pick<Edge, 'handle'> & Partial<Pick<Edge, 'hot'>>
   /** An address, or a listening handle made by the supervisor (`{ fd }`, or a server from IPC). */
   listen: { host: string; port: number } | { handle: unknown }
   logger: Logger
@@ -22,18 +25,7 @@ export interface EdgeServer {
   close(): Promise<void>
 }
 
-export interface ServerLimits {
-  /** Request line and fields together. */
-  maxHeaderBytes: number
-  /** From the first byte to the end of the fields: what a slow-headers attack runs into. */
-  headersTimeoutMs: number
-  /** From the first byte to the end of the body. */
-  requestTimeoutMs: number
-  /** An idle connection between two requests. */
-  keepAliveTimeoutMs: number
-  /** How often the two timeouts above are looked at. */
-  checkIntervalMs: number
-  maxRequestsPerConnection: number
+export interface ServerLimits extends NodeHttpLimits {
   /** What `close` waits for requests under way. */
   drainTimeoutMs: number
 }
@@ -51,49 +43,33 @@ const DEFAULT_LIMITS: ServerLimits = {
 /** Rejects with `EDGE_PORT_TAKEN` or `EDGE_PORT_REFUSED`. */
 export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const server = createHttpServer(limits)
-  const connections = new Connections(server)
-  const handle = (request: IncomingMessage, response: ServerResponse) => {
-    connections.track(request, response)
-    options.edge.handle(request, response)
-  }
-  server.on('request', handle)
-  // The edge itself sends 100 Continue, once it wants the body: a 405 or 413 spares the upload.
-  server.on('checkContinue', handle)
-  server.on('connect', (_request, socket: Socket) =>
-    socket.end(
-      'HTTP/1.1 405 Method Not Allowed\r\nallow: GET, HEAD, OPTIONS\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
-    ),
-  )
-  server.on('clientError', (error: Error, socket: Socket) => {
-    // What is being answered must not have another answer written into it.
-    if (connections.mayAnswer(socket)) refuseMalformed(error, socket)
+  const { edge } = options
+  const nodeHttp = new NodeHttpServer((request, response) => edge.handle(request, response), limits)
+  const http1 = createHttp1Engine({ hot: edge.hot, limits, now: systemClock.now })
+  const listener = new NodeListener({
+    onConnection: transport =>
+      chooseEngine(transport, {
+        http1,
+        http2: undefined,
+        firstBytesTimeoutMs: limits.headersTimeoutMs,
+      }),
+    onHandOver: socket => nodeHttp.take(socket),
+    checkIntervalMs: limits.checkIntervalMs,
   })
-  await listen(server, options.listen)
-  server.on('error', error => options.logger.error('edge server', { reason: error.message }))
-  const address = server.address() as AddressInfo | null
+  await listen(listener.server, options.listen)
+  nodeHttp.start()
+  listener.server.on('error', error =>
+    options.logger.error('edge server', { reason: error.message }),
+  )
+  const address = listener.server.address() as AddressInfo | null
   return {
     port: address?.port ?? 0,
-    close: () => connections.drain(limits.drainTimeoutMs),
+    async close() {
+      const deadline = setTimeout(() => listener.destroyAll(), limits.drainTimeoutMs)
+      await Promise.all([listener.shutDown(), nodeHttp.drain(limits.drainTimeoutMs)])
+      clearTimeout(deadline)
+    },
   }
-}
-
-function createHttpServer(limits: ServerLimits): Server {
-  const server = createServer({
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    connectionsCheckingInterval: limits.checkIntervalMs,
-    insecureHTTPParser: false,
-    // Its own answer to an absent Host is bare; ours comes from the same place as all others.
-    requireHostHeader: false,
-    noDelay: true,
-  })
-  server.maxRequestsPerSocket = limits.maxRequestsPerConnection
-  // Above a count node:http drops fields in silence, Content-Length among them; 16 KB is the limit.
-  server.maxHeadersCount = 0
-  return server
 }
 
 function listen(server: Server, where: EdgeServerOptions['listen']): Promise<void> {

@@ -34,6 +34,7 @@ export function createMemoryStore(maxBytes: number): ResponseStore {
       else hits++
       return variants ?? []
     },
+    has: key => entries.has(idOf(key)),
     put(key, response) {
       const id = idOf(key)
       const others = (entries.peek(id)?.variants ?? []).filter(

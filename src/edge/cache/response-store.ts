@@ -28,6 +28,8 @@ export interface CacheKey {
 export interface ResponseStore {
   /** All variants under a key, newest first. */
   get(key: CacheKey): readonly StoredResponse[]
+  /** Whether there is any; counts as no use. */
+  has(key: CacheKey): boolean
   /** Adds a variant, in place of one for the same request fields. */
   put(key: CacheKey, response: StoredResponse): void
   /** Forgets responses of a project whose path `matches`; returns how many. */

@@ -15,6 +15,12 @@ export interface BlobName {
   size: number
 }
 
+/** Bytes that lie in memory, for whoever prepared an answer with them. */
+export interface HeldBlob {
+  /** Undefined once the memory went to something else. */
+  bytes: Uint8Array | undefined
+}
+
 export type LoadedBlob =
   | { kind: 'memory'; bytes: Uint8Array; wasCached: boolean }
   /** Opened, and as long as it should be. Whoever gets it closes it. */
@@ -34,7 +40,7 @@ export class BlobDamagedError extends Error {
  */
 export class BlobSource {
   readonly #blobs: BlobReader
-  readonly #cache: LRUCache<string, Uint8Array>
+  readonly #cache: LRUCache<string, HeldBlob & { sizeBytes: number }>
   readonly #loading = new Map<string, Promise<Uint8Array>>()
   #hits = 0
   #misses = 0
@@ -43,7 +49,11 @@ export class BlobSource {
     this.#blobs = blobs
     this.#cache = new LRUCache({
       maxSize: Math.max(1, cacheBytes),
-      sizeCalculation: bytes => bytes.byteLength + ENTRY_OVERHEAD_BYTES,
+      sizeCalculation: ({ sizeBytes }) => sizeBytes + ENTRY_OVERHEAD_BYTES,
+      // Prepared answers point here: what the budget pushes out, they must not hold.
+      dispose: held => {
+        held.bytes = undefined
+      },
     })
   }
 
@@ -53,13 +63,23 @@ export class BlobSource {
       this.#misses++
       return { kind: 'disk', handle: await this.#open(name) }
     }
-    const cached = this.#cache.get(name.sha256)
+    const cached = this.#cache.get(name.sha256)?.bytes
     if (cached !== undefined && cached.byteLength === name.size) {
       this.#hits++
       return { kind: 'memory', bytes: cached, wasCached: true }
     }
     this.#misses++
     return { kind: 'memory', bytes: await this.#readOnce(name), wasCached: false }
+  }
+
+  /** What lies in memory, without reading. `countHit` when it is sent. */
+  held(name: BlobName): HeldBlob | undefined {
+    const held = this.#cache.get(name.sha256)
+    return held?.sizeBytes === name.size ? held : undefined
+  }
+
+  countHit(): void {
+    this.#hits++
   }
 
   stats() {
@@ -92,7 +112,7 @@ export class BlobSource {
     if (createHash('sha256').update(bytes).digest('hex') !== name.sha256) {
       throw new BlobDamagedError(name.sha256, 'its content has another hash')
     }
-    this.#cache.set(name.sha256, bytes)
+    this.#cache.set(name.sha256, { bytes, sizeBytes: bytes.byteLength })
     return bytes
   }
 

@@ -50,7 +50,7 @@ export async function respondWithFile(
 ): Promise<ViewerResponse> {
   const { file, status } = sending
   const chosen = selectRepresentation(file, request.fields)
-  const fields = fieldsOf(chosen, request, sending)
+  const fields = fieldsOf(chosen, request.path, sending)
   if (status !== 200) {
     return sendWhole(blobs, request, status, fields, chosen)
   }
@@ -74,13 +74,28 @@ export async function respondWithFile(
     : sendWhole(blobs, request, 200, fields, chosen)
 }
 
-function fieldsOf(chosen: Representation, request: FileRequest, sending: FileToSend): Fields {
+/**
+ * The fields of an answer from memory, for who prepares it: the same that `respondWithFile` gives
+ * for a plain GET or HEAD, and for one whose condition makes it a 304.
+ */
+export function fieldsFromMemory(
+  chosen: Representation,
+  path: string,
+  sending: FileToSend,
+): { whole: Fields; notModified: Fields } {
+  const whole = fieldsOf(chosen, path, sending)
+  const unmodified = notModified(whole.clone())
+  setCacheStatus(whole, { kind: 'hit' })
+  return { whole, notModified: unmodified.fields }
+}
+
+function fieldsOf(chosen: Representation, path: string, sending: FileToSend): Fields {
   const { file, status } = sending
   const fields = new Fields()
   fields.set('content-type', file.type)
   fields.set('cache-control', file.immutable === true ? IMMUTABLE : REVALIDATE)
   if (variesByEncoding(file)) fields.set('vary', 'Accept-Encoding')
-  applyHeaderRules(fields, sending.headerRules, request.path)
+  applyHeaderRules(fields, sending.headerRules, path)
   // A rule such as `/assets/*  Cache-Control: immutable` must not keep an error alive.
   if (status >= 400) fields.set('cache-control', 'no-cache')
   fields.set('content-length', String(chosen.blob.size))

@@ -4,9 +4,11 @@ import { isCompressible } from '../../http/media-types.ts'
 import type { EdgeFile } from '../release.ts'
 import type { BlobName } from './blob-source.ts'
 
+export type Coding = 'br' | 'gzip' | 'identity'
+
 export interface Representation {
   blob: BlobName
-  coding: 'br' | 'gzip' | 'identity'
+  coding: Coding
   /** Strong: the hash of exactly these bytes. */
   etag: string
 }
@@ -16,10 +18,18 @@ export interface Representation {
  * form, so that a download resumed elsewhere still fits together.
  */
 export function selectRepresentation(file: EdgeFile, request: Fields): Representation {
-  const available = (['br', 'gzip'] as const).filter(coding => file.encoded?.[coding] !== undefined)
   const coding = request.has('range')
     ? 'identity'
-    : selectCoding(request.get('accept-encoding'), available)
+    : selectCoding(request.get('accept-encoding'), codingsOf(file))
+  return representationOf(file, coding)
+}
+
+/** The compressed variants that exist, best first. */
+export function codingsOf(file: EdgeFile): readonly ('br' | 'gzip')[] {
+  return (['br', 'gzip'] as const).filter(coding => file.encoded?.[coding] !== undefined)
+}
+
+export function representationOf(file: EdgeFile, coding: Coding): Representation {
   const encoded = coding === 'identity' ? undefined : file.encoded?.[coding]
   const blob = encoded ?? { sha256: file.sha256, size: file.size }
   return { blob, coding, etag: etagOf(blob.sha256) }

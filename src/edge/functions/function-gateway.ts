@@ -56,6 +56,20 @@ export class FunctionGateway {
     this.#options = options
   }
 
+  /** What is stored for a request, if it may be sent as it is: the short way, without waiting. */
+  respondFromMemory(call: FunctionCall): ViewerResponse | undefined {
+    const { request } = call
+    if (!isCacheableRequest(request)) return undefined
+    const forwarded = forwardedFields(call)
+    const key = keyOf(call, forwarded)
+    // Asked first without being counted: what is not here is counted when the long way asks.
+    if (!this.#options.store.has(key)) return undefined
+    const now = this.#options.clock.now()
+    const found = lookUp(this.#options.store, key, call.release.manifestSha256, forwarded, now)
+    if (found.kind !== 'fresh') return undefined
+    return respondFromStore(found.stored, request.method, request.fields, now)
+  }
+
   /** look up → forward → keep or pass on. Failures of the origin are answers too. */
   async respond(call: FunctionCall): Promise<ViewerResponse> {
     const { request, release } = call
@@ -68,11 +82,7 @@ export class FunctionGateway {
       if (isUnsafe && response.status < 400) this.#purge(release.project, [call.path])
       return response
     }
-    const key: CacheKey = {
-      project: release.project,
-      path: call.path,
-      target: targetUri(forwarded, call.target),
-    }
+    const key = keyOf(call, forwarded)
     const now = this.#options.clock.now()
     const found = lookUp(this.#options.store, key, release.manifestSha256, forwarded, now)
     if (found.kind === 'fresh') {
@@ -230,6 +240,11 @@ function forwardedFields({ request, release, route, context }: FunctionCall): Fi
     route: route.pattern,
     isSecure: request.isSecure,
   })
+}
+
+function keyOf(call: FunctionCall, forwarded: Fields): CacheKey {
+  const { release, path, target } = call
+  return { project: release.project, path, target: targetUri(forwarded, target) }
 }
 
 /**

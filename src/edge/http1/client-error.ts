@@ -20,17 +20,20 @@ export function refuseMalformed(error: Error & { rawPacket?: Uint8Array }, socke
     socket.destroy()
     return
   }
-  const status = statusOf(error)
+  // Not waiting for the other side to close as well.
+  socket.end(formatRefusal(statusOf(error)), () => socket.destroySoon())
+}
+
+/** The whole message that refuses what is no request. */
+export function formatRefusal(status: 400 | 408 | 413 | 414 | 431): string {
   const text = `${REASONS[status]}\n`
-  socket.end(
+  return (
     `HTTP/1.1 ${status} ${REASONS[status]}\r\ncontent-type: text/plain; charset=utf-8\r\n` +
-      `content-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
-    // Not waiting for the other side to close as well.
-    () => socket.destroySoon(),
+    `content-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`
   )
 }
 
-function statusOf(error: Error & { rawPacket?: Uint8Array }): number {
+function statusOf(error: Error & { rawPacket?: Uint8Array }): 400 | 408 | 413 | 414 | 431 {
   switch (systemErrorCode(error)) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 408

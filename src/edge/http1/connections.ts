@@ -16,12 +16,16 @@ export class Connections {
   /** To be closed once what is under way on them is answered. */
   readonly #ending = new WeakSet<Socket>()
   #isClosing = false
+  #whenEmpty: () => void = () => {}
 
   constructor(server: Server) {
     this.#server = server
     server.on('connection', (socket: Socket) => {
       this.#exchanges.set(socket, new Set())
-      socket.once('close', () => this.#exchanges.delete(socket))
+      socket.once('close', () => {
+        this.#exchanges.delete(socket)
+        if (this.#exchanges.size === 0) this.#whenEmpty()
+      })
     })
   }
 
@@ -59,13 +63,17 @@ export class Connections {
   /** Stops accepting, closes idle connections, waits for the others at most `timeoutMs`. */
   drain(timeoutMs: number): Promise<void> {
     this.#isClosing = true
+    this.#server.close()
+    for (const [socket, exchanges] of this.#exchanges) if (exchanges.size === 0) socket.destroy()
+    if (this.#exchanges.size === 0) return Promise.resolve()
     return new Promise(resolve => {
-      const deadline = setTimeout(() => this.#server.closeAllConnections(), timeoutMs)
-      this.#server.close(() => {
+      const deadline = setTimeout(() => {
+        for (const socket of this.#exchanges.keys()) socket.destroy()
+      }, timeoutMs)
+      this.#whenEmpty = () => {
         clearTimeout(deadline)
         resolve()
-      })
-      for (const [socket, exchanges] of this.#exchanges) if (exchanges.size === 0) socket.destroy()
+      }
     })
   }
 }

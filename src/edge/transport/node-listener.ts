@@ -18,18 +18,18 @@ export class NodeListener {
   readonly server: Server
   readonly #transports = new Set<NodeTransport>()
   readonly #timer: NodeJS.Timeout
-  #coarseNowMs = performance.now()
   #whenIdle: () => void = () => {}
 
   constructor(options: NodeListenerOptions) {
-    const host: NodeTransportHost = {
-      coarseNowMs: () => this.#coarseNowMs,
-      onClosed: transport => {
+    const host = {
+      tick: 0,
+      tickMs: options.checkIntervalMs,
+      onClosed: (transport: NodeTransport) => {
         this.#transports.delete(transport)
         if (this.#transports.size === 0) this.#whenIdle()
       },
       takeSocket: options.onHandOver,
-    }
+    } satisfies NodeTransportHost
     const accept = (socket: Socket) => {
       const transport = new NodeTransport(socket, host)
       this.#transports.add(transport)
@@ -39,7 +39,10 @@ export class NodeListener {
     const plain = { allowHalfOpen: true, noDelay: true }
     if (options.tls === undefined) this.server = createNetServer(plain, accept)
     else this.server = createTlsServer({ ...plain, ...options.tls }, accept)
-    this.#timer = setInterval(() => this.#checkDeadlines(), options.checkIntervalMs).unref()
+    this.#timer = setInterval(() => {
+      host.tick++
+      for (const transport of this.#transports) transport.checkDeadline()
+    }, host.tickMs).unref()
   }
 
   get connectionCount(): number {
@@ -60,10 +63,5 @@ export class NodeListener {
 
   destroyAll(): void {
     for (const transport of this.#transports) transport.destroy()
-  }
-
-  #checkDeadlines(): void {
-    this.#coarseNowMs = performance.now()
-    for (const transport of this.#transports) transport.checkDeadline(this.#coarseNowMs)
   }
 }

@@ -4,8 +4,9 @@ import type { Transport, TransportHandler } from './transport.ts'
 
 /** What the adapter needs of the listener that accepted the connection. */
 export interface NodeTransportHost {
-  /** Milliseconds on any steady clock; as coarse as deadlines may be. */
-  coarseNowMs(): number
+  /** Counts up with each look at the deadlines. */
+  readonly tick: number
+  readonly tickMs: number
   onClosed(transport: NodeTransport): void
   /** Takes a socket over, with `unread` already pushed back into it. */
   takeSocket(socket: Socket): void
@@ -30,7 +31,7 @@ export class NodeTransport implements Transport {
   handler: TransportHandler = IGNORE
   readonly #socket: Socket
   readonly #host: NodeTransportHost
-  #deadlineMs = NO_DEADLINE
+  #deadlineTick = NO_DEADLINE
   readonly #onData = (chunk: Uint8Array) => this.handler.onBytes(chunk)
   readonly #onDrain = () => this.handler.onDrain()
   readonly #onEnd = () => this.handler.onEnd()
@@ -62,9 +63,9 @@ export class NodeTransport implements Transport {
   }
 
   /** For the listener: calls `onDeadline` where its time has come. */
-  checkDeadline(nowMs: number): void {
-    if (nowMs < this.#deadlineMs) return
-    this.#deadlineMs = NO_DEADLINE
+  checkDeadline(): void {
+    if (this.#host.tick < this.#deadlineTick) return
+    this.#deadlineTick = NO_DEADLINE
     this.handler.onDeadline()
   }
 
@@ -97,7 +98,10 @@ export class NodeTransport implements Transport {
   }
 
   setDeadline(delayMs: number): void {
-    this.#deadlineMs = delayMs === 0 ? NO_DEADLINE : this.#host.coarseNowMs() + delayMs
+    // Counted in ticks, not by a clock: while the process stalls no peer's time runs out. One more
+    // than the delay has, since the next tick may be due at once.
+    const { tick, tickMs } = this.#host
+    this.#deadlineTick = delayMs === 0 ? NO_DEADLINE : tick + 1 + Math.ceil(delayMs / tickMs)
   }
 
   end(): void {
@@ -115,7 +119,7 @@ export class NodeTransport implements Transport {
     socket.off('end', this.#onEnd)
     socket.off('close', this.#onClose)
     this.handler = IGNORE
-    this.#deadlineMs = NO_DEADLINE
+    this.#deadlineTick = NO_DEADLINE
     this.#host.onClosed(this)
     socket.pause()
     if (unread.byteLength > 0) socket.unshift(Buffer.from(unread))

@@ -1,0 +1,142 @@
+// The short way of a request, beside the long one in answer.ts:
+//
+//   read Host → pick site → prepared file? → decode path → function route? → stored response
+//                                                        → file
+//
+// It never waits, and gives the very answers that the long way gives, or none.
+
+import { Readable } from 'node:stream'
+import type { Clock } from '../../shared/clock.ts'
+import { callContext } from '../answer.ts'
+import type { FunctionGateway } from '../functions/function-gateway.ts'
+import type { TrustedProxies } from '../origins/client-address.ts'
+import type { EdgeRelease, FunctionRoute, SiteState } from '../release.ts'
+import type { CompiledRules } from '../site/compiled-site.ts'
+import { matchRoute } from '../site/function-routes.ts'
+import { parseHost, pickSite, type SiteIndex } from '../site/hosts.ts'
+import { decodePath } from '../site/paths.ts'
+import { MAX_TARGET_BYTES } from '../site/request-target.ts'
+import type { ViewerRequest } from '../viewer.ts'
+import { BoundedMap, ownText } from './bounded-map.ts'
+import type { HotLookup, HotResponse, PlainRequest } from './hot-lookup.ts'
+import { HotSite, type HotSiteParts } from './hot-site.ts'
+
+/** Spellings of hosts that are remembered. Most are the few names of the sites. */
+const MAX_HOSTS = 1024
+
+export interface HotLookupParts extends HotSiteParts {
+  functions: FunctionGateway
+  trustedProxies: TrustedProxies
+  rulesOf(release: EdgeRelease): CompiledRules
+  clock: Clock
+  countRequest(): void
+}
+
+/** A lookup that can be pointed at other sites, all at once. */
+export interface SwitchableHotLookup extends HotLookup {
+  setIndex(index: SiteIndex): void
+}
+
+export function createHotLookup(parts: HotLookupParts): SwitchableHotLookup {
+  let snapshot: HotSnapshot | undefined
+  return {
+    setIndex(index) {
+      snapshot = new HotSnapshot(index, parts)
+    },
+    find(request) {
+      const response = snapshot?.find(request)
+      if (response !== undefined) parts.countRequest()
+      return response
+    },
+  }
+}
+
+/** All that is prepared for one state of the sites, and goes with it. */
+class HotSnapshot {
+  readonly #index: SiteIndex
+  readonly #parts: HotLookupParts
+  readonly #byHost = new BoundedMap<HotSite>(MAX_HOSTS)
+  readonly #bySite = new Map<SiteState, HotSite>()
+
+  constructor(index: SiteIndex, parts: HotLookupParts) {
+    this.#index = index
+    this.#parts = parts
+  }
+
+  find(request: PlainRequest): HotResponse | undefined {
+    const { target } = request
+    if (target.length > MAX_TARGET_BYTES) return undefined
+    const hot = this.#byHost.get(request.host) ?? this.#siteOf(request.host)
+    if (hot === undefined) return undefined
+    const question = target.indexOf('?')
+    const rawPath = question === -1 ? target : target.slice(0, question)
+    const prepared = hot.prepared(rawPath)
+    if (prepared !== undefined) return hot.respond(prepared, request, this.#parts.clock.now())
+    const path = decodePath(rawPath)
+    if (path === undefined) return undefined
+    const now = this.#parts.clock.now()
+    const route = matchRoute(hot.site.live.routes, path)
+    if (route !== undefined) return this.#stored(hot.site, route, request, path)
+    const file = hot.prepare(rawPath, path)
+    return file === undefined ? undefined : hot.respond(file, request, now)
+  }
+
+  #siteOf(hostField: string): HotSite | undefined {
+    const host = parseHost(hostField)
+    const picked = host === undefined ? undefined : pickSite(this.#index, host)
+    if (picked?.kind !== 'site') return undefined
+    const { site } = picked
+    let hot = this.#bySite.get(site)
+    if (hot === undefined) {
+      hot = new HotSite(site, this.#parts.rulesOf(site.live), this.#parts)
+      this.#bySite.set(site, hot)
+    }
+    this.#byHost.set(ownText(hostField), hot)
+    return hot
+  }
+
+  #stored(
+    site: SiteState,
+    route: FunctionRoute,
+    plain: PlainRequest,
+    path: string,
+  ): HotResponse | undefined {
+    const request = viewerRequestOf(plain)
+    const { functions, trustedProxies, stamp } = this.#parts
+    const response = functions.respondFromMemory({
+      request,
+      release: site.live,
+      route,
+      path,
+      target: plain.target,
+      context: callContext(request, '', plain.host, trustedProxies),
+    })
+    if (response === undefined || response.body.kind === 'stream') return undefined
+    const { status, fields, body } = response
+    if (!fields.has('x-moka-release')) fields.set('x-moka-release', site.live.id)
+    stamp(fields)
+    return {
+      status,
+      fields,
+      body: body.kind === 'bytes' ? { bytes: body.bytes } : undefined,
+      isPrepared: false,
+    }
+  }
+}
+
+/** For parts that take requests in general. There is no body, and nobody to wait for. */
+function viewerRequestOf(plain: PlainRequest): ViewerRequest {
+  return {
+    method: plain.isHead ? 'HEAD' : 'GET',
+    target: plain.target,
+    version: '1.1',
+    fields: plain.fields(),
+    peerAddress: plain.peerAddress,
+    isSecure: plain.isSecure,
+    hasBody: false,
+    takeBody: () => Readable.from([]),
+    signal: NEVER,
+  }
+}
+
+const NEVER = new AbortController().signal

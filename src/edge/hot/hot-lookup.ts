@@ -1,0 +1,44 @@
+import type { Fields } from '../../http/fields.ts'
+import type { HeldBlob } from '../files/blob-source.ts'
+
+/**
+ * A GET or HEAD as an engine read it, of which nothing was left out that could matter but what is
+ * named here. Good only during the call: engines use one object for all requests.
+ */
+export interface PlainRequest {
+  readonly isHead: boolean
+  /** As received; begins with "/", visible ASCII without "#". */
+  readonly target: string
+  /** The one Host field, as received. */
+  readonly host: string
+  readonly acceptEncoding: string | undefined
+  readonly ifNoneMatch: string | undefined
+  readonly ifModifiedSince: string | undefined
+  readonly peerAddress: string
+  readonly isSecure: boolean
+  /** All fields; costs more than the above. */
+  fields(): Fields
+}
+
+/** An answer that needs no waiting. Prepared ones are given out again and again: never change them. */
+export interface HotResponse {
+  readonly status: number
+  /** All that the edge says; the engine adds Date and what concerns the connection. */
+  readonly fields: Fields
+  /** Its bytes are there at the moment of the answer. Undefined: no body. */
+  readonly body: HeldBlob | undefined
+  /** Whether the same object will be given again, so that encoding it once pays. */
+  readonly isPrepared: boolean
+  /** Where an engine keeps the encoded form of a prepared answer. */
+  http1?: unknown
+  http2?: unknown
+}
+
+/** The short way to an answer: from memory, without waiting, or not at all. */
+export interface HotLookup {
+  /**
+   * Undefined: the answer has to come the long way, which may make it hot. One call sees one
+   * release; what it returns is to be sent at once.
+   */
+  find(request: PlainRequest): HotResponse | undefined
+}

@@ -1,0 +1,155 @@
+import { STATUS_CODES } from 'node:http'
+import { formatHttpDate } from '../../http/dates.ts'
+import { isValidField } from '../../http/field-lists.ts'
+import type { HotResponse } from '../hot/hot-lookup.ts'
+import type { Transport } from '../transport/transport.ts'
+
+/** Bodies up to this size are laid behind their head in one buffer, which saves a second write. */
+const MAX_JOINED_BODY_BYTES = 16 * 1024
+/** What such buffers may take together. They live for a second. */
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+
+export interface HotMessagesOptions {
+  /** As node:http announces them, whose connections these are as well. */
+  keepAliveTimeoutMs: number
+  maxRequestsPerConnection: number
+  /** Milliseconds since the epoch, for Date. */
+  now(): number
+}
+
+/** A prepared response in its form on the wire. */
+interface Message {
+  /** Status line and fields, without Date and what concerns the connection; and with them. */
+  readonly head: string
+  tail: string
+  /** The head, with the body where that is short: made when it is asked for twice in a second. */
+  bytes: Uint8Array | undefined
+  hasBody: boolean
+}
+
+/** Writes responses from memory, and keeps what it made of those that come again. */
+export class HotMessages {
+  readonly #options: HotMessagesOptions
+  readonly #keepAlive: string
+  #second = -1
+  #date = ''
+  #tail = ''
+  #buffered: Message[] = []
+  #bufferedBytes = 0
+
+  constructor(options: HotMessagesOptions) {
+    this.#options = options
+    const seconds = Math.floor(options.keepAliveTimeoutMs / 1000)
+    const max = options.maxRequestsPerConnection
+    this.#keepAlive =
+      `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}` +
+      `${max > 0 ? `, max=${max}` : ''}\r\n\r\n`
+  }
+
+  /** To be called before each batch of responses: Date is that of the batch. */
+  setTime(): void {
+    const now = this.#options.now()
+    const second = Math.floor(now / 1000)
+    if (second === this.#second) return
+    this.#second = second
+    this.#date = `Date: ${formatHttpDate(now)}\r\n`
+    this.#tail = this.#date + this.#keepAlive
+    for (const message of this.#buffered) message.bytes = undefined
+    this.#buffered = []
+    this.#bufferedBytes = 0
+  }
+
+  /**
+   * Writes a response; corks where it takes two writes, unless the caller does. False: it cannot
+   * be sent this way, and nothing was written.
+   */
+  write(transport: Transport, response: HotResponse, isLast: boolean, isCorked: boolean): boolean {
+    const body = response.body?.bytes
+    if (!response.isPrepared || isLast) {
+      return this.#writeOnce(transport, response, isLast, isCorked)
+    }
+    const message = (response.http1 as Message | undefined) ?? prepare(response)
+    if (message === undefined) return false
+    if (message.tail !== this.#tail) {
+      message.tail = this.#tail
+      message.bytes = undefined
+      writeBoth(transport, message.head + message.tail, body, isCorked)
+      return true
+    }
+    if (message.bytes === undefined) this.#join(message, body)
+    if (message.bytes === undefined) {
+      writeBoth(transport, message.head + message.tail, body, isCorked)
+    } else if (body === undefined || message.hasBody) {
+      transport.write(message.bytes)
+    } else {
+      if (!isCorked) transport.cork()
+      transport.write(message.bytes)
+      transport.write(body)
+      if (!isCorked) transport.uncork()
+    }
+    return true
+  }
+
+  #writeOnce(
+    transport: Transport,
+    response: HotResponse,
+    isLast: boolean,
+    isCorked: boolean,
+  ): boolean {
+    const head = formatHead(response)
+    if (head === undefined) return false
+    const date = response.fields.has('date') ? '' : this.#date
+    const connection = isLast ? 'Connection: close\r\n\r\n' : this.#keepAlive
+    writeBoth(transport, head + date + connection, response.body?.bytes, isCorked)
+    return true
+  }
+
+  #join(message: Message, body: Uint8Array | undefined): void {
+    const isJoined = body !== undefined && body.byteLength <= MAX_JOINED_BODY_BYTES
+    const headBytes = message.head.length + message.tail.length
+    const sizeBytes = headBytes + (isJoined ? body.byteLength : 0)
+    if (this.#bufferedBytes + sizeBytes > MAX_BUFFERED_BYTES) return
+    // Not of Node's pool, which a small part would keep as a whole.
+    const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+    bytes.write(message.head + message.tail, 'latin1')
+    if (isJoined) bytes.set(body, headBytes)
+    message.bytes = bytes
+    message.hasBody = isJoined
+    this.#buffered.push(message)
+    this.#bufferedBytes += sizeBytes
+  }
+}
+
+function prepare(response: HotResponse): Message | undefined {
+  const head = formatHead(response)
+  if (head === undefined || response.fields.has('date')) return undefined
+  const message: Message = { head, tail: '', bytes: undefined, hasBody: false }
+  response.http1 = message
+  return message
+}
+
+/** Status line and fields, or undefined where a field cannot stand on the wire. */
+function formatHead({ status, fields }: HotResponse): string | undefined {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
+  for (const [name, value] of fields) {
+    if (!isValidField(name, value)) return undefined
+    head += `${name}: ${value}\r\n`
+  }
+  return head
+}
+
+function writeBoth(
+  transport: Transport,
+  head: string,
+  body: Uint8Array | undefined,
+  isCorked: boolean,
+): void {
+  if (body === undefined) {
+    transport.writeLatin1(head)
+    return
+  }
+  if (!isCorked) transport.cork()
+  transport.writeLatin1(head)
+  transport.write(body)
+  if (!isCorked) transport.uncork()
+}

@@ -1,0 +1,215 @@
+import type { HotLookup } from '../hot/hot-lookup.ts'
+import type { Engine, Transport, TransportHandler } from '../transport/transport.ts'
+import { formatRefusal } from './client-error.ts'
+import { HotMessages } from './hot-messages.ts'
+import { PlainHead } from './plain-head.ts'
+
+export interface Http1EngineOptions {
+  /** Absent: every connection is handed over as soon as it says something. */
+  hot: HotLookup | undefined
+  limits: Http1Limits
+  /** Milliseconds since the epoch, for Date. */
+  now(): number
+}
+
+export interface Http1Limits {
+  maxHeaderBytes: number
+  headersTimeoutMs: number
+  keepAliveTimeoutMs: number
+  maxRequestsPerConnection: number
+}
+
+/** A head that comes in more pieces than this is node:http's, which reads each byte but once. */
+const MAX_PIECES = 8
+/** Pipelined answers are sent when so much has gathered. */
+const BATCH_BYTES = 256 * 1024
+/** More than this unsent: nothing more is read. Above any stream's mark, so that a drain follows. */
+const MAX_UNSENT_BYTES = 64 * 1024
+
+const NOTHING = new Uint8Array(0)
+
+/** What the connections of one engine share. */
+interface Shared {
+  readonly hot: HotLookup | undefined
+  readonly limits: Http1Limits
+  readonly head: PlainHead
+  readonly messages: HotMessages
+}
+
+/**
+ * HTTP/1.1 for plain GET and HEAD requests that memory can answer. At the first request that is
+ * anything else the connection goes to node:http, with all that was not answered, and stays there.
+ */
+export function createHttp1Engine(options: Http1EngineOptions): Engine {
+  const { hot, limits, now } = options
+  const messages = new HotMessages({ ...limits, now })
+  const shared: Shared = { hot, limits, head: new PlainHead(), messages }
+  return {
+    accept(transport, first) {
+      const connection = new Http1Connection(transport, shared)
+      transport.handler = connection
+      transport.setDeadline(limits.headersTimeoutMs)
+      if (first.byteLength > 0) connection.onBytes(first)
+    },
+  }
+}
+
+class Http1Connection implements TransportHandler {
+  readonly #transport: Transport
+  readonly #shared: Shared
+  #requests = 0
+  /** Read, not yet answered: part of a head, or what came while writing had to wait. */
+  #held: Uint8Array = NOTHING
+  #pieces = 0
+  #isWaiting = false
+  #isEnding = false
+
+  constructor(transport: Transport, shared: Shared) {
+    this.#transport = transport
+    this.#shared = shared
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    if (this.#isEnding) return
+    if (this.#isWaiting) this.#held = concat(this.#held, bytes)
+    else if (this.#held.byteLength === 0) this.#answer(bytes)
+    else {
+      const held = this.#held
+      this.#held = NOTHING
+      this.#answer(concat(held, bytes))
+    }
+  }
+
+  onDrain(): void {
+    if (!this.#isWaiting || this.#transport.bufferedBytes > 0) return
+    this.#isWaiting = false
+    const held = this.#held
+    this.#held = NOTHING
+    if (held.byteLength > 0) this.#answer(held)
+    else this.#rest()
+    // Unless the answers fill the connection again; or it is somebody else's now.
+    if (!this.#isWaiting && this.#transport.handler === this) this.#transport.resume()
+  }
+
+  onEnd(): void {
+    if (this.#isEnding) return
+    // Half a request is malformed. Nothing more can come; what was answered is on its way.
+    if (this.#held.byteLength > 0) this.#refuse(400)
+    else this.#end()
+  }
+
+  onDeadline(): void {
+    // Between two requests silence is no fault.
+    if (this.#held.byteLength === 0 && this.#requests > 0) this.#transport.destroy()
+    else this.#refuse(408)
+  }
+
+  onShutdown(): void {
+    this.#end()
+  }
+
+  onClose(): void {
+    this.#isEnding = true
+    this.#held = NOTHING
+  }
+
+  /** Answers the requests in these bytes, in order, for as long as that needs no waiting. */
+  #answer(bytes: Uint8Array): void {
+    const { head, hot, messages, limits } = this.#shared
+    const text = latin1(bytes)
+    const { length } = text
+    let at = 0
+    let isCorked = false
+    messages.setTime()
+    while (at < length) {
+      const outcome = head.read(text, at)
+      if (outcome === 'partial' && this.#mayHold(length - at)) {
+        if (isCorked) this.#transport.uncork()
+        this.#hold(bytes.slice(at))
+        return
+      }
+      head.peerAddress = this.#transport.remoteAddress
+      head.isSecure = this.#transport.isEncrypted
+      const isPlain = outcome === 'plain' && head.end - at <= limits.maxHeaderBytes
+      const response = isPlain ? hot?.find(head) : undefined
+      const isLast = head.wantsClose || this.#requests + 1 === limits.maxRequestsPerConnection
+      // One request alone goes without a cork, which would cost more than it saves.
+      if (response !== undefined && !isCorked && head.end < length) {
+        this.#transport.cork()
+        isCorked = true
+      }
+      if (response === undefined || !messages.write(this.#transport, response, isLast, isCorked)) {
+        if (isCorked) this.#transport.uncork()
+        this.#handOver(at === 0 ? bytes : bytes.subarray(at))
+        return
+      }
+      this.#requests++
+      at = head.end
+      if (isLast) {
+        if (isCorked) this.#transport.uncork()
+        this.#end()
+        return
+      }
+      if (isCorked && this.#transport.bufferedBytes >= BATCH_BYTES) {
+        this.#transport.uncork()
+        isCorked = false
+        if (this.#transport.bufferedBytes > MAX_UNSENT_BYTES) break
+      }
+    }
+    if (isCorked) this.#transport.uncork()
+    this.#pieces = 0
+    if (this.#transport.bufferedBytes > MAX_UNSENT_BYTES) this.#wait(bytes.slice(at))
+    else this.#rest()
+  }
+
+  /** The time between two requests begins. */
+  #rest(): void {
+    this.#transport.setDeadline(this.#shared.limits.keepAliveTimeoutMs)
+  }
+
+  #mayHold(sizeBytes: number): boolean {
+    return this.#pieces < MAX_PIECES && sizeBytes < this.#shared.limits.maxHeaderBytes
+  }
+
+  #hold(part: Uint8Array): void {
+    if (this.#pieces === 0) this.#transport.setDeadline(this.#shared.limits.headersTimeoutMs)
+    this.#pieces++
+    this.#held = part
+  }
+
+  /** Reads no more before the viewer has taken what was sent. */
+  #wait(unanswered: Uint8Array): void {
+    this.#isWaiting = true
+    this.#held = unanswered
+    this.#transport.setDeadline(0)
+    this.#transport.pause()
+  }
+
+  #handOver(unread: Uint8Array): void {
+    this.#isEnding = true
+    this.#transport.handOver(unread)
+  }
+
+  #refuse(status: 400 | 408): void {
+    this.#transport.writeLatin1(formatRefusal(status))
+    this.#end()
+  }
+
+  #end(): void {
+    this.#isEnding = true
+    this.#held = NOTHING
+    this.#transport.setDeadline(0)
+    this.#transport.end()
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.byteLength)
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.byteLength + b.byteLength)
+  both.set(a)
+  both.set(b, a.byteLength)
+  return both
+}

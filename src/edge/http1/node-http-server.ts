@@ -1,0 +1,83 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { refuseMalformed } from './client-error.ts'
+import { Connections } from './connections.ts'
+
+export interface NodeHttpLimits {
+  /** Request line and fields together. */
+  maxHeaderBytes: number
+  /** From the first byte to the end of the fields: what a slow-headers attack runs into. */
+  headersTimeoutMs: number
+  /** From the first byte to the end of the body. */
+  requestTimeoutMs: number
+  /** An idle connection between two requests. */
+  keepAliveTimeoutMs: number
+  /** How often the two timeouts above are looked at. */
+  checkIntervalMs: number
+  maxRequestsPerConnection: number
+}
+
+/** node:http with our limits and our answers to what it cannot parse. */
+export class NodeHttpServer {
+  readonly server: Server
+  readonly #connections: Connections
+
+  constructor(
+    handle: (request: IncomingMessage, response: ServerResponse) => void,
+    limits: NodeHttpLimits,
+  ) {
+    const server = createHttpServer(limits)
+    const connections = new Connections(server)
+    const tracked = (request: IncomingMessage, response: ServerResponse) => {
+      connections.track(request, response)
+      handle(request, response)
+    }
+    server.on('request', tracked)
+    // The edge itself sends 100 Continue, once it wants the body: a 405 or 413 spares the upload.
+    server.on('checkContinue', tracked)
+    server.on('connect', (_request, socket: Socket) =>
+      socket.end(
+        'HTTP/1.1 405 Method Not Allowed\r\nallow: GET, HEAD, OPTIONS\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
+      ),
+    )
+    server.on('clientError', (error: Error, socket: Socket) => {
+      // What is being answered must not have another answer written into it.
+      if (connections.mayAnswer(socket)) refuseMalformed(error, socket)
+    })
+    this.server = server
+    this.#connections = connections
+  }
+
+  /** Makes ready for connections that come by `take` alone, not by listening. */
+  start(): void {
+    // What node:http waits for before it looks at its timeouts.
+    this.server.emit('listening')
+  }
+
+  take(socket: Socket): void {
+    this.server.emit('connection', socket)
+  }
+
+  /** Closes idle connections, waits for the others at most `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void> {
+    return this.#connections.drain(timeoutMs)
+  }
+}
+
+function createHttpServer(limits: NodeHttpLimits): Server {
+  const server = createServer({
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: limits.checkIntervalMs,
+    insecureHTTPParser: false,
+    // Its own answer to an absent Host is bare; ours comes from the same place as all others.
+    requireHostHeader: false,
+    noDelay: true,
+  })
+  server.maxRequestsPerSocket = limits.maxRequestsPerConnection
+  // Above a count node:http drops fields in silence, Content-Length among them; 16 KB is the limit.
+  server.maxHeadersCount = 0
+  return server
+}
