@@ -5,10 +5,10 @@ import { MokaError } from '../../shared/errors.ts'
 import { type CertificatePem, findRefusal, readCertificate } from '../certificates/certificate.ts'
 import { createCertificateRequest, createKey, formatKey } from '../x509/certificate.ts'
 import { type Challenge, type ChallengeResponder, createChallenge } from './challenges.ts'
-import { thumbprint } from './jws.ts'
-import { AcmeRefusal, type Problem, parseRetryAfter } from './problem.ts'
-import { type AcmeSession, parseJson } from './session.ts'
-import type { AcmeResponse } from './transport.ts'
+import { thumbprint } from './protocol/jws.ts'
+import { AcmeRefusal, type Problem, parseRetryAfter } from './protocol/problem.ts'
+import { type AcmeSession, parseJson } from './protocol/session.ts'
+import type { AcmeResponse } from './protocol/transport.ts'
 
 interface Order {
   status?: string

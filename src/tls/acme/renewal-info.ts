@@ -1,8 +1,8 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Clock } from '../../shared/clock.ts'
 import { readCertificateParts } from '../x509/der-reader.ts'
-import { parseRetryAfter } from './problem.ts'
-import { type AcmeSession, parseJson } from './session.ts'
+import { parseRetryAfter } from './protocol/problem.ts'
+import { type AcmeSession, parseJson } from './protocol/session.ts'
 
 export interface RenewalInfo {
   /** A time picked from the window that the authority suggests; absent where it has none. */

@@ -1,7 +1,7 @@
 import { createPublicKey, type JsonWebKey, randomUUID, verify } from 'node:crypto'
 import type { Clock } from '../../shared/clock.ts'
 import type { ChallengeType } from '../acme/challenges.ts'
-import type { AcmeResponse, AcmeTransport } from '../acme/transport.ts'
+import type { AcmeResponse, AcmeTransport } from '../acme/protocol/transport.ts'
 import { createServerCertificate } from '../x509/certificate.ts'
 import { readElements } from '../x509/der-reader.ts'
 import { createTestAuthority } from './certificates.ts'

@@ -1,4 +1,4 @@
-import { MokaError } from '../../shared/errors.ts'
+import { MokaError } from '../../../shared/errors.ts'
 import type { AcmeResponse } from './transport.ts'
 
 /** A problem document (RFC 9457) as ACME uses it (RFC 8555 §6.7). */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, request } from 'node:https'
-import { MokaError } from '../../shared/errors.ts'
+import { MokaError } from '../../../shared/errors.ts'
 
 export interface AcmeRequest {
   method: 'GET' | 'HEAD' | 'POST'

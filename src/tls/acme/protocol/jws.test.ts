@@ -1,6 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createKey } from '../x509/certificate.ts'
+import { createKey } from '../../x509/certificate.ts'
 import { bindExternalAccount, publicJwk, signJws, thumbprint } from './jws.ts'
 
 const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64url').toString())

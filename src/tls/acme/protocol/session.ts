@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
-import type { Clock } from '../../shared/clock.ts'
-import { MokaError } from '../../shared/errors.ts'
+import type { Clock } from '../../../shared/clock.ts'
+import { MokaError } from '../../../shared/errors.ts'
 import { bindExternalAccount, type ExternalAccount, publicJwk, signJws } from './jws.ts'
 import { AcmeRefusal, parseProblem, parseRetryAfter } from './problem.ts'
 import type { AcmeResponse, AcmeTransport } from './transport.ts'
