@@ -1,7 +1,7 @@
 // What `npm start`, `npm test` and `npm run check` run. Needs Node alone: installs the packages
 // and builds when they are not there or not current, then does what was asked. Of npm's own
 // output nothing goes to stdout, which belongs to the result.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -32,12 +32,13 @@ function install() {
   const stamp = join(root, 'node_modules/.mokapot-lock')
   const lock = readFileSync(join(root, 'package-lock.json'), 'utf8')
   if (existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
-  process.stderr.write('installing packages …\n')
+  process.stderr.write('installing packages, once: this takes 10 s to a minute …\n')
   const npm = process.env.npm_execpath
-  const command = npm === undefined ? 'npm' : process.execPath
-  execFileSync(command, [...(npm === undefined ? [] : [npm]), 'ci', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
+  const [command, ...first] = npm === undefined ? ['npm'] : [process.execPath, npm]
+  // Not `npm ci`, which refuses a lock file that lacks packages of platforms other than this one.
+  execute(command, [...first, 'install', '--no-save', '--loglevel=error'], {
+    doing: 'install the packages',
+    hint: 'see what npm says above; it needs the network this once',
   })
   writeFileSync(stamp, lock)
 }
@@ -49,9 +50,22 @@ function build() {
   const sources = ['src', 'scripts/build.mjs', 'tsconfig.json', 'tsconfig.build.json']
   if (Math.max(...sources.map(source => newestMs(join(root, source)))) <= builtMs) return
   process.stderr.write('building …\n')
-  execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: ['ignore', 2, 2] })
+  execute(process.execPath, [join(root, 'scripts/build.mjs')], {
+    doing: 'build',
+    hint: 'npm run check',
+  })
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, '')
+}
+
+/** Runs a program with its output on stderr; one that fails ends us with what to try. */
+function execute(command, args, { doing, hint }) {
+  const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
+  if (status === 0) return
+  if (signal === 'SIGINT') process.exit(130)
+  const reason = error?.message ?? signal ?? `exit code ${status}`
+  process.stderr.write(`cannot ${doing}: it ended with ${reason}\ntry: ${hint}\n`)
+  process.exit(1)
 }
 
 function newestMs(path) {
