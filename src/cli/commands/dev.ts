@@ -13,6 +13,7 @@ import { ownLogger, type PortOptions, portsOf, runCloud } from './run-cloud.ts'
 
 /** Changes that come together are deployed together. */
 const SETTLE_MS = 60
+const RUNTIME_NAMES = { python: 'Python', node: 'Node' } as const
 const TOOL_FOLDERS = new Set(['node_modules', '__pycache__'])
 
 /** `moka dev`: the whole cloud for the project one stands in. */
@@ -86,18 +87,24 @@ async function reportReady(
   }
   const functions = project.functions.map(
     ({ name, runtime, routes }) =>
-      `  ${name.padEnd(9)} ${runtime === 'python' ? 'Python' : 'Node'}, ${routes[0]}`,
+      `  ${'function'.padEnd(9)} ${name}, ${RUNTIME_NAMES[runtime]}, at ${routes[0]}`,
   )
+  const notes = [
+    ...(project.database.kind === 'embedded'
+      ? ['The database starts when it is first used; its data is in .moka.']
+      : []),
+    'A changed file is live at once. Ctrl-C ends everything.',
+  ]
   reporter.result(
     addresses,
     [
       '',
-      `  ${reporter.bold(project.name)} ${reporter.dim(`${release}, mokapot ${ownVersion()}`)}`,
+      `  ${reporter.bold(project.name)}  ${reporter.dim(`release ${release}, mokapot ${ownVersion()}`)}`,
       '',
       ...Object.entries(addresses).map(([name, address]) => `  ${name.padEnd(9)} ${address}`),
-      ...(functions.length === 0 ? [] : ['', ...functions]),
+      ...functions,
       '',
-      `  ${reporter.dim('A change of a file is live at once. Ctrl-C ends everything.')}`,
+      ...notes.map(note => `  ${reporter.dim(note)}`),
     ].join('\n'),
   )
 }

@@ -35,6 +35,7 @@ export async function up(options: UpOptions): Promise<void> {
           '',
           ...Object.entries(cloud.addresses).map(([name, at]) => `  ${name.padEnd(9)} ${at}`),
           `  ${'projects'.padEnd(9)} ${projects.length === 0 ? 'none yet; `moka deploy` brings one' : projects.join(', ')}`,
+          `  ${'data'.padEnd(9)} ${homeDirectory()}`,
           '',
         ].join('\n'),
       )
