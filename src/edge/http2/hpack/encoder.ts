@@ -57,6 +57,17 @@ export class HpackEncoder {
     this.#table.resize(maxBytes)
   }
 
+  /**
+   * The table size updates that are owed, for a block that was encoded elsewhere; undefined where
+   * none is.
+   */
+  takeUpdates(): Uint8Array | undefined {
+    if (this.#updates.length === 0) return undefined
+    const out = new BlockWriter()
+    for (const size of this.#updates.splice(0)) out.integer(size, 5, 0x20)
+    return out.take()
+  }
+
   encode(
     lines: Iterable<FieldLine>,
     indexing: (name: string, value: string) => Indexing = indexingOf,
