@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-const MAIN = join(ROOT, 'dist/cli/main.js')
+export const MAIN = join(ROOT, 'dist/cli/main.js')
 const START_TIMEOUT_MS = 20_000
 /** A command that should end and does not is ended. */
 const COMMAND_TIMEOUT_MS = 60_000
