@@ -105,7 +105,7 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   if (target.kind === 'malformed') return refuse(400, 'The request target is malformed.')
   const hosts = request.fields.lines('host')
   if (hosts.length > 1) return refuse(400, 'The request has more than one Host.')
-  if (hosts.length === 0 && request.version === '1.1')
+  if (hosts.length === 0 && request.version !== '1.0')
     return refuse(400, 'The request has no Host.')
   if (target.kind === 'server') return { kind: 'answered', response: options() }
   const hostField = target.authority ?? hosts[0]

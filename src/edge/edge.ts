@@ -17,6 +17,7 @@ import { errorPage } from './pages.ts'
 import type { BlobReader, SiteState } from './release.ts'
 import { RuleCompiler } from './site/compiled-site.ts'
 import { indexSites } from './site/hosts.ts'
+import type { ViewerRequest, ViewerResponse } from './viewer.ts'
 
 export interface EdgeOptions {
   blobs: BlobReader
@@ -36,8 +37,10 @@ export interface EdgeOptions {
 }
 
 export interface Edge {
-  /** Answers one request. Never throws, never rejects. */
+  /** Answers one request of node:http. Never throws, never rejects. */
   handle(request: IncomingMessage, response: ServerResponse): void
+  /** Answers one request, for engines that write what comes of it themselves. Never rejects. */
+  respond(request: ViewerRequest): Promise<ViewerResponse>
   /** Answers from memory, for engines that write bytes themselves. */
   readonly hot: HotLookup
   /** Replaces every site at once. Requests under way keep the site that they began with. */
@@ -88,26 +91,33 @@ export function createEdge(options: EdgeOptions): Edge {
       requests++
     },
   })
+  const newId = () => `${options.edgeId}-${randomBytes(9).toString('base64url')}`
+  const fail = (reason: string, requestId: string, request: ViewerRequest, error: unknown) =>
+    logger.error(reason, { requestId, path: request.target.slice(0, 200), ...describe(error) })
+  const respond = async (request: ViewerRequest, requestId: string): Promise<ViewerResponse> => {
+    const startedMs = performance.now()
+    requests++
+    const response = await answer(request, index, parts, requestId, clock.now()).catch(error => {
+      fail('request failed', requestId, request, error)
+      return errorPage(500, 'The server could not answer. It has been noted.', request.fields)
+    })
+    stamp(response.fields, performance.now() - startedMs)
+    return response
+  }
   return {
     hot,
+    respond: request => respond(request, newId()),
     handle(incoming, outgoing) {
-      const startedMs = performance.now()
-      const requestId = `${options.edgeId}-${randomBytes(9).toString('base64url')}`
-      requests++
+      const requestId = newId()
       const request = new NodeViewerRequest(incoming, outgoing)
-      const fail = (reason: string, error: unknown) =>
-        logger.error(reason, { requestId, path: request.target.slice(0, 200), ...describe(error) })
-      answer(request, index, parts, requestId, clock.now())
+      respond(request, requestId)
+        .then(response =>
+          sendResponse(response, request, outgoing, error =>
+            fail('response broke off', requestId, request, error),
+          ),
+        )
         .catch(error => {
-          fail('request failed', error)
-          return errorPage(500, 'The server could not answer. It has been noted.', request.fields)
-        })
-        .then(response => {
-          stamp(response.fields, performance.now() - startedMs)
-          sendResponse(response, request, outgoing, error => fail('response broke off', error))
-        })
-        .catch(error => {
-          fail('response could not be sent', error)
+          fail('response could not be sent', requestId, request, error)
           outgoing.destroy()
         })
     },

@@ -5,12 +5,13 @@ import type { Logger } from '../shared/logger.ts'
 import type { Edge } from './edge.ts'
 import { createHttp1Engine } from './http1/http1-engine.ts'
 import { type NodeHttpLimits, NodeHttpServer } from './http1/node-http-server.ts'
+import { createHttp2Engine } from './http2/http2-engine.ts'
 import { chooseEngine } from './transport/choose-engine.ts'
 import { NodeListener } from './transport/node-listener.ts'
 
 export interface EdgeServerOptions {
-  /** Without `hot` every request takes the long way. */
-  edge: Pick<Edge, 'handle'> & Partial<Pick<Edge, 'hot'>>
+  /** Without `hot` every request takes the long way; without `respond` there is no HTTP/2. */
+  edge: Pick<Edge, 'handle'> & Partial<Pick<Edge, 'hot' | 'respond'>>
   /** An address, or a listening handle made by the supervisor (`{ fd }`, or a server from IPC). */
   listen: { host: string; port: number } | { handle: unknown }
   logger: Logger
@@ -46,11 +47,25 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const { edge } = options
   const nodeHttp = new NodeHttpServer((request, response) => edge.handle(request, response), limits)
   const http1 = createHttp1Engine({ hot: edge.hot, limits, now: systemClock.now })
+  const http2 =
+    edge.respond === undefined
+      ? undefined
+      : createHttp2Engine({
+          respond: edge.respond,
+          hot: edge.hot,
+          now: systemClock.now,
+          logger: options.logger,
+          limits: {
+            maxHeaderListBytes: limits.maxHeaderBytes,
+            headersTimeoutMs: limits.headersTimeoutMs,
+            checkIntervalMs: limits.checkIntervalMs,
+          },
+        })
   const listener = new NodeListener({
     onConnection: transport =>
       chooseEngine(transport, {
         http1,
-        http2: undefined,
+        http2,
         firstBytesTimeoutMs: limits.headersTimeoutMs,
       }),
     onHandOver: socket => nodeHttp.take(socket),

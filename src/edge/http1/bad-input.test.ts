@@ -135,7 +135,7 @@ describe('malformed messages get 400 and the connection closes', () => {
   test.each([
     ['no HTTP at all', 'hello\r\n\r\n'],
     ['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00'],
-    ['HTTP/2 with prior knowledge', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['almost HTTP/2 with prior knowledge', 'PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n'],
     ['another version', 'GET / HTTP/9.9\r\nHost: a\r\n\r\n'],
     ['an unknown method', 'FROB / HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['a space in the target', 'GET /a b HTTP/1.1\r\nHost: a\r\n\r\n'],
