@@ -54,11 +54,14 @@ describe('the package', () => {
     expect(odd).toEqual([])
   })
 
-  it('makes a project that runs at once', async () => {
+  it.each([
+    ['Ctrl-C', 'site', (npx: number) => process.kill(-npx, 'SIGINT')], // to the group, as terminals do
+    ['a SIGTERM to npx alone', 'other', (npx: number) => process.kill(npx, 'SIGTERM')],
+  ])('makes a project that runs at once, and ends at %s', async (_how, name, end) => {
     // Here, as a person would; npx finds `moka` of the folder above.
-    const made = await run('npx', ['--no-install', 'moka', 'init', 'site'], { cwd: folder })
+    const made = await run('npx', ['--no-install', 'moka', 'init', name], { cwd: folder })
     expect(made.stdout).toContain('npx moka dev')
-    const cwd = join(folder, 'site')
+    const cwd = join(folder, name)
     const dev = spawn('npx', ['--no-install', 'moka', 'dev', '--ephemeral', '--json'], {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -83,7 +86,7 @@ describe('the package', () => {
     }
     const pids = [...new Set([...(await descendants(dev.pid!)), ...(await processesWith(folder))])]
     expect(pids.length).toBeGreaterThan(3)
-    process.kill(-dev.pid!, 'SIGINT') // as a terminal does: to the whole group
+    end(dev.pid!)
     await untilGone(pids, 2000)
   })
 

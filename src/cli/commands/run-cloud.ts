@@ -30,8 +30,25 @@ export function ownLogger(): Logger {
   )
 }
 
+/**
+ * npm passes SIGTERM on to the shell between it and us, which ends without a word to us. So where
+ * npm started us the end of our parent is taken for that signal.
+ */
+function endWithNpm(): void {
+  const { npm_command } = process.env
+  const parent = process.ppid
+  if (npm_command === undefined) return
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    process.kill(process.pid, 'SIGTERM')
+  }, PARENT_CHECK_MS)
+  timer.unref()
+}
+
 /** How long the end of a build that was told to end is waited for. */
 const WORK_END_MS = 1500
+const PARENT_CHECK_MS = 250
 
 const PORT_OPTIONS: Readonly<Record<string, string>> = {
   EDGE_PORT_TAKEN: '--site-port',
@@ -66,6 +83,7 @@ export async function runCloud(
       })
     }
   })
+  if (options.mode === 'dev') endWithNpm()
   const cloud = await openCloud(options).catch(error => {
     throw withPortOption(error)
   })
