@@ -40,6 +40,8 @@ export interface OrderOptions {
 const MAX_WAIT_MS = 180_000
 const FIRST_POLL_MS = 250
 const MAX_POLL_MS = 5_000
+/** An authority that asks for longer pauses than this is asked all the same. */
+const MAX_ASKED_PAUSE_MS = 60_000
 
 /**
  * One certificate, from order to chain (RFC 8555 §7.4): order → prove each name → ask with a new
@@ -180,8 +182,9 @@ async function poll<T extends Order | Authorization>(
       throw new MokaError('TLS_ACME_TIMEOUT', `cannot ${what}: it is still ${value.status}`)
     }
     const askedMs = parseRetryAfter(response.headers['retry-after'], clock.now())
-    const waitMs = askedMs === undefined ? pauseMs : askedMs - clock.now()
-    await delay(Math.min(Math.max(waitMs, FIRST_POLL_MS), MAX_POLL_MS), undefined, { signal })
+    const waitMs =
+      askedMs === undefined ? pauseMs : Math.min(askedMs - clock.now(), MAX_ASKED_PAUSE_MS)
+    await delay(Math.max(waitMs, FIRST_POLL_MS), undefined, { signal })
   }
 }
 

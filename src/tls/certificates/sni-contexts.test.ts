@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createHttpsServer, request } from 'node:https'
@@ -254,7 +255,10 @@ describe('session resumption', () => {
       const options = { maxVersion, servername }
       it(`works across servers with one ticket key, ${maxVersion}, ${servername}`, async () => {
         const a = await serve({ ...all, ticketKey })
+        // Node's own session context comes from the arguments, which need not be the same.
+        process.argv.push('another')
         const b = await serve({ ...all, ticketKey })
+        process.argv.pop()
         expect(await resumes(a.port, b.port, options)).toBe(true)
       })
 
@@ -265,6 +269,19 @@ describe('session resumption', () => {
       })
     }
   }
+
+  it.skipIf(!hasOpenssl)('is offered for as long as a ticket key lives', async () => {
+    const { port, sni } = await serve({ ...all, ticketKey })
+    sni.update({ ...all, ticketKey })
+    const client = spawn('openssl', ['s_client', '-tls1_2', '-connect', `127.0.0.1:${port}`])
+    client.stdin.end()
+    let output = ''
+    client.stdout.on('data', chunk => {
+      output += chunk
+    })
+    await once(client, 'close')
+    expect(output).toContain('lifetime hint: 43200 (seconds)')
+  })
 
   it('falls back to a full handshake where the ticket key is another', async () => {
     const a = await serve({ ...all, ticketKey })

@@ -9,7 +9,7 @@ import { MokaError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { type CertificateFacts, type CertificatePem, readCertificate } from './certificate.ts'
 import { wildcardOf } from './host-names.ts'
-import { TICKET_KEY_OCTETS } from './ticket-key.ts'
+import { TICKET_KEY_LIFETIME_MS, TICKET_KEY_OCTETS } from './ticket-key.ts'
 import { CIPHERS, CURVES } from './tls-parameters.ts'
 
 /** ALPN protocol of TLS-ALPN-01 challenges (RFC 8737 §6.2). */
@@ -179,6 +179,8 @@ function baseOptions(material: TlsMaterial): TlsOptions {
     honorCipherOrder: false,
     // A ticket is taken only where it was given under the same name, by any of our processes.
     sessionIdContext: 'mokapot',
+    // OpenSSL's two hours would have a viewer who comes back after lunch handshake in full.
+    sessionTimeout: TICKET_KEY_LIFETIME_MS / 1000,
     ...(material.ticketKey === undefined
       ? {}
       : { ticketKeys: Buffer.from(material.ticketKey, 'base64') }),

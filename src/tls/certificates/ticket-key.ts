@@ -11,13 +11,14 @@ export interface TicketKey {
 }
 
 /** Whoever steals a key reads the TLS 1.2 sessions of this long, so it is kept short. */
-const LIFETIME_MS = 12 * 3_600_000
+export const TICKET_KEY_LIFETIME_MS = 12 * 3_600_000
 export const TICKET_KEY_OCTETS = 48
 
 /** The key in use, or its successor when its time is over. The same object while nothing changes. */
 export function currentTicketKey(key: TicketKey | undefined, now: number): TicketKey {
   // A clock that was set back must not keep a key for ever.
-  const isCurrent = key !== undefined && now < key.createdMs + LIFETIME_MS && now >= key.createdMs
+  const isCurrent =
+    key !== undefined && now < key.createdMs + TICKET_KEY_LIFETIME_MS && now >= key.createdMs
   if (isCurrent) return key
   return { key: randomBytes(TICKET_KEY_OCTETS).toString('base64'), createdMs: now }
 }
