@@ -1,7 +1,14 @@
 // What a visit of the example costs, through the edge to a committed row: cold and warm.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { copyPortfolio, moka, remove, startCloud, temporaryFolder } from './support/cloud.mjs'
+import {
+  copyPortfolio,
+  moka,
+  remove,
+  startCloud,
+  temporaryFolder,
+  untilIdle,
+} from './support/cloud.mjs'
 import { Client, visit } from './support/http.mjs'
 import { table } from './support/numbers.mjs'
 import { progress, runIfMain } from './support/report.mjs'
@@ -64,7 +71,7 @@ const INTRODUCTION = `From the viewer's request to the first byte of the answer:
 door, execution environment, PostgreSQL (which flushes each POST to disk before it answers).
 Cold ones are POSTs that also connect to the edge. *A new release*: the function's code
 has just been changed, its archive is unpacked, a process is forked from Python's zygote or
-taken from Node's spare, and connects to the database. *A second at once*: two
+taken from Node's spare, which is ready again, and connects to the database. *A second at once*: two
 requests together while one environment is warm. *The first of the runtime*:
 PostgreSQL runs, but no zygote and no spare yet. Warm requests come one
 after the other on a kept connection, each thaws the environment.
@@ -78,7 +85,8 @@ async function measureCold(runtime) {
       progress(`${runtime}: very first visit ${run} of ${VERY_FIRST_RUNS}`)
       const project = join(folder, `very-first-${run}`)
       await copyPortfolio(project, runtime)
-      await withCloud('dev', project, async site => {
+      await withCloud('dev', project, async (site, idle) => {
+        await idle()
         result.veryFirst.push(await visit(site))
       })
     }
@@ -89,18 +97,21 @@ async function measureCold(runtime) {
     })
     for (let run = 1; run <= FIRST_OF_RUNTIME_RUNS; run++) {
       progress(`${runtime}: first visit ${run} of ${FIRST_OF_RUNTIME_RUNS}`)
-      await withCloud('up', folder, async site => {
+      await withCloud('up', folder, async (site, idle) => {
         await startDatabase(project, folder, run)
+        await idle()
         result.first.push(await visit(site))
       })
     }
-    await withCloud('up', folder, async site => {
+    await withCloud('up', folder, async (site, idle) => {
       await visit(site)
       for (let run = 1; run <= COLD_RUNS; run++) {
         progress(`${runtime}: cold visit ${run} of ${COLD_RUNS}`)
         await changeFunction(project, runtime, run)
         await moka(['deploy'], project, folder)
+        await idle()
         result.redeployed.push(isCold(await visit(site)))
+        await idle()
         const both = await Promise.all([visit(site), visit(site)])
         result.second.push(...both.filter(answer => answer.initMs !== undefined))
       }
@@ -117,9 +128,10 @@ async function measureWarm(runtime) {
   try {
     const project = join(folder, 'project')
     await copyPortfolio(project, runtime)
-    await withCloud('up', folder, async site => {
+    await withCloud('up', folder, async (site, idle) => {
       await moka(['deploy'], project, folder)
       await visit(site)
+      await idle()
       for (const method of ['GET', 'POST']) {
         progress(`${runtime}: ${WARM_REQUESTS} warm ${method}`)
         const answers = result[method.toLowerCase()]
@@ -145,7 +157,7 @@ async function measureWarm(runtime) {
 async function withCloud(command, folder, work) {
   const cloud = await startCloud(command, folder)
   try {
-    await work(cloud.addresses.site)
+    await work(cloud.addresses.site, () => untilIdle(cloud.pid))
   } finally {
     await cloud.stop()
   }

@@ -1,7 +1,14 @@
 // What the whole cloud holds in memory while nobody asks for anything.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { copyPortfolio, moka, remove, startCloud, temporaryFolder } from './support/cloud.mjs'
+import {
+  copyPortfolio,
+  moka,
+  processTree,
+  remove,
+  startCloud,
+  temporaryFolder,
+} from './support/cloud.mjs'
 import { Client } from './support/http.mjs'
 import { show, table } from './support/numbers.mjs'
 import { progress, runIfMain } from './support/report.mjs'
@@ -66,13 +73,6 @@ async function measureCloud(command, folder, before = () => {}) {
   } finally {
     await cloud.stop()
   }
-}
-
-function processTree(pid) {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .split(' ')
-    .filter(Boolean)
-  return [pid, ...children.flatMap(child => processTree(Number(child)))]
 }
 
 /** Private pages of each process, and what they share once. */

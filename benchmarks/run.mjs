@@ -1,6 +1,6 @@
 // Runs every benchmark and writes RESULTS.md: node benchmarks/run.mjs [name…]
 import { readFileSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { requireBuild } from './support/cloud.mjs'
 
@@ -8,12 +8,14 @@ const BENCHMARKS = ['start', 'invocations', 'deploys', 'memory']
 const FILE = fileURLToPath(new URL('./RESULTS.md', import.meta.url))
 
 requireBuild()
+let loadBefore = 0
 const names = process.argv.length > 2 ? process.argv.slice(2) : BENCHMARKS
 for (const name of names) {
   if (!BENCHMARKS.includes(name)) {
     process.stderr.write(`there is no benchmark "${name}"\ntry: ${BENCHMARKS.join(', ')}\n`)
     process.exit(2)
   }
+  loadBefore = loadavg()[0]
   const { measure } = await import(`./${name}.mjs`)
   const section = `${await measure()}\n\n${machine()}`
   process.stdout.write(`${section}\n\n`)
@@ -26,7 +28,7 @@ function machine() {
   const all = cpus()
   const date = new Date().toISOString().slice(0, 10)
   const memory = Math.round(totalmem() / 1024 ** 3)
-  return `Measured ${date}: ${all.length} cores (${all[0]?.model.trim()}), ${memory} GB, Node ${process.versions.node}, ${process.platform}.`
+  return `Measured ${date}: ${all.length} cores (${all[0]?.model.trim()}), ${memory} GB, Node ${process.versions.node}, ${process.platform}; load average ${loadBefore.toFixed(1)} before it, of other programs.`
 }
 
 /** What stands between a section's two marks is replaced; the text around them is written by hand. */

@@ -1,6 +1,6 @@
 // A cloud of its own for each measurement: a copy of the example, free ports, a temporary folder.
 import { execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -77,6 +77,50 @@ export async function startCloud(command, folder) {
       child.kill('SIGINT')
       await exited
     },
+  }
+}
+
+/** A process and all below it, those left out that end meanwhile. */
+export function processTree(pid) {
+  const children = readProcess(pid, `task/${pid}/children`)
+  return [
+    pid,
+    ...children
+      .split(' ')
+      .filter(Boolean)
+      .flatMap(child => processTree(Number(child))),
+  ]
+}
+
+function readProcess(pid, file) {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * Resolves when no process of the cloud has anything to do: nothing is left of what came before,
+ * and what it keeps ready is ready.
+ */
+export async function untilIdle(pid) {
+  const used = () => {
+    let ticks = 0
+    for (const each of processTree(pid)) {
+      const stat = readProcess(each, 'stat')
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0) // user and system time
+    }
+    return ticks
+  }
+  let before = used()
+  for (let quiet = 0, tries = 0; quiet < 3; tries++) {
+    if (tries === 200) throw new Error('the cloud does not come to rest')
+    await new Promise(resolve => setTimeout(resolve, 50))
+    const now = used()
+    quiet = now === before ? quiet + 1 : 0
+    before = now
   }
 }
 
