@@ -134,16 +134,8 @@ export class Functions {
     }
     const key = `${version.project}/${version.name}`
     const running = this.#running.get(key) ?? 0
-    const limit = version.reservedConcurrency
-    if (limit !== undefined && running >= limit) {
-      return this.#throttled({
-        kind: 'throttled',
-        requestId,
-        reason: 'ReservedFunctionConcurrentInvocationLimitExceeded',
-        limit,
-        retryAfterSeconds: 1,
-      })
-    }
+    const reserved = this.#reservedThrottle(version, requestId)
+    if (reserved !== undefined) return this.#throttled(reserved)
     this.#running.set(key, running + 1)
     const run = this.#run(version, event, requestId, options.deadline)
     this.#active.add(run)
@@ -162,6 +154,13 @@ export class Functions {
     const door = new HttpDoor({
       findFunction: this.#options.findFunction,
       invoke: (version, payload, options) => this.invoke(version, payload, options),
+      throttle: (version, requestId) => {
+        const full = this.#pool.throttle(version)
+        const found =
+          this.#reservedThrottle(version, requestId) ??
+          (full === undefined ? undefined : { ...full, requestId })
+        return found === undefined ? undefined : this.#throttled(found)
+      },
       logSink: this.#options.logSink,
       clock: this.#options.clock,
       logger: this.#options.logger,
@@ -286,6 +285,19 @@ export class Functions {
       if (this.#isClosed) return
       this.#machinery?.runtimes[version.runtime].prepare(version.memoryMb, false)
     })
+  }
+
+  #reservedThrottle(version: FunctionVersion, requestId: string): Throttled | undefined {
+    const limit = version.reservedConcurrency
+    const running = this.#running.get(`${version.project}/${version.name}`) ?? 0
+    if (limit === undefined || running < limit) return undefined
+    return {
+      kind: 'throttled',
+      requestId,
+      reason: 'ReservedFunctionConcurrentInvocationLimitExceeded',
+      limit,
+      retryAfterSeconds: 1,
+    }
   }
 
   #throttled(outcome: Throttled): Throttled {

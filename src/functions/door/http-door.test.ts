@@ -209,6 +209,97 @@ describe('a request', () => {
   })
 })
 
+describe('bodies', () => {
+  const MB = 1024 * 1024
+
+  /** Announces `sizeBytes`, sends `sentBytes` of them and waits. */
+  function begin(sizeBytes: number, sentBytes: number) {
+    const headers = {
+      'content-length': sizeBytes,
+      'x-moka-project': 'site',
+      'x-moka-release': 'r-1',
+      'x-moka-function': 'visits',
+      'x-moka-client': '::1',
+    }
+    const outgoing = httpRequest({ socketPath, method: 'POST', headers })
+    outgoing.on('error', () => {})
+    const answer = new Promise<{ status: number; retryAfter: string | undefined }>(resolve => {
+      outgoing.on('response', response => {
+        response.resume()
+        resolve({ status: response.statusCode!, retryAfter: response.headers['retry-after'] })
+      })
+    })
+    if (sentBytes > 0) outgoing.write(Buffer.alloc(sentBytes, 'a'))
+    else outgoing.flushHeaders()
+    return { outgoing, answer }
+  }
+
+  it('are refused with 503 when those under way fill the room; small ones never are', async () => {
+    add("export const handler = async event => event.body?.length ?? 'none'")
+    // Ten fit into the room, whoever of the twelve they are.
+    const refused: unknown[] = []
+    const uploads = Array.from({ length: 12 }, () => begin(6 * MB, 6 * MB - 1))
+    const held = new Set(uploads)
+    for (const upload of uploads) {
+      void upload.answer.then(answer => refused.push(answer) && held.delete(upload))
+    }
+    expect(await eventually(() => refused.length === 2)).toBe(true)
+    expect(refused).toEqual(Array(2).fill({ status: 503, retryAfter: '1' }))
+    const small = await call({ method: 'POST', body: 'a'.repeat(64 * 1024) })
+    expect([small.status, small.body.toString()]).toEqual([200, '87384']) // as base64
+    for (const { outgoing } of [...held].slice(0, 2)) outgoing.destroy()
+    const hasRoom = async () => {
+      const headers = { 'content-type': 'text/plain' }
+      return (await call({ method: 'POST', headers, body: 'a'.repeat(5 * MB) })).status === 200
+    }
+    expect(await eventually(hasRoom)).toBe(true)
+    for (const { outgoing } of held) outgoing.destroy()
+  })
+
+  it('count until the function has answered, and not after', async () => {
+    add(
+      "export const handler = async () => { console.log('in'); await new Promise(r => setTimeout(r, 60_000)) }",
+      {
+        timeoutMs: 60_000,
+        memoryMb: 256,
+      },
+    )
+    const text = { 'content-type': 'text/plain', 'x-moka-project': 'site' }
+    const calls = Array.from({ length: 11 }, () => {
+      const answer = call({ method: 'POST', headers: text, body: 'a'.repeat(5.9 * MB) })
+      return answer.then(({ status }) => status).catch(() => undefined)
+    })
+    expect(await Promise.race(calls)).toBe(503)
+  })
+
+  it('are not read when the function has no place for the call', async () => {
+    add(
+      "export const handler = async () => { console.log('in'); await new Promise(r => setTimeout(r, 2500)) }",
+      {
+        reservedConcurrency: 1,
+      },
+    )
+    const first = call()
+    expect(await eventually(() => fixture.texts('stdout').includes('in'))).toBe(true)
+    expect(await begin(6 * MB, 0).answer).toEqual({ status: 429, retryAfter: '1' })
+    expect((await first).status).toBe(200)
+  })
+
+  it('are not read when all environments are busy', async () => {
+    await fixture.close()
+    fixture = await openFixture({ maxEnvironments: 1 })
+    socketPath = join(directory, 'second.sock')
+    await fixture.functions.listen(socketPath)
+    add(
+      "export const handler = async () => { console.log('in'); await new Promise(r => setTimeout(r, 2500)) }",
+    )
+    const first = call()
+    expect(await eventually(() => fixture.texts('stdout').includes('in'))).toBe(true)
+    expect(await begin(6 * MB, 0).answer).toEqual({ status: 429, retryAfter: '1' })
+    expect((await first).status).toBe(200)
+  })
+})
+
 describe('failures leak nothing to the viewer, and are in the log', () => {
   it.each([
     ['an exception', "throw new Error('password=hunter2')", 502, 'hunter2'],

@@ -7,8 +7,9 @@ import { formatError, MokaError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { clientKey, RateLimiter } from '../limits/rate-limit.ts'
 import { rateLimitFields } from '../limits/rate-limit-fields.ts'
-import type { InvocationOutcome } from '../outcome.ts'
+import type { InvocationOutcome, Throttled } from '../outcome.ts'
 import type { FunctionVersion, LogSink } from '../version.ts'
+import { BodyBudget, type BodyShare } from './body-budget.ts'
 import { createHttpEvent, type DoorRequest } from './payload-request.ts'
 import { readHttpAnswer } from './payload-response.ts'
 
@@ -24,6 +25,8 @@ export interface HttpDoorOptions {
     payload: unknown,
     options: { requestId: string },
   ): Promise<InvocationOutcome>
+  /** The throttle that an invocation would meet if it came now, so that no body is read for it. */
+  throttle(version: FunctionVersion, requestId: string): Throttled | undefined
   logSink: LogSink
   clock: Clock
   logger: Logger
@@ -31,11 +34,13 @@ export interface HttpDoorOptions {
 
 /**
  * Functions as an HTTP/1.1 origin for the edge, on a Unix socket:
- * find the function → check its rate limit → read the body → invoke → render the answer.
+ * find the function → check its rate limit and concurrency → read the body, if there is room for it
+ * → invoke → render the answer.
  */
 export class HttpDoor {
   readonly #options: HttpDoorOptions
   readonly #limiter = new RateLimiter()
+  readonly #bodies = new BodyBudget()
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
@@ -102,11 +107,39 @@ export class HttpDoor {
     if (version === undefined) return fail(response, 404, request, 'Not Found')
     const fields: [string, string][] = []
     if (!this.#isWithinRate(version, client, request, response, fields)) return
-    const body = await readBody(request)
-    if (body === 'aborted') return
-    if (body === 'too large') return fail(response, 413, request, 'Request Entity Too Large')
     const requestId = header('request-id') ?? randomUUID()
-    const event = createHttpEvent(
+    const throttled = this.#options.throttle(version, requestId)
+    if (throttled !== undefined) return this.#render(version, throttled, fields, request, response)
+    const share = this.#bodies.open()
+    try {
+      const event = await this.#readEvent(request, share, client, requestId, header('route'))
+      if (event === 'aborted') return
+      if (event === 'too large') return fail(response, 413, request, 'Request Entity Too Large')
+      if (event === 'no room') {
+        fields.push(['retry-after', '1'])
+        return fail(response, 503, request, 'Service Unavailable', requestId, fields)
+      }
+      const outcome = await this.#invoke(version, event, requestId)
+      // A viewer that has left is not told; the invocation was run to its end, as on Lambda.
+      if (response.destroyed) return
+      if (outcome === 'too large') return fail(response, 413, request, 'Request Entity Too Large')
+      if (outcome === 'failed') return fail(response, 502, request, undefined, requestId)
+      this.#render(version, outcome, fields, request, response)
+    } finally {
+      share.release()
+    }
+  }
+
+  async #readEvent(
+    request: IncomingMessage,
+    share: BodyShare,
+    client: string,
+    requestId: string,
+    route: string | undefined,
+  ): Promise<ReturnType<typeof createHttpEvent> | 'too large' | 'no room' | 'aborted'> {
+    const body = await readBody(request, share)
+    if (typeof body === 'string') return body
+    return createHttpEvent(
       {
         method: request.method ?? 'GET',
         target: request.url ?? '/',
@@ -115,16 +148,10 @@ export class HttpDoor {
         body,
         client,
         requestId,
-        route: header('route'),
+        route,
       } satisfies DoorRequest,
       this.#options.clock.now(),
     )
-    const outcome = await this.#invoke(version, event, requestId)
-    // A viewer that has left is not told; the invocation was run to its end, as on Lambda.
-    if (response.destroyed) return
-    if (outcome === 'too large') return fail(response, 413, request, 'Request Entity Too Large')
-    if (outcome === 'failed') return fail(response, 502, request, undefined, requestId)
-    this.#render(version, outcome, fields, request, response)
   }
 
   /** Answers 429 and is false where the limit is used up. Touches no environment. */
@@ -256,22 +283,30 @@ function send(
   if (!request.complete) request.resume()
 }
 
-/** The whole body. Stops reading where it gets too large. */
-function readBody(request: IncomingMessage): Promise<Uint8Array | 'too large' | 'aborted'> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
-    return Promise.resolve('too large')
-  }
+/** The whole body. Keeps nothing of it any more where it gets too large or there is no room. */
+function readBody(
+  request: IncomingMessage,
+  share: BodyShare,
+): Promise<Uint8Array | 'too large' | 'no room' | 'aborted'> {
+  const announced = Number(request.headers['content-length'] ?? 0)
+  if (announced > MAX_BODY_BYTES) return Promise.resolve('too large')
+  if (!share.fits(announced)) return Promise.resolve('no room')
   return new Promise(resolve => {
-    const chunks: Buffer[] = []
+    let chunks: Buffer[] | undefined = []
     let size = 0
+    const end = (result: Uint8Array | 'too large' | 'no room' | 'aborted') => {
+      chunks = undefined // the request, which has these listeners, lives until the answer
+      resolve(result)
+    }
     request.on('data', (chunk: Buffer) => {
+      if (chunks === undefined) return
       size += chunk.length
-      if (size <= MAX_BODY_BYTES) return void chunks.push(chunk)
-      chunks.length = 0
-      resolve('too large')
+      if (size > MAX_BODY_BYTES) end('too large')
+      else if (share.grow(size)) chunks.push(chunk)
+      else end('no room')
     })
-    request.on('end', () => resolve(Buffer.concat(chunks)))
-    request.on('close', () => resolve('aborted'))
-    request.on('error', () => resolve('aborted'))
+    request.on('end', () => chunks !== undefined && end(Buffer.concat(chunks)))
+    request.on('close', () => end('aborted'))
+    request.on('error', () => end('aborted'))
   })
 }

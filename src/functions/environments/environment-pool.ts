@@ -10,10 +10,12 @@ export interface PooledEnvironment {
   end(): void
 }
 
+type PoolThrottle = Pick<Throttled, 'kind' | 'reason' | 'limit' | 'retryAfterSeconds'>
+
 export type Acquired<E, F> =
   | { kind: 'environment'; environment: E; isCold: boolean }
   | { kind: 'failed'; failure: F }
-  | Pick<Throttled, 'kind' | 'reason' | 'limit' | 'retryAfterSeconds'>
+  | PoolThrottle
 
 export interface PoolOptions<E, F> {
   maxEnvironments: number
@@ -77,6 +79,12 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
       else if (isFull) return this.#throttled()
       return this.#make(version)
     }
+  }
+
+  /** The throttle that `acquire` would meet now: every place taken and none about to be free. */
+  throttle(_version: FunctionVersion): PoolThrottle | undefined {
+    if (this.#all.size < this.#options.maxEnvironments || this.#idle.size > 0) return undefined
+    return this.#isSettling(() => true) ? undefined : this.#throttled()
   }
 
   /** An environment has asked for its next invocation. */
@@ -191,7 +199,7 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
     return { kind: 'environment', environment, isCold: true }
   }
 
-  #throttled(): Acquired<E, F> {
+  #throttled(): PoolThrottle {
     return {
       kind: 'throttled',
       reason: 'ConcurrentInvocationLimitExceeded',
