@@ -95,6 +95,31 @@ describe('refuses', () => {
     await expect((await open()).folder(sha256)).rejects.toThrow('"link" is a symbolic link')
   })
 
+  it.each([
+    [{ a: strToU8('1'), 'a/b': strToU8('2') }, '"a" is a file and a folder'],
+    [{ 'a/b/c': strToU8('1'), a: strToU8('2') }, '"a" is a file and a folder'],
+    [{ a: strToU8('1'), 'a/': new Uint8Array() }, '"a" is a file and a folder'],
+    [{ 'a/b': strToU8('1'), 'a//b': strToU8('2') }, '"a/b" is there twice'],
+  ])('a path that is taken twice: %j', async (files, reason) => {
+    const store = await open()
+    await expect(store.folder(zip(files as Zippable))).rejects.toThrow(reason)
+    expect(await readdir(directory)).toEqual([])
+  })
+
+  it('a name that is not marked as UTF-8, instead of an empty file', async () => {
+    const bytes = zipSync({ 'é.py': strToU8('x') })
+    for (const [signature, flags] of [
+      [0x04034b50, 6],
+      [0x02014b50, 8],
+    ] as const) {
+      const view = new DataView(bytes.buffer)
+      let offset = 0
+      while (view.getUint32(offset, true) !== signature) offset++
+      view.setUint16(offset + flags, view.getUint16(offset + flags, true) & ~0x0800, true)
+    }
+    await expect((await open()).folder(add(bytes))).rejects.toThrow('"é.py" is not UTF-8')
+  })
+
   it('what is not a zip archive', async () => {
     const store = await open()
     await expect(store.folder(add(strToU8('hello')))).rejects.toThrow('not a zip archive')

@@ -84,12 +84,10 @@ export class CodeStore {
     const entries = readZipDirectory(bytes)
     try {
       await writeEntries(temporary, entries, await unpack(sha256, bytes, entries))
-      await rename(temporary, folder)
+      if (!(await moveInto(temporary, folder))) return folder
     } catch (error) {
       await rm(temporary, { recursive: true, force: true })
-      const code = systemErrorCode(error)
-      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
-      return folder // somebody else was faster
+      throw error
     }
     const synced = this.#sync(sha256, folder, entries).catch(() => {}) // e.g. removed meanwhile
     this.#syncing.add(synced)
@@ -115,20 +113,44 @@ export class CodeStore {
   }
 }
 
+/** False when somebody else was faster and has put the same there. */
+async function moveInto(temporary: string, folder: string): Promise<boolean> {
+  try {
+    await rename(temporary, folder)
+    return true
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+    await rm(temporary, { recursive: true, force: true })
+    return false
+  }
+}
+
 async function unpack(
   sha256: string,
   bytes: Uint8Array,
   entries: readonly ZipEntry[],
 ): Promise<Record<string, Uint8Array>> {
   const size = entries.reduce((sum, entry) => sum + entry.sizeBytes, bytes.length)
+  let files: Record<string, Uint8Array>
   try {
-    if (size < WORKER_FROM_BYTES) return unzipSync(bytes)
-    return await new Promise((resolve, reject) => {
-      unzip(bytes, (error, files) => (error === null ? resolve(files) : reject(error)))
-    })
+    files =
+      size < WORKER_FROM_BYTES
+        ? unzipSync(bytes)
+        : await new Promise((resolve, reject) => {
+            unzip(bytes, (error, files) => (error === null ? resolve(files) : reject(error)))
+          })
   } catch (cause) {
     throw invalid(sha256, cause instanceof Error ? cause.message : String(cause), cause)
   }
+  for (const { name, sizeBytes } of entries) {
+    if (name.endsWith('/')) continue
+    // A name that is not marked as UTF-8 is read in another way there (APPNOTE 4.4.4, bit 11).
+    const file = Object.hasOwn(files, name) ? files[name] : undefined
+    if (file === undefined) throw invalid(sha256, `the name of entry "${name}" is not UTF-8`)
+    if (file.length !== sizeBytes) throw invalid(sha256, `entry "${name}" is damaged`)
+  }
+  return files
 }
 
 async function writeEntries(
@@ -150,7 +172,7 @@ async function writeEntries(
       continue
     }
     await makeFolder(dirname(path))
-    await writeFile(path, files[entry.name] ?? new Uint8Array(), { mode: 0o644 })
+    await writeFile(path, files[entry.name]!, { mode: 0o644 })
     if (entry.isExecutable) await chmod(path, 0o755)
   }
 }

@@ -19,7 +19,8 @@ const UNIX = 3 // "version made by", upper byte (APPNOTE 4.4.2.2)
 
 /**
  * The archive's central directory, checked: every path stays inside the folder that it will be
- * unpacked to, and nothing is a link. Throws FUNCTIONS_CODE_INVALID that names the entry.
+ * unpacked to, nothing is a link, and no path is taken twice. Throws FUNCTIONS_CODE_INVALID that
+ * names the entry.
  */
 export function readZipDirectory(bytes: Uint8Array): ZipEntry[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -29,6 +30,7 @@ export function readZipDirectory(bytes: Uint8Array): ZipEntry[] {
   if (count > MAX_ENTRIES || count === 0xffff)
     throw invalid(`it has more than ${MAX_ENTRIES} entries`)
   const entries: ZipEntry[] = []
+  const places: Places = { files: new Set(), folders: new Set() }
   let total = 0
   for (let index = 0; index < count; index++) {
     if (offset + 46 > view.byteLength || view.getUint32(offset, true) !== ENTRY_SIGNATURE) {
@@ -40,6 +42,7 @@ export function readZipDirectory(bytes: Uint8Array): ZipEntry[] {
     const sizeBytes = view.getUint32(offset + 24, true)
     const mode = view.getUint8(offset + 5) === UNIX ? view.getUint16(offset + 40, true) : 0
     checkEntry(name, mode)
+    takePlace(name, places)
     total += sizeBytes
     if (total > MAX_UNPACKED_BYTES) throw invalid('it is larger than 250 MB unpacked')
     entries.push({ name, sizeBytes, isExecutable: (mode & 0o111) !== 0 })
@@ -71,6 +74,29 @@ function checkEntry(name: string, mode: number): void {
     /^[a-z]:/i.test(name) ||
     name.split('/').some(segment => segment === '..' || segment === '.')
   if (isUnsafe) throw invalid(`entry "${name}" leaves the folder`)
+}
+
+interface Places {
+  files: Set<string>
+  folders: Set<string>
+}
+
+/** A path may be one file or a folder with others below it, not both: `a` and `a/b`. */
+function takePlace(name: string, { files, folders }: Places): void {
+  const segments = name.split('/').filter(segment => segment !== '')
+  const path = segments.join('/')
+  if (name.endsWith('/')) folders.add(path)
+  else if (files.has(path)) throw invalid(`entry "${path}" is there twice`)
+  else files.add(path)
+  for (let depth = 1; depth < segments.length; depth++) {
+    folders.add(segments.slice(0, depth).join('/'))
+  }
+  for (let depth = 1; depth <= segments.length; depth++) {
+    const part = segments.slice(0, depth).join('/')
+    if (files.has(part) && folders.has(part)) {
+      throw invalid(`entry "${part}" is a file and a folder`)
+    }
+  }
 }
 
 function invalid(reason: string): MokaError {
