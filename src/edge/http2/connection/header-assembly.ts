@@ -20,7 +20,7 @@ export class HeaderAssembly {
    */
   add(part: Uint8Array): void {
     this.#bytes += part.length
-    this.#parts.push(part.slice())
+    this.#parts.push(Buffer.from(part))
     const { maxHeaderBlockBytes, maxHeaderBlockFrames } = this.#limits
     if (this.#bytes > maxHeaderBlockBytes || this.#parts.length > maxHeaderBlockFrames) {
       throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, 'a header block without end')

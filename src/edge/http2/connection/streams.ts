@@ -105,6 +105,10 @@ export class Streams {
     const stream = this.#open.get(streamId)
     if (stream === undefined) {
       this.#idleFrame()
+      // Whoever reset it as well has nothing more under way.
+      if (this.#closed.closingOf(streamId) === 'reset-by-us') {
+        this.#closed.recordReset(streamId, 'reset-by-peer')
+      }
       return
     }
     this.#closed.recordReset(streamId, 'reset-by-peer')

@@ -58,7 +58,10 @@ export class Peer {
   }
 
   bytes(bytes: Uint8Array): void {
-    this.transport.handler.onBytes(bytes)
+    // As from a shared read buffer: a view, and something else a moment later.
+    const shared = Buffer.from(bytes)
+    this.transport.handler.onBytes(shared)
+    shared.fill(0xff)
     this.#read()
   }
 

@@ -226,8 +226,8 @@ test.skipIf(!hasCurl)(
     expect(await ask('--http2', `${secure}/a/b.txt`)).toBe('text2 200\n')
     const upload = ['--data-binary', 'a=1', '-H', 'Expect: 100-continue']
     expect(await ask('--http2', ...upload, `${secure}/api/x`)).toBe('a=12 200\n')
-    const many = ['--http2', '--parallel', `${secure}/a/b.txt?[1-50]`]
-    expect(await ask(...many)).toBe('text2 200\n'.repeat(50))
+    const many = await ask('--http2', '--parallel', `${secure}/a/b.txt?[1-50]`)
+    expect([many.match(/text/g)?.length, many.match(/2 200/g)?.length]).toEqual([50, 50])
     tls.close()
   },
 )

@@ -188,6 +188,14 @@ describe('what a frame means in which state', () => {
     expect(peer.take()).toEqual([])
   })
 
+  test.each(late)('reset by both: %s resets it again', (_, frame) => {
+    const peer = new Peer()
+    peer.send(headers(1, without(':path'), false), rst)
+    peer.take()
+    peer.send(frame)
+    expect(peer.errors).toEqual([`rst-stream ${STREAM_CLOSED}`])
+  })
+
   test.each(late)('ended: %s ends the connection', async (_, frame) => {
     const peer = new Peer({ respond: ok })
     peer.request(1)
@@ -220,14 +228,13 @@ describe('header blocks', () => {
   ]
   const begun: Frame = { ...headers(1, []), endHeaders: false, block: first! }
 
-  test('go on in CONTINUATION', () => {
+  test('go on in CONTINUATION, also when it comes later', () => {
     const peer = new Peer()
     const rest = second!
-    peer.send(
-      begun,
-      { type: 'continuation', streamId: 1, endHeaders: false, block: rest.subarray(0, 1) },
-      { type: 'continuation', streamId: 1, endHeaders: true, block: rest.subarray(1) },
-    )
+    peer.send(begun)
+    const part = rest.subarray(0, 1)
+    peer.send({ type: 'continuation', streamId: 1, endHeaders: false, block: part })
+    peer.send({ type: 'continuation', streamId: 1, endHeaders: true, block: rest.subarray(1) })
     expect(peer.requests[0]?.target).toBe('/')
   })
 
