@@ -4,12 +4,14 @@ import type { Fields } from '../http/fields.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import { type AnswerParts, answer } from './answer.ts'
+import { CacheGateway } from './cache/cache-gateway.ts'
 import { createMemoryStore } from './cache/memory-store.ts'
 import { BlobDamagedError, BlobSource } from './files/blob-source.ts'
 import { FunctionGateway } from './functions/function-gateway.ts'
 import { createHotLookup } from './hot/create-hot-lookup.ts'
 import type { HotLookup } from './hot/hot-lookup.ts'
 import { NodeViewerRequest, sendResponse } from './http1/node-http.ts'
+import { parseInvalidation } from './invalidation.ts'
 import { parseTrustedProxies } from './origins/client-address.ts'
 import type { Origin } from './origins/origin.ts'
 import { errorPage } from './pages.ts'
@@ -46,10 +48,10 @@ export interface Edge {
   /** Replaces every site at once. Requests under way keep the site that they began with. */
   setSites(sites: ReadonlyMap<string, SiteState>): void
   /**
-   * Forgets stored function responses of a project by path (`/a/b`), prefix (`/a/*`) or all
-   * (`/*`), and the right of fetches under way to be stored. Returns how many were forgotten.
+   * Forgets stored responses of a project by path (`/a/b`), prefix (`/a/*`), all (`/*`) or tag, and
+   * the right of fetches under way to be stored. Returns how many were forgotten.
    */
-  invalidate(project: string, patterns: readonly string[]): number
+  invalidate(project: string, patterns: readonly string[], tags?: readonly string[]): number
   stats(): EdgeStats
 }
 
@@ -70,7 +72,8 @@ export function createEdge(options: EdgeOptions): Edge {
   const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES
   const store = createMemoryStore(cacheBytes)
   const blobs = new BlobSource(options.blobs, cacheBytes)
-  const functions = new FunctionGateway({ origin: options.functions, store, clock, logger })
+  const cache = new CacheGateway({ store, clock, logger })
+  const functions = new FunctionGateway({ origin: options.functions, cache })
   const rules = new RuleCompiler((release, name, pattern) =>
     logger.warn('header rule cannot be set', { project: release.project, pattern, name }),
   )
@@ -128,7 +131,8 @@ export function createEdge(options: EdgeOptions): Edge {
       )
       hot.setIndex(index)
     },
-    invalidate: (project, patterns) => functions.invalidate(project, patterns),
+    invalidate: (project, patterns, tags) =>
+      cache.invalidate(project, parseInvalidation(patterns, tags)),
     stats: () => ({
       requests,
       files: blobs.stats(),

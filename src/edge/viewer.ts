@@ -15,6 +15,8 @@ export interface ViewerRequest {
   readonly hasBody: boolean
   /** Takes the body, once; answers Expect: 100-continue where it was asked for. */
   takeBody(): Readable
+  /** Sends an interim response (102, 103), where the engine and the viewer's version can. */
+  sendInterim?(status: number, fields: Fields): void
   /** Fires when the viewer is gone before the response was sent. */
   readonly signal: AbortSignal
 }

@@ -1,79 +1,243 @@
-import { LRUCache } from 'lru-cache'
-import type { CacheKey, ResponseStore, StoredResponse } from './response-store.ts'
+import type { Invalidation } from '../invalidation.ts'
+import { PathIndex, type PathNode } from './path-index.ts'
+import {
+  type CacheKey,
+  entryBytes,
+  entryId,
+  type ResponseStore,
+  type StoredResponse,
+  withVariant,
+} from './response-store.ts'
 
-/** Variants kept under one key: Vary on a free-text field must not eat the cache. */
-const MAX_VARIANTS = 16
+/** A thing that alone takes more of the cache than this part of it is not kept. */
+const MAX_SHARE = 1 / 4
 
-/** Map entries, list node and Fields of an entry beside its text. An estimate. */
-const ENTRY_OVERHEAD_BYTES = 1024
+/** Dead entries taken out in one go; the next go follows when other work was done. */
+const SWEEP_ENTRIES = 2_000
+
+/**
+ * Stored responses within a byte budget, evicted by SIEVE: a hand goes round from the oldest to
+ * the newest, spares once what was asked for since it came by, and takes what was not. Things that
+ * are asked for once, as crawlers do, leave first, and a hit writes no more than a flag.
+ */
+export function createMemoryStore(maxBytes: number): ResponseStore {
+  return new MemoryStore(Math.max(1, maxBytes))
+}
 
 interface Entry {
+  id: string
   key: CacheKey
   variants: readonly StoredResponse[]
+  bytes: number
+  node: PathNode
+  tags: readonly TagRecord[]
+  wasUsed: boolean
+  isRemoved: boolean
+  /** The invalidation after which it was last found alive. */
+  checkedAt: number
+  newer: Entry | undefined
+  older: Entry | undefined
 }
 
-/** Stored responses within a byte budget; what was not asked for longest goes first. */
-export function createMemoryStore(maxBytes: number): ResponseStore {
-  const projects = new Map<string, Set<string>>()
-  let hits = 0
-  let misses = 0
-  const entries = new LRUCache<string, Entry>({
-    maxSize: Math.max(1, maxBytes),
-    sizeCalculation: sizeOf,
-    dispose: (entry, id, reason) => {
-      if (reason === 'set') return
-      const ids = projects.get(entry.key.project)
-      ids?.delete(id)
-      if (ids?.size === 0) projects.delete(entry.key.project)
-    },
-  })
-  return {
-    get(key) {
-      const variants = entries.get(idOf(key))?.variants
-      if (variants === undefined) misses++
-      else hits++
-      return variants ?? []
-    },
-    has: key => entries.has(idOf(key)),
-    put(key, response) {
-      const id = idOf(key)
-      const others = (entries.peek(id)?.variants ?? []).filter(
-        other =>
-          other.manifestSha256 === response.manifestSha256 && !isSameVariant(other, response),
-      )
-      entries.set(id, { key, variants: [response, ...others].slice(0, MAX_VARIANTS) })
-      if (!entries.has(id)) return
-      const ids = projects.get(key.project) ?? new Set()
-      projects.set(key.project, ids.add(id))
-    },
-    purge(project, matches) {
-      let purged = 0
-      for (const id of [...(projects.get(project) ?? [])]) {
-        const entry = entries.peek(id)
-        if (entry === undefined || !matches(entry.key.path)) continue
-        purged += entry.variants.length
-        entries.delete(id)
+/** Everything with one tag. A tag that is used again after it was forgotten has another record. */
+interface TagRecord {
+  readonly name: string
+  count: number
+  isDead: boolean
+}
+
+class MemoryStore implements ResponseStore {
+  readonly #maxBytes: number
+  readonly #entries = new Map<string, Entry>()
+  readonly #projects = new Map<string, PathIndex>()
+  readonly #tags = new Map<string, TagRecord>()
+  #newest: Entry | undefined
+  #oldest: Entry | undefined
+  #hand: Entry | undefined
+  #variants = 0
+  #bytes = 0
+  #hits = 0
+  #misses = 0
+  #invalidations = 0
+  #isSweeping = false
+  #mustSweep = false
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get(key: CacheKey): readonly StoredResponse[] {
+    const entry = this.#live(entryId(key))
+    if (entry === undefined) {
+      this.#misses++
+      return []
+    }
+    this.#hits++
+    entry.wasUsed = true
+    return entry.variants
+  }
+
+  has(key: CacheKey): boolean {
+    return this.#live(entryId(key)) !== undefined
+  }
+
+  put(key: CacheKey, response: StoredResponse): void {
+    const id = entryId(key)
+    const known = this.#live(id)
+    const variants = withVariant(known?.variants ?? [], response)
+    const wasUsed = known?.wasUsed ?? false
+    this.#remove(this.#entries.get(id))
+    const bytes = entryBytes(key, variants)
+    if (bytes > this.#maxBytes * MAX_SHARE) return
+    while (this.#bytes + bytes > this.#maxBytes && this.#evict()) {}
+    const index = this.#projects.get(key.project) ?? new PathIndex()
+    this.#projects.set(key.project, index)
+    const names = new Set(variants.flatMap(({ tags }) => tags))
+    const entry: Entry = {
+      id,
+      key,
+      variants,
+      bytes,
+      node: index.nodeOf(key.path),
+      tags: [...names].map(tag => this.#tagRecord(`${key.project}\0${tag}`)),
+      wasUsed,
+      isRemoved: false,
+      checkedAt: this.#invalidations,
+      newer: undefined,
+      older: this.#newest,
+    }
+    this.#count(entry, variants.length)
+    this.#entries.set(id, entry)
+    if (this.#newest === undefined) this.#oldest = entry
+    else this.#newest.newer = entry
+    this.#newest = entry
+  }
+
+  /** Marks, whatever the number; the memory is given back bit by bit. */
+  purge(project: string, { paths, prefixes, tags }: Invalidation): number {
+    const index = this.#projects.get(project)
+    if (index === undefined) return 0
+    let count = 0
+    for (const path of paths) count += this.#afterSweep(index.cutPath(path))
+    for (const prefix of prefixes) count += this.#afterSweep(index.cutPrefix(prefix))
+    for (const tag of tags) count += this.#afterSweep(this.#purgeTag(`${project}\0${tag}`))
+    return count
+  }
+
+  stats() {
+    return {
+      entries: this.#variants,
+      bytes: this.#bytes,
+      hits: this.#hits,
+      misses: this.#misses,
+    }
+  }
+
+  #live(id: string): Entry | undefined {
+    const entry = this.#entries.get(id)
+    return entry === undefined || this.#isGone(entry) ? undefined : entry
+  }
+
+  #isGone(entry: Entry): boolean {
+    if (entry.checkedAt === this.#invalidations) return false
+    if (entry.tags.some(({ isDead }) => isDead) || entry.node.isCut()) return true
+    entry.checkedAt = this.#invalidations
+    return false
+  }
+
+  #tagRecord(name: string): TagRecord {
+    let record = this.#tags.get(name)
+    if (record === undefined) {
+      record = { name, count: 0, isDead: false }
+      this.#tags.set(name, record)
+    }
+    return record
+  }
+
+  #purgeTag(name: string): number {
+    const record = this.#tags.get(name)
+    if (record === undefined) return 0
+    record.isDead = true
+    this.#tags.delete(name)
+    return record.count
+  }
+
+  /**
+   * Frees what an invalidation marked: at once where there is little, so that the next one counts
+   * right; else a slice at a time, while a thing that two of them meet may be counted twice.
+   */
+  #afterSweep(count: number): number {
+    if (count === 0) return 0
+    this.#invalidations++
+    if (this.#entries.size <= SWEEP_ENTRIES) this.#sweepFrom(this.#oldest)
+    else this.#sweepLater()
+    return count
+  }
+
+  #sweepLater(): void {
+    this.#mustSweep = true
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    const goOn = (from: Entry | undefined) => {
+      const next = this.#sweepFrom(from)
+      if (next !== undefined) return void setImmediate(goOn, next)
+      this.#isSweeping = false
+      // What was invalidated behind the sweep's back is found by another.
+      if (this.#mustSweep) this.#sweepLater()
+    }
+    setImmediate(() => {
+      this.#mustSweep = false
+      goOn(this.#oldest)
+    })
+  }
+
+  #sweepFrom(from: Entry | undefined): Entry | undefined {
+    let entry = from
+    for (let i = 0; i < SWEEP_ENTRIES && entry !== undefined; i++) {
+      const { newer }: Entry = entry
+      if (this.#isGone(entry)) this.#remove(entry)
+      entry = newer
+    }
+    return entry
+  }
+
+  /** Takes the next victim; false where there is none. */
+  #evict(): boolean {
+    let entry = this.#hand ?? this.#oldest
+    while (entry !== undefined) {
+      if (!entry.wasUsed || this.#isGone(entry)) {
+        this.#hand = entry.newer
+        this.#remove(entry)
+        return true
       }
-      return purged
-    },
-    stats: () => ({ entries: entries.size, bytes: entries.calculatedSize, hits, misses }),
+      entry.wasUsed = false
+      entry = entry.newer ?? this.#oldest
+    }
+    return false
   }
-}
 
-/** No field holds a NUL, so no two keys can run together. */
-function idOf(key: CacheKey): string {
-  return `${key.project}\0${key.target}`
-}
-
-function isSameVariant(a: StoredResponse, b: StoredResponse): boolean {
-  return JSON.stringify(a.vary) === JSON.stringify(b.vary)
-}
-
-function sizeOf({ key, variants }: Entry): number {
-  let size = ENTRY_OVERHEAD_BYTES + 2 * (key.target.length + key.path.length)
-  for (const variant of variants) {
-    size += ENTRY_OVERHEAD_BYTES + variant.body.byteLength
-    for (const [name, value] of variant.fields) size += 2 * (name.length + value.length)
+  #remove(entry: Entry | undefined): void {
+    if (entry === undefined || entry.isRemoved) return
+    entry.isRemoved = true
+    this.#count(entry, -entry.variants.length)
+    this.#entries.delete(entry.id)
+    if (this.#hand === entry) this.#hand = entry.newer
+    if (entry.older === undefined) this.#oldest = entry.newer
+    else entry.older.newer = entry.newer
+    if (entry.newer === undefined) this.#newest = entry.older
+    else entry.newer.older = entry.older
   }
-  return size
+
+  /** Counts an entry in or out, but out of nothing that was cut off with all its count. */
+  #count(entry: Entry, variants: number): void {
+    this.#variants += variants
+    this.#bytes += variants > 0 ? entry.bytes : -entry.bytes
+    if (!entry.node.isCut()) entry.node.add(variants)
+    for (const record of entry.tags) {
+      record.count += variants
+      if (record.count === 0 && this.#tags.get(record.name) === record) {
+        this.#tags.delete(record.name)
+      }
+    }
+  }
 }

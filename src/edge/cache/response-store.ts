@@ -1,48 +1,114 @@
 import type { Fields } from '../../http/fields.ts'
+import type { Invalidation } from '../invalidation.ts'
 
 /** A response kept for other viewers. Never changed once stored. */
 export interface StoredResponse {
+  /** 206 where it is a part; `range` is set then. */
   status: number
   fields: Fields
   body: Uint8Array
-  /** Names in Vary, lower case, with the values that the request had (absent: undefined). */
+  /** Which bytes of a representation of `sizeBytes` the body is. */
+  range?: { first: number; last: number; sizeBytes: number }
+  /** Names in Vary, lower case, with the values that the request had, normalised. */
   vary: readonly (readonly [name: string, value: string | undefined])[]
-  /** Manifest of the release whose function answered; and its name, for x-moka-release. */
-  manifestSha256: string
+  /**
+   * Who answered: the manifest of the release whose function it was, or the origin. It is reused
+   * for requests to the same only.
+   */
+  scope: string
+  /** Name of the release at that time, for x-moka-release. */
   releaseId: string
-  /** When it arrived, milliseconds; and how old it was then (RFC 9111 §4.2.3). */
+  /** When it arrived, or was last confirmed, milliseconds; and how old it was then. */
   storedMs: number
   initialAgeSeconds: number
   freshnessSeconds: number
+  staleness: StalenessRules
+  /** Of Cache-Tag. */
+  tags: readonly string[]
+}
+
+/** What a response lets us do once it is stale (RFC 9111 §4.2.4, RFC 5861). */
+export interface StalenessRules {
+  /** `no-cache`: to be confirmed at each use, fresh or not. */
+  mustConfirm: boolean
+  /** `must-revalidate` and the like: never sent stale, whatever happens. */
+  isForbidden: boolean
+  /** 0: it has to wait for the confirmation. */
+  whileRevalidateSeconds: number
+  /** Undefined: it does not say; the policy of the origin does. */
+  ifErrorSeconds: number | undefined
 }
 
 export interface CacheKey {
   project: string
   /** Decoded path, for invalidation. */
   path: string
-  /** Scheme, host, path and query as sent to the origin: tells responses of one path apart. */
+  /** All that tells responses of one path apart: scheme, host, path and query, and what the policy adds. */
   target: string
 }
 
-/** Where stored responses live. Memory today; a disk tier takes the same shape. */
+/** Where stored responses live. */
 export interface ResponseStore {
   /** All variants under a key, newest first. */
   get(key: CacheKey): readonly StoredResponse[]
   /** Whether there is any; counts as no use. */
   has(key: CacheKey): boolean
-  /** Adds a variant, in place of one for the same request fields. */
+  /** Adds a variant, in place of one for the same request fields and range. */
   put(key: CacheKey, response: StoredResponse): void
-  /** Forgets responses of a project whose path `matches`; returns how many. */
-  purge(project: string, matches: (path: string) => boolean): number
-  stats(): { entries: number; bytes: number; hits: number; misses: number }
+  /** Forgets responses of a project; returns how many. */
+  purge(project: string, what: Invalidation): number
+  stats(): StoreStats
+}
+
+export interface StoreStats {
+  entries: number
+  bytes: number
+  hits: number
+  misses: number
 }
 
 /** Age now, in seconds (RFC 9111 §4.2.3). A clock that went back makes nothing younger. */
-export function currentAge(stored: StoredResponse, now: number): number {
+export function currentAge(
+  stored: Pick<StoredResponse, 'initialAgeSeconds' | 'storedMs'>,
+  now: number,
+): number {
   return stored.initialAgeSeconds + Math.max(0, Math.floor((now - stored.storedMs) / 1000))
 }
 
-/** Whether the request fields that Vary names have the values that they had (RFC 9111 §4.1). */
-export function matchesVary(stored: Pick<StoredResponse, 'vary'>, request: Fields): boolean {
-  return stored.vary.every(([name, value]) => request.get(name) === value)
+/** Variants kept under one key: Vary on a free-text field must not eat the cache. */
+const MAX_VARIANTS = 16
+
+/**
+ * The variants of a key with one more, newest first. It takes the place of its like: what answered
+ * the same request fields with the same range, or with any where it is whole itself.
+ */
+export function withVariant(
+  variants: readonly StoredResponse[],
+  added: StoredResponse,
+): readonly StoredResponse[] {
+  const selecting = JSON.stringify(added.vary)
+  const isReplaced = ({ vary, range }: StoredResponse) =>
+    JSON.stringify(vary) === selecting &&
+    (added.range === undefined ||
+      (range?.first === added.range.first && range.last === added.range.last))
+  const others = variants.filter(other => other.scope === added.scope && !isReplaced(other))
+  return [added, ...others].slice(0, MAX_VARIANTS)
+}
+
+/** Names an entry. No field holds a NUL, so no two keys can run together. */
+export function entryId(key: CacheKey): string {
+  return `${key.project}\0${key.target}`
+}
+
+/** Map entries, list node and Fields of an entry beside its text. An estimate. */
+const ENTRY_OVERHEAD_BYTES = 1024
+
+/** What an entry costs in memory. */
+export function entryBytes(key: CacheKey, variants: readonly StoredResponse[]): number {
+  let size = ENTRY_OVERHEAD_BYTES + 2 * (key.target.length + key.path.length)
+  for (const variant of variants) {
+    size += ENTRY_OVERHEAD_BYTES + variant.body.byteLength
+    for (const [name, value] of variant.fields) size += 2 * (name.length + value.length)
+  }
+  return size
 }

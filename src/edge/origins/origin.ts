@@ -10,6 +10,8 @@ export interface OriginRequest {
   body: Readable | undefined
   /** Aborted when nobody waits for the answer any more. */
   signal: AbortSignal
+  /** Gets interim responses (102, 103) as they come. */
+  onInterim?(status: number, fields: Fields): void
 }
 
 export interface OriginResponse {
