@@ -140,8 +140,10 @@ export class Http2Connection implements TransportHandler {
       else if (finding.kind === 'stuck') this.#transport.destroy()
       else if (finding.kind === 'slow-headers') throw tooMuch('slow headers')
       else if (finding.kind === 'stalled') {
-        const code = ErrorCode.ENHANCE_YOUR_CALM
-        for (const stream of finding.streams) this.#streams.reset(stream.id, code)
+        const { NO_ERROR, ENHANCE_YOUR_CALM } = ErrorCode
+        for (const stream of finding.streams) {
+          this.#streams.reset(stream.id, stream.isAnswered ? NO_ERROR : ENHANCE_YOUR_CALM)
+        }
       }
     })
   }

@@ -67,11 +67,15 @@ export class RequestBody {
     this.#readable?.destroy(error)
   }
 
+  discardUntaken(): void {
+    if (this.#readable === undefined) this.discard()
+  }
+
   /** All has come, and the response is out: who reads it still may, and the window waits no more. */
   release(): void {
     this.#onConsumed(this.#waitingBytes)
     this.#onConsumed = () => {}
-    if (this.#readable === undefined) this.discard()
+    this.discardUntaken()
   }
 
   /** Nobody reads it any more; what comes is dropped. */

@@ -16,6 +16,9 @@ export class Http2Stream {
   isClosed = false
   /** The response is written to its end. */
   isAnswered = false
+  /** Since when, once it is answered, the rest of the request is waited for; and up to what. */
+  lingeringSinceMs = 0
+  lingerUntilBytes = 0
   /** Of the body, as Content-Length promised. */
   expectedBytes: number | undefined
   /** The header fields of the response are written. */

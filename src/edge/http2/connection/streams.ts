@@ -31,6 +31,9 @@ export interface OpenedHeaders {
   dependsOn: number | undefined
 }
 
+/** What is read for nobody of a request that was answered before its end. */
+const LINGER_BYTES = 64 * 1024
+
 /** The streams of a connection: what a frame means in which state (RFC 9113 §5.1). */
 export class Streams {
   readonly #parts: StreamsParts
@@ -98,6 +101,7 @@ export class Streams {
     stream.receivedBytes += data.length
     stream.body?.push(data)
     if (endStream) this.#endRemote(stream)
+    else this.#stopIfLong(stream, stream.receivedBytes)
   }
 
   onReset(streamId: number): void {
@@ -113,7 +117,7 @@ export class Streams {
     }
     this.#closed.recordReset(streamId, 'reset-by-peer')
     this.#close(stream)
-    this.#spendReset()
+    if (!stream.isAnswered) this.#spendReset()
   }
 
   onWindowUpdate(streamId: number, increment: number): void {
@@ -154,9 +158,14 @@ export class Streams {
     if (stream.isClosed) return
     stream.isAnswered = true
     this.#parts.idleFrameBudget.earn(2)
-    // §8.1: what is still to come of the request would be read for nobody.
-    if (stream.isRemoteClosed) this.#close(stream)
-    else this.reset(stream.id, ErrorCode.NO_ERROR)
+    if (stream.isRemoteClosed) {
+      this.#close(stream)
+    } else {
+      // §8.1: a long rest of the request is stopped, a short one waited for: it is on its way.
+      stream.body?.discardUntaken()
+      stream.lingerUntilBytes = stream.receivedBytes + LINGER_BYTES
+      if (stream.expectedBytes !== undefined) this.#stopIfLong(stream, stream.expectedBytes)
+    }
   }
 
   abandon(): void {
@@ -223,6 +232,13 @@ export class Streams {
   #endRemote(stream: Http2Stream): void {
     stream.isRemoteClosed = true
     stream.body?.end()
+    if (stream.isAnswered) this.#close(stream)
+  }
+
+  #stopIfLong(stream: Http2Stream, bytes: number): void {
+    if (stream.isAnswered && bytes > stream.lingerUntilBytes) {
+      this.reset(stream.id, ErrorCode.NO_ERROR)
+    }
   }
 
   /** A frame for a stream that is closed. What was under way when we reset it is ignored. */

@@ -11,7 +11,10 @@ export type Finding =
   | { kind: 'slow-headers' }
   /** The viewer takes nothing from the transport. */
   | { kind: 'stuck' }
-  /** Streams whose viewer neither opens windows nor sends the body that is waited for. */
+  /**
+   * Streams whose viewer neither opens windows nor sends the body that is waited for; also those
+   * that are answered and of whose request the rest does not come.
+   */
   | { kind: 'stalled'; streams: readonly Http2Stream[] }
 
 /** The slowest reading of what is in the transport: 4 KB a second. */
@@ -92,6 +95,10 @@ export class Watchdog {
 
   /** Waiting for the viewer through a whole timeout in which next to nothing moved. */
   #isStalled(stream: Http2Stream, nowMs: number): boolean {
+    if (stream.isAnswered) {
+      if (stream.lingeringSinceMs === 0) stream.lingeringSinceMs = nowMs
+      return nowMs - stream.lingeringSinceMs >= this.#limits.checkIntervalMs
+    }
     const isWaiting = this.#sender.isWaitingForWindow(stream) || stream.body?.isStarved === true
     const movedBytes = stream.sentBytes + stream.receivedBytes
     const hasMoved = movedBytes - stream.checkedBytes >= this.#limits.minProgressBytes

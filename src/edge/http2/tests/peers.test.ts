@@ -204,6 +204,7 @@ test('TLS agrees on h2, and large bodies go both ways', async () => {
   expect(sent.bytes.equals(LARGE)).toBe(true)
   expect(got.bytes.equals(LARGE)).toBe(true)
   client.close()
+  await once(client, 'close')
   tls.close()
 })
 

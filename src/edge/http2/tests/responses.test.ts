@@ -208,15 +208,47 @@ describe('requests', () => {
     expect(peer.fieldsOf(await peer.frame('headers'))).toEqual({ ':status': '100' })
   })
 
-  test('answered before their body was sent are ended without an error', async () => {
-    const peer = peerWith(response(bytes('no'), [], 413))
-    peer.request(1, [], { method: 'POST', endStream: false })
-    expect(await peer.frame('rst-stream')).toMatchObject({ streamId: 1, code: 0 })
-    expect(peer.body(1)).toBe('no')
-    // What was under way is ignored.
-    peer.take()
-    peer.send(data(1, 'late'))
-    expect(peer.errors).toEqual([])
+  describe('answered before their body was sent', () => {
+    const answered = async (lines: readonly [string, string][] = []) => {
+      const peer = peerWith(response(bytes('no'), [], 413))
+      peer.request(1, lines, { method: 'POST', endStream: false })
+      await peer.until(() => peer.body(1) === 'no')
+      return peer
+    }
+
+    test('end in peace when the rest comes', async () => {
+      const peer = await answered()
+      peer.send(data(1, 'a'), data(1, 'b', true))
+      peer.pass(5000)
+      expect(peer.errors).toEqual([])
+    })
+
+    test('are still held to the rules', async () => {
+      const peer = await answered([['content-length', '2']])
+      peer.send(data(1, 'abc'))
+      expect(peer.errors).toEqual(['rst-stream 1'])
+    })
+
+    test('are stopped, without an error, when the rest is long', async () => {
+      const sudden = await answered([['content-length', '10000000']])
+      expect(sudden.errors).toEqual(['rst-stream 0'])
+      const peer = await answered()
+      for (let i = 0; i < 4; i++) peer.send(data(1, 'a'.repeat(16_384)))
+      expect(peer.errors).toEqual([])
+      peer.send(data(1, 'a'))
+      expect(peer.errors).toEqual(['rst-stream 0'])
+      // What was under way is ignored.
+      peer.send(data(1, 'late'))
+      expect(peer.errors).toEqual(['rst-stream 0'])
+    })
+
+    test('and when it does not come', async () => {
+      const peer = await answered()
+      peer.pass(1000)
+      expect(peer.errors).toEqual([])
+      peer.pass(1000)
+      expect(peer.errors).toEqual(['rst-stream 0'])
+    })
   })
 })
 
