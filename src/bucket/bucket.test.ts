@@ -41,6 +41,27 @@ describe('blobs', () => {
     expect(await readdir(join(directory, 'blobs'))).toEqual([])
   })
 
+  it('counts a blob of another size as missing where the size is told, and stores it anew', async () => {
+    await store.blobs.put(bytes('hello'))
+    await writeFile(store.blobs.path(HELLO), 'hell')
+    expect([store.blobs.has(HELLO, 4), store.blobs.has(HELLO, 5)]).toEqual([true, false])
+    await store.blobs.put(bytes('hello'), HELLO)
+    expect(store.blobs.has(HELLO, 5)).toBe(true)
+    expect(await readFile(store.blobs.path(HELLO), 'utf8')).toBe('hello')
+  })
+
+  it('sets a blob with other bytes aside, and no other', async () => {
+    const blob = () => store.blobs.setAsideIfDamaged(HELLO)
+    expect(await blob()).toBe(false)
+    await store.blobs.put(bytes('hello'))
+    expect(await blob()).toBe(false)
+    expect(store.blobs.has(HELLO, 5)).toBe(true)
+    await writeFile(store.blobs.path(HELLO), 'hullo')
+    expect(await blob()).toBe(true)
+    expect(store.blobs.has(HELLO)).toBe(false)
+    expect(await readFile(`${store.blobs.path(HELLO)}.damaged`, 'utf8')).toBe('hullo')
+  })
+
   it('never makes a path from what is not a hash', () => {
     for (const name of ['../secret', '', `${HELLO}/..`, HELLO.toUpperCase()]) {
       expect(() => store.blobs.path(name)).toThrow(/not a SHA-256/)

@@ -3,7 +3,13 @@ import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
-import type { SiteMessage, WorkerAnswer, WorkerRequest, WorkerSettings } from './worker-protocol.ts'
+import type {
+  SiteMessage,
+  WorkerAnswer,
+  WorkerNotice,
+  WorkerRequest,
+  WorkerSettings,
+} from './worker-protocol.ts'
 
 /** A worker that has not confirmed by then is ended, and its replacement asked. */
 const CONFIRM_TIMEOUT_MS = 10_000
@@ -32,6 +38,8 @@ export class EdgeWorkers {
     count: number
     settings: Omit<WorkerSettings, 'edgeId'>
     sites: SiteMessage[]
+    /** Told of blobs that a worker found damaged, once for each request that meets one. */
+    onDamagedBlob: (sha256: string) => void
     logger: Logger
   }): Promise<{ workers: EdgeWorkers; port: number }> {
     cluster.schedulingPolicy = cluster.SCHED_NONE
@@ -49,7 +57,7 @@ export class EdgeWorkers {
     const port = options.settings.port === 0 ? await freePort(host) : options.settings.port
     for (let number = 1; number <= options.count; number++) {
       const settings = { ...options.settings, port, edgeId: `edge-${number}` }
-      const slot = new Slot(settings, () => workers.#sites, options.logger)
+      const slot = new Slot(settings, () => workers.#sites, options)
       slots.push(slot)
       try {
         await slot.start()
@@ -125,6 +133,7 @@ class Slot {
   readonly #settings: WorkerSettings
   readonly #sites: () => SiteMessage[]
   readonly #logger: Logger
+  readonly #onDamagedBlob: (sha256: string) => void
   #worker: Worker | undefined
   #started: Promise<Done>
   #isStopping = false
@@ -134,11 +143,16 @@ class Slot {
     { resolve: (done: Done) => void; reject: (error: Error) => void }
   >()
 
-  constructor(settings: WorkerSettings, sites: () => SiteMessage[], logger: Logger) {
+  constructor(
+    settings: WorkerSettings,
+    sites: () => SiteMessage[],
+    options: { logger: Logger; onDamagedBlob: (sha256: string) => void },
+  ) {
     this.id = settings.edgeId
     this.#settings = settings
     this.#sites = sites
-    this.#logger = logger
+    this.#logger = options.logger
+    this.#onDamagedBlob = options.onDamagedBlob
     this.#started = Promise.reject(new Error('not started'))
     this.#started.catch(() => {})
   }
@@ -194,9 +208,10 @@ class Slot {
     const bornMs = performance.now()
     let hasServed = false
     const ready = new Promise<void>((resolve, reject) => {
-      worker.on('message', (answer: WorkerAnswer) => {
-        if (answer.kind === 'ready') resolve()
-        else this.#settle(answer)
+      worker.on('message', (message: WorkerAnswer | WorkerNotice) => {
+        if (message.kind === 'ready') resolve()
+        else if (message.kind === 'damaged') this.#onDamagedBlob(message.sha256)
+        else this.#settle(message)
       })
       worker.once('exit', () => reject(new Error('the worker process ended')))
     })
@@ -257,7 +272,7 @@ class Slot {
     })
   }
 
-  #settle(answer: Exclude<WorkerAnswer, { kind: 'ready' }>): void {
+  #settle(answer: WorkerAnswer): void {
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
     if (answer.kind === 'done') {

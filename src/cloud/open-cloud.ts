@@ -11,6 +11,7 @@ import { Releases } from '../releases/releases.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import { CloudBackend } from './cloud-backend.ts'
+import { DamagedBlobs } from './damaged-blobs.ts'
 import { listProjects, openDataDirectory } from './data-directory.ts'
 import { Databases } from './databases.ts'
 import { EdgeWorkers } from './edge-workers.ts'
@@ -72,6 +73,7 @@ async function open(
 
   const bucket = await openObjectStore({ directory: data.bucket, clock })
   opened.push(() => bucket.close())
+  const damaged = new DamagedBlobs(bucket.blobs, logger)
   const database = await openDatabase({
     directory: data.database,
     host: LOOPBACK,
@@ -83,7 +85,7 @@ async function open(
     new ProjectSecrets(join(data.projects, project, 'secrets.json'))
   const databases = new Databases({
     embedded: database,
-    readBlob: sha256 => bucket.blobs.read(sha256),
+    readBlob: sha256 => damaged.read(sha256),
     secretOf: (project, sha256) => secretsOf(project).get(sha256),
     logger,
   })
@@ -93,7 +95,7 @@ async function open(
   opened.push(() => logs.close())
   const functions = await openFunctions({
     directory: data.functions,
-    readCode: sha256 => bucket.blobs.read(sha256),
+    readCode: sha256 => damaged.read(sha256),
     findFunction: (project, release, name) => versions.find(project, release, name),
     environmentOf: async version => {
       const live = releases.live(version.project)?.release.manifest
@@ -115,7 +117,7 @@ async function open(
     new ReleaseStore(manifestStore(bucket)),
     data.projects,
     {
-      hasBlob: sha256 => bucket.blobs.has(sha256),
+      hasBlob: (sha256, sizeBytes) => bucket.blobs.has(sha256, sizeBytes),
       flushBlobs: () => bucket.blobs.flush(),
       check: async release => sites.check(release),
       migrate: release => databases.migrate(release),
@@ -136,6 +138,7 @@ async function open(
       trustedProxies: options.trustedProxies,
     },
     sites: sites.messages(),
+    onDamagedBlob: sha256 => damaged.report(sha256),
     logger,
   })
   opened.push(() => workers.close())

@@ -32,9 +32,11 @@ export type WorkerRequest =
   | { id: number; kind: 'invalidate'; project: string; patterns: string[] }
   | { id: number; kind: 'stop' }
 
-/** From a worker: it listens to requests now; done, with what was asked for; or why not. */
+/** From a worker, unasked: it listens to requests now; a blob on the disk is not what it should be. */
+export type WorkerNotice = { kind: 'ready' } | { kind: 'damaged'; sha256: string }
+
+/** From a worker: done, with what was asked for; or why not. */
 export type WorkerAnswer =
-  | { kind: 'ready' }
   | {
       id: number
       kind: 'done'

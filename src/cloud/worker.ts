@@ -9,7 +9,13 @@ import type { ReleaseManifest } from '../releases/manifest.ts'
 import { systemClock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import { createLogger } from '../shared/logger.ts'
-import type { SiteMessage, WorkerAnswer, WorkerRequest, WorkerSettings } from './worker-protocol.ts'
+import type {
+  SiteMessage,
+  WorkerAnswer,
+  WorkerNotice,
+  WorkerRequest,
+  WorkerSettings,
+} from './worker-protocol.ts'
 
 // An edge worker's process: it holds no truth and may end at any time. The supervisor tells it
 // what to serve, and it answers with the hashes of the manifests that it serves from then on.
@@ -33,7 +39,11 @@ process.on('message', (request: WorkerRequest) => {
 })
 process.on('disconnect', () => process.exit(0)) // the supervisor is gone
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}) // it tells us
-process.send?.({ kind: 'ready' } satisfies WorkerAnswer) // what came before would be lost
+notify({ kind: 'ready' }) // what came before would be lost
+
+function notify(notice: WorkerNotice): void {
+  if (process.connected) process.send?.(notice)
+}
 
 async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   switch (request.kind) {
@@ -61,7 +71,10 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
 async function start(settings: WorkerSettings, sites: SiteMessage[]): Promise<number> {
   blobDirectory = settings.blobDirectory
   edge = createEdge({
-    blobs: { path: sha256 => join(blobDirectory, sha256) },
+    blobs: {
+      path: sha256 => join(blobDirectory, sha256),
+      onDamaged: sha256 => notify({ kind: 'damaged', sha256 }),
+    },
     functions: createUnixSocketOrigin({ socketPath: settings.functionsSocket }),
     clock: systemClock,
     logger,

@@ -23,7 +23,7 @@ export function createControlClient(url: string, token: string): CloudApi & { cl
     status: () => http.json('GET', '/v1/status'),
     live: async project => (await http.json<never>('GET', `${of(project)}/live`)) ?? undefined,
     releases: project => http.json('GET', `${of(project)}/releases`),
-    missingBlobs: sha256s => http.json('POST', '/v1/missing', sha256s),
+    missingBlobs: blobs => http.json('POST', '/v1/missing', blobs),
     putBlobs: blobs => putBlobs(http, blobs),
     publish: (body, onStep) => http.steps('/v1/releases', body, onStep),
     rollback: (project, release, onStep) =>

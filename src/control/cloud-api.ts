@@ -10,8 +10,8 @@ export interface CloudApi {
   live(project: string): Promise<LiveRelease | undefined>
   /** Newest first. */
   releases(project: string): Promise<ListedRelease[]>
-  /** Those of the blobs that are not stored here. */
-  missingBlobs(sha256s: readonly string[]): Promise<string[]>
+  /** Hashes of those of the blobs that are not stored here. */
+  missingBlobs(blobs: readonly BlobName[]): Promise<string[]>
   /** Stores blobs; each is verified against its hash. */
   putBlobs(blobs: Iterable<BlobUpload>): Promise<void>
   publish(request: PublishRequest, onStep?: (step: ActivationStep) => void): Promise<Activated>
@@ -67,10 +67,16 @@ export interface ListedRelease extends ReleaseSummary {
   isLive: boolean
 }
 
+export interface BlobName {
+  sha256: string
+  /** Where it is given, a blob of another size counts as not stored. */
+  sizeBytes?: number
+}
+
 export interface BlobUpload {
   sha256: string
   sizeBytes: number
-  /** Opens the bytes; called once, when their turn comes. */
+  /** Opens the bytes, from their beginning, when their turn comes. */
   open(): Uint8Array | AsyncIterable<Uint8Array>
 }
 

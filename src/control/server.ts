@@ -29,6 +29,7 @@ export interface ControlServer {
 type Environment = { Bindings: HttpBindings }
 
 const strings = v.array(v.string())
+const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
 const rollbackRequest = v.object({ release: v.optional(v.string()) })
 /** The draft is checked field by field by whoever makes a release of it. */
 const publishRequest = v.object({
@@ -121,7 +122,7 @@ function createControlApp({
 function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   app.get('/v1/status', async context => context.json(await backend.status()))
   app.post('/v1/missing', async context =>
-    context.json(await backend.missingBlobs(await readBody(context, strings))),
+    context.json(await backend.missingBlobs(await readBody(context, blobNames))),
   )
   app.post('/v1/blobs', async context => {
     await receiveBlobs(context.env.incoming, backend)

@@ -1,12 +1,12 @@
 import { relative } from 'node:path'
 import type { Project } from '../config/project.ts'
-import type { Activated, BlobUpload, CloudApi } from '../control/cloud-api.ts'
-import { blobsOf } from '../releases/manifest.ts'
+import type { Activated, CloudApi } from '../control/cloud-api.ts'
 import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { runBuild } from './build.ts'
-import { type PreparedRelease, prepareRelease } from './draft.ts'
+import { prepareRelease } from './draft.ts'
+import { selectMissing } from './missing.ts'
 import { makePlan, type Plan } from './plan.ts'
 import { inTurn } from './turn.ts'
 
@@ -35,7 +35,8 @@ export interface DeployResult {
 const MAX_ATTEMPTS = 10
 
 /**
- * Deploys a project: build → prepare → plan → upload what is missing → publish. When another
+ * Deploys a project: build → prepare → ask what is missing → plan → upload it → publish. What the
+ * bucket has lost of the live release is sent again also where nothing differs. When another
  * deploy goes live in between, the plan is made anew against that one, so that what is published
  * is always exactly what was planned. Deploys from one folder wait for one another.
  * `signal` ends a build that is under way.
@@ -83,21 +84,23 @@ async function deployOnce(
 ): Promise<DeployResult> {
   const live = await target.live(project.name)
   const prepared = await prepareRelease(project, live?.manifest, options.clock.now())
-  const plan = makePlan(prepared.draft, live)
+  const { draft, uploads } = options.isDryRun
+    ? { draft: prepared.draft, uploads: [] }
+    : await selectMissing(prepared, target)
+  const plan = makePlan(draft, live)
   observer.onPlan?.(plan)
-  const nothing = { blobs: 0, sizeBytes: 0 }
-  if (options.isDryRun || (live !== undefined && plan.changes.length === 0)) {
-    return { plan, live: live?.id, uploaded: nothing }
-  }
-  const uploads = await selectMissing(prepared, target)
   const sizeBytes = uploads.reduce((sum, blob) => sum + blob.sizeBytes, 0)
+  const uploaded = { blobs: uploads.length, sizeBytes }
+  if (options.isDryRun) return { plan, live: live?.id, uploaded }
   if (uploads.length > 0) {
     observer.onStep?.('upload', `${uploads.length} objects, ${sizeBytes} bytes`)
     await target.putBlobs(uploads)
   }
+  // What the bucket had lost of the live release is back with that: its release is whole again.
+  if (live !== undefined && plan.changes.length === 0) return { plan, live: live.id, uploaded }
   const activated = await target.publish(
     {
-      draft: prepared.draft,
+      draft,
       base: plan.base,
       secrets: prepared.secrets,
       ...(options.deferMigrations === undefined
@@ -106,24 +109,7 @@ async function deployOnce(
     },
     step => observer.onStep?.(step),
   )
-  return { plan, activated, live: activated.id, uploaded: { blobs: uploads.length, sizeBytes } }
-}
-
-async function selectMissing(
-  { draft, blobs }: PreparedRelease,
-  target: DeployTarget,
-): Promise<BlobUpload[]> {
-  const missing = await target.missingBlobs([...new Set(blobsOf(draft))])
-  return missing.map(sha256 => {
-    const blob = blobs.get(sha256)
-    if (blob !== undefined) return blob
-    // An encoded form that was taken over from the live release, whose blob was lost since.
-    throw new MokaError(
-      'DEPLOY_BLOB_LOST',
-      `cannot deploy project "${draft.project}": the bucket has lost object ${sha256} of the live release`,
-      { hint: 'restore the data directory from a backup' },
-    )
-  })
+  return { plan, activated, live: activated.id, uploaded }
 }
 
 /** Somebody else may write into the folder at any time: an editor, or a build of one's own. */

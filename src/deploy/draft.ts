@@ -8,6 +8,7 @@ import type { Project, ProjectFunction } from '../config/project.ts'
 import type { BlobUpload } from '../control/cloud-api.ts'
 import { mediaTypeOf } from '../http/media-types.ts'
 import type { ReleaseDraft, ReleaseFile, ReleaseFunction } from '../releases/manifest.ts'
+import { MokaError } from '../shared/errors.ts'
 import { encodeContent, isWorthEncoding } from './files/encode.ts'
 import { isFingerprinted } from './files/fingerprint.ts'
 import { HashCache } from './files/hash-cache.ts'
@@ -98,7 +99,7 @@ async function prepareFiles(
     files.set(file.path, describeFile(file, sha256, type, before?.encoded))
     if (before !== undefined || !isWorthEncoding(type, sizeBytes)) continue
     const encode = async () => {
-      const encoded = await prepareEncoded(absolutePath, blobs)
+      const encoded = await prepareEncoded(await readFile(absolutePath), sha256, blobs)
       files.set(file.path, describeFile(file, sha256, type, encoded))
     }
     const encoding = limit(encode)
@@ -125,11 +126,23 @@ function describeFile(
   }
 }
 
-async function prepareEncoded(
-  absolutePath: string,
+/**
+ * Compresses a file's content, and adds the forms that are worth it to `blobs`. Throws
+ * `DEPLOY_FILE_CHANGED` when it is no longer the content that was hashed.
+ */
+export async function prepareEncoded(
+  content: Uint8Array,
+  sha256: string,
   blobs: Map<string, BlobUpload>,
 ): Promise<ReleaseFile['encoded']> {
-  const { br, gzip } = await encodeContent(await readFile(absolutePath))
+  if (createHash('sha256').update(content).digest('hex') !== sha256) {
+    throw new MokaError(
+      'DEPLOY_FILE_CHANGED',
+      `cannot compress a file of ${content.length} bytes: it changed while it was being read`,
+      { hint: 'nothing was changed; deploy again when nothing writes into the folder' },
+    )
+  }
+  const { br, gzip } = await encodeContent(content)
   if (br === undefined && gzip === undefined) return undefined
   const add = (content: { sha256: string; bytes: Uint8Array }) => {
     addBlob(blobs, content.sha256, content.bytes)

@@ -64,6 +64,9 @@ function planFiles(
     } else if (old.type !== file.type || old.immutable !== file.immutable) {
       counts.changed++
       add('change', path, 'media type or caching differs')
+    } else if (!isDeepStrictEqual(old.encoded, file.encoded)) {
+      counts.changed++
+      add('change', path, 'its compressed forms were made anew')
     } else counts.unchanged++
   }
   for (const path of Object.keys(before)) {

@@ -86,4 +86,6 @@ export interface SiteState {
 /** Where blobs stand on disk. Only names that a release holds are ever asked for. */
 export interface BlobReader {
   path(sha256: string): string
+  /** Told of each read that finds other bytes there than it should, or none that can be read. */
+  onDamaged?(sha256: string): void
 }

@@ -127,15 +127,22 @@ export function hashManifest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
+/** A blob that a release refers to; the size where its manifest knows it. */
+export interface ReleaseBlob {
+  sha256: string
+  sizeBytes?: number
+}
+
 /** Every blob a release cannot be without. */
-export function* blobsOf(release: ReleaseDraft): Generator<string> {
-  for (const file of Object.values(release.files)) {
-    yield file.sha256
-    if (file.encoded?.br !== undefined) yield file.encoded.br.sha256
-    if (file.encoded?.gzip !== undefined) yield file.encoded.gzip.sha256
+export function* blobsOf(release: ReleaseDraft): Generator<ReleaseBlob> {
+  for (const { sha256, size, encoded } of Object.values(release.files)) {
+    yield { sha256, sizeBytes: size }
+    for (const form of [encoded?.br, encoded?.gzip]) {
+      if (form !== undefined) yield { sha256: form.sha256, sizeBytes: form.size }
+    }
   }
-  for (const { codeSha256 } of Object.values(release.functions)) yield codeSha256
-  for (const migration of release.migrations) yield migration.sha256
+  for (const { codeSha256 } of Object.values(release.functions)) yield { sha256: codeSha256 }
+  for (const { sha256 } of release.migrations) yield { sha256 }
 }
 
 function parse<T extends v.GenericSchema>(

@@ -14,7 +14,8 @@ import type { ReleaseStore, ReleaseSummary, StoredRelease } from './release-stor
 
 /** What making a release live needs of the other parts. */
 export interface ActivationHost {
-  hasBlob(sha256: string): boolean
+  /** With `sizeBytes`: whether it is there and has that size. */
+  hasBlob(sha256: string, sizeBytes?: number): boolean
   /** Resolves when every blob stored so far survives a loss of power. */
   flushBlobs(): Promise<void>
   /** Throws when this cloud cannot run the release: a zone with an error, no Python. */
@@ -197,7 +198,9 @@ export class Releases {
 
   #requireBlobs(draft: ReleaseDraft): void {
     const missing = new Set<string>()
-    for (const sha256 of blobsOf(draft)) if (!this.#host.hasBlob(sha256)) missing.add(sha256)
+    for (const { sha256, sizeBytes } of blobsOf(draft)) {
+      if (!this.#host.hasBlob(sha256, sizeBytes)) missing.add(sha256)
+    }
     if (missing.size === 0) return
     throw new MokaError(
       'RELEASES_BLOBS_MISSING',

@@ -87,7 +87,8 @@ async function releaseOnDisk(): Promise<ReleaseManifest> {
   const pointer = JSON.parse(await readFile(join(data, 'projects/portfolio/live.json'), 'utf8'))
   const manifest = decodeManifest(await blob(pointer.manifestSha256))
   expect(manifest.id).toBe(pointer.id)
-  for (const sha256 of new Set([pointer.manifestSha256, ...blobsOf(manifest)])) {
+  const blobs = Array.from(blobsOf(manifest), ({ sha256 }) => sha256)
+  for (const sha256 of new Set([pointer.manifestSha256, ...blobs])) {
     const actual = createHash('sha256')
       .update(await blob(sha256))
       .digest('hex')

@@ -1,12 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream, existsSync, type ReadStream } from 'node:fs'
+import { createReadStream, type ReadStream, renameSync, statSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { syncDirectory } from '../../shared/atomic-file.ts'
 import { explainDiskFull, MokaError, systemErrorCode } from '../../shared/errors.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 const TEMPORARY = '.tmp'
+const SET_ASIDE = '.damaged'
 
 /** What identifies a blob: the lower-case hex SHA-256 of its bytes, and their number. */
 export interface BlobInfo {
@@ -17,18 +18,27 @@ export interface BlobInfo {
 /**
  * Content-addressed bytes in one flat folder, `<sha256>` each, never changed once they have that
  * name. A blob is written to a temporary name, fsynced and renamed; `flush` makes the names
- * themselves durable, once for any number of blobs.
+ * themselves durable, once for any number of blobs. One whose bytes the disk has lost or changed
+ * counts as missing as soon as its size says so or somebody noticed and had it set aside; then it
+ * can be stored again.
  */
 export interface BlobStore {
   /**
-   * Stores content under its hash; storing the same bytes again costs only the hashing.
+   * Stores content under its hash; storing the same bytes again costs only the hashing, unless
+   * what is stored has another size.
    * Throws `BUCKET_HASH_MISMATCH` when `expected` is given and the bytes hash to something else,
    * and `DISK_FULL`.
    */
   put(content: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<BlobInfo>
-  has(sha256: string): boolean
+  /** With `sizeBytes`: whether it is there and has that size. */
+  has(sha256: string, sizeBytes?: number): boolean
   /** All bytes of a blob. Throws `BUCKET_BLOB_MISSING`. */
   read(sha256: string): Promise<Uint8Array>
+  /**
+   * Reads a blob that somebody found damaged. When its bytes do not have its hash, or cannot be
+   * read, it becomes `<sha256>.damaged` for whoever looks into it. True when that happened.
+   */
+  setAsideIfDamaged(sha256: string): Promise<boolean>
   stream(sha256: string, range?: { start: number; end: number }): ReadStream
   /** Where the blob lies or would lie. Throws on anything that is not a SHA-256. */
   path(sha256: string): string
@@ -59,11 +69,12 @@ class DirectoryBlobStore implements BlobStore {
         `cannot look up blob "${sha256.slice(0, 80)}": it is not a SHA-256 in lower-case hex`,
       )
     }
-    return join(this.#directory, sha256)
+    return this.#directory + sep + sha256 // `join` would take a fifth of a look at 30,000 blobs
   }
 
-  has(sha256: string): boolean {
-    return existsSync(this.path(sha256))
+  has(sha256: string, sizeBytes?: number): boolean {
+    const found = statSync(this.path(sha256), { throwIfNoEntry: false })
+    return found !== undefined && (sizeBytes === undefined || found.size === sizeBytes)
   }
 
   async read(sha256: string): Promise<Uint8Array> {
@@ -72,6 +83,25 @@ class DirectoryBlobStore implements BlobStore {
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT') throw error
       throw new MokaError('BUCKET_BLOB_MISSING', `cannot read blob "${sha256}": it is not stored`)
+    }
+  }
+
+  async setAsideIfDamaged(sha256: string): Promise<boolean> {
+    const path = this.path(sha256)
+    const file = await open(path, 'r').catch(error => {
+      if (systemErrorCode(error) === 'ENOENT') return undefined
+      throw error
+    })
+    if (file === undefined) return false
+    try {
+      const { ino } = await file.stat()
+      if (await hasHash(file.createReadStream({ autoClose: false }), sha256)) return false
+      // Whoever stored it again meanwhile put another file there.
+      if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) return false
+      renameSync(path, `${path}${SET_ASIDE}`)
+      return true
+    } finally {
+      await file.close()
     }
   }
 
@@ -101,7 +131,7 @@ class DirectoryBlobStore implements BlobStore {
           { hint: 'send the file again; it changed or was damaged on the way' },
         )
       }
-      if (!this.has(sha256)) {
+      if (!this.has(sha256, sizeBytes)) {
         await file.datasync()
         await rename(temporary, this.path(sha256))
       }
@@ -117,4 +147,16 @@ class DirectoryBlobStore implements BlobStore {
   flush(): Promise<void> {
     return syncDirectory(this.#directory)
   }
+}
+
+/** False also where the disk cannot read it. */
+async function hasHash(content: AsyncIterable<Uint8Array>, sha256: string): Promise<boolean> {
+  const hash = createHash('sha256')
+  try {
+    for await (const chunk of content) hash.update(chunk)
+  } catch (error) {
+    if (systemErrorCode(error) === 'EIO') return false
+    throw error
+  }
+  return hash.digest('hex') === sha256
 }

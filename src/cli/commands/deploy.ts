@@ -111,7 +111,12 @@ function summarise(
   const total = added + changed + unchanged
   const files = `${formatCount(total, 'file')}: ${added} added, ${changed} changed, ${removed} removed, ${unchanged} unchanged`
   if (options.dryRun === true) return `${files}\ndry run: nothing was changed`
-  if (activated === undefined) return `${files}\nnothing differs from ${live}, which stays live`
+  if (activated === undefined) {
+    const unchanged = `${files}\nnothing differs from ${live}, which stays live`
+    if (uploaded.blobs === 0) return unchanged
+    const were = uploaded.blobs === 1 ? 'was' : 'were'
+    return `${unchanged}; ${formatCount(uploaded.blobs, 'object')} ${were} missing and ${were} sent again`
+  }
   const migrated =
     activated.migrated.length === 0
       ? ''

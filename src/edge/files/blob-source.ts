@@ -103,14 +103,14 @@ export class BlobSource {
 
   async #read(name: BlobName): Promise<Uint8Array> {
     const bytes = await readFile(this.#blobs.path(name.sha256)).catch(error => {
-      throw new BlobDamagedError(name.sha256, systemErrorCode(error) ?? String(error))
+      throw this.#unreadable(name, error)
     })
     if (bytes.byteLength !== name.size) {
-      throw new BlobDamagedError(name.sha256, `${bytes.byteLength} bytes instead of ${name.size}`)
+      throw this.#damaged(name, `${bytes.byteLength} bytes instead of ${name.size}`)
     }
     // Once per load, and the disk is caught lying before a viewer is.
     if (createHash('sha256').update(bytes).digest('hex') !== name.sha256) {
-      throw new BlobDamagedError(name.sha256, 'its content has another hash')
+      throw this.#damaged(name, 'its content has another hash')
     }
     this.#cache.set(name.sha256, { bytes, sizeBytes: bytes.byteLength })
     return bytes
@@ -118,11 +118,23 @@ export class BlobSource {
 
   async #open(name: BlobName): Promise<FileHandle> {
     const handle = await open(this.#blobs.path(name.sha256), 'r').catch(error => {
-      throw new BlobDamagedError(name.sha256, systemErrorCode(error) ?? String(error))
+      throw this.#unreadable(name, error)
     })
     const { size } = await handle.stat()
     if (size === name.size) return handle
     await handle.close()
-    throw new BlobDamagedError(name.sha256, `${size} bytes instead of ${name.size}`)
+    throw this.#damaged(name, `${size} bytes instead of ${name.size}`)
+  }
+
+  #damaged({ sha256 }: BlobName, condition: string): BlobDamagedError {
+    this.#blobs.onDamaged?.(sha256)
+    return new BlobDamagedError(sha256, condition)
+  }
+
+  /** One that is not there has nothing to look into; too many open files say nothing about it. */
+  #unreadable(name: BlobName, error: unknown): BlobDamagedError {
+    const code = systemErrorCode(error)
+    if (code === 'EIO') return this.#damaged(name, code)
+    return new BlobDamagedError(name.sha256, code ?? String(error))
   }
 }
