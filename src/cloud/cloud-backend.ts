@@ -20,10 +20,10 @@ import type { FunctionLogEntry } from '../functions/version.ts'
 import { parseDraft } from '../releases/manifest.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
+import type { ProjectSecrets } from './data/project-secrets.ts'
 import type { Databases } from './databases.ts'
 import type { EdgeWorkers } from './edge-workers.ts'
 import type { FunctionVersions } from './function-versions.ts'
-import type { ProjectSecrets } from './project-secrets.ts'
 
 /** Enough that the disk's flushes overlap. */
 const PARALLEL_BLOBS = 32

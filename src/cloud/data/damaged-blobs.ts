@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { BlobStore } from '../bucket/store/blob-store.ts'
-import { MokaError } from '../shared/errors.ts'
-import type { Logger } from '../shared/logger.ts'
+import type { BlobStore } from '../../bucket/store/blob-store.ts'
+import { MokaError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
 
 /**
  * Blobs that a reader found damaged. The bucket sets them aside, so that they count as missing and

@@ -4,8 +4,8 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { writeFileAtomic } from '../shared/atomic-file.ts'
-import { MokaError, systemErrorCode } from '../shared/errors.ts'
+import { writeFileAtomic } from '../../shared/atomic-file.ts'
+import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 
 /** A Unix socket's path has room for 108 octets, the last of them NUL (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107

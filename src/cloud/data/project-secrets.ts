@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { writeFileAtomic } from '../shared/atomic-file.ts'
-import { systemErrorCode } from '../shared/errors.ts'
+import { writeFileAtomic } from '../../shared/atomic-file.ts'
+import { systemErrorCode } from '../../shared/errors.ts'
 
 /** Values that releases name by their SHA-256 only, in a file of mode 0600. */
 export class ProjectSecrets {

@@ -1,5 +1,5 @@
-import type { ObjectStore } from '../bucket/bucket.ts'
-import type { ManifestEntry, ManifestStore } from '../releases/release-store.ts'
+import type { ObjectStore } from '../../bucket/bucket.ts'
+import type { ManifestEntry, ManifestStore } from '../../releases/release-store.ts'
 
 const BUCKET = 'mokapot-releases'
 
