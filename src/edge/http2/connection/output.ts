@@ -45,7 +45,9 @@ export class Output {
 
   /** Whole frames, encoded before. */
   bytesOf(frames: Uint8Array): void {
-    slab.set(frames, this.#reserve(frames.length))
+    // In two steps: reserving may begin another slab.
+    const at = this.#reserve(frames.length)
+    slab.set(frames, at)
   }
 
   /** Hands all over to the transport. False: it has enough for now. */
