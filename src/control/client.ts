@@ -3,6 +3,7 @@ import { request as requestTls } from 'node:https'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { FunctionLogEntry } from '../functions/version.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { encodeBlobBatch } from './blob-batch.ts'
 import type { BlobUpload, CloudApi } from './cloud-api.ts'
@@ -37,13 +38,20 @@ export function createControlClient(url: string, token: string): CloudApi & { cl
       const abort = new AbortController()
       const path = `${of(project)}/logs?${logQuery(name, { follow: '1', count: String(count) })}`
       http
-        .lines('GET', path, undefined, line => onEntry(JSON.parse(line)), abort.signal)
+        .lines('GET', path, undefined, line => onEntry(readEntry(line)), abort.signal)
         .then(() => onEnd(), onEnd)
       return () => abort.abort()
     },
     environment: project => http.json('GET', `${of(project)}/environment`),
     close: () => http.close(),
   }
+}
+
+/** A followed log's line: an entry, or as the last one the error that ended it, which is thrown. */
+function readEntry(line: string): FunctionLogEntry {
+  const entry = JSON.parse(line) as FunctionLogEntry | { error: WireError }
+  if ('error' in entry) throw toError(entry.error)
+  return entry
 }
 
 function logQuery(name: string | undefined, more: Record<string, string>): string {

@@ -15,6 +15,8 @@ import type { CloudApi, PublishRequest } from './cloud-api.ts'
 /** Blobs up to this size are stored side by side; larger ones one after the other, unbuffered. */
 const BUFFERED_BLOB_BYTES = 1024 * 1024
 const PARALLEL_BLOBS = 32
+/** Log text that a follower has not taken yet. */
+const MAX_WAITING_LOG_CHARS = 16 * 1024 * 1024
 
 /** What the server asks of the cloud beyond `CloudApi`: storing one blob that arrived. */
 export interface ControlBackend extends CloudApi {
@@ -219,24 +221,62 @@ async function report<T>(
   }
 }
 
+/** A follower that reads more slowly than its functions log is let go, with an error as last line. */
 function followLogs(
   output: StreamingApi,
   backend: ControlBackend,
   { project, name, count }: { project: string; name: string | undefined; count: number },
 ): Promise<void> {
   return new Promise(resolve => {
-    const stop = backend.followLogs(
+    let waitingChars = 0
+    // The last entries come in one go, however much they are: what comes later has to be taken.
+    let maxWaitingChars = Number.POSITIVE_INFINITY
+    let hasBegun = false
+    let hasEnded = false
+    const write = (value: unknown) => {
+      const line = `${JSON.stringify(value)}\n`
+      waitingChars += line.length
+      void output.write(line).then(() => {
+        waitingChars -= line.length
+      })
+    }
+    const end = (error?: unknown) => {
+      if (hasEnded) return
+      hasEnded = true
+      stop?.()
+      if (error !== undefined) write(errorBody(error))
+      resolve()
+    }
+    const begin = () => {
+      hasBegun = true
+      setImmediate(() => {
+        maxWaitingChars = waitingChars + MAX_WAITING_LOG_CHARS
+      })
+    }
+    let stop: (() => void) | undefined
+    stop = backend.followLogs(
       project,
       name,
       count,
-      entry => void output.write(`${JSON.stringify(entry)}\n`),
-      () => resolve(),
+      entry => {
+        if (hasEnded) return
+        if (!hasBegun) begin()
+        if (waitingChars > maxWaitingChars) end(tooSlow())
+        else write(entry)
+      },
+      end,
     )
-    output.onAbort(() => {
-      stop()
-      resolve()
-    })
+    if (hasEnded) stop()
+    output.onAbort(() => end())
   })
+}
+
+function tooSlow(): MokaError {
+  return new MokaError(
+    'CONTROL_FOLLOWER_TOO_SLOW',
+    'cannot follow the log any further: its entries come faster than they are read',
+    { hint: 'follow it again, one function alone, or without a slow program behind a pipe' },
+  )
 }
 
 /** How an error crosses the wire; what is not meant for people keeps only its message. */
