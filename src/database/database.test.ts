@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { connect as connectTcp, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { open } from 'lmdb'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../shared/logger.ts'
 import { findOnPath } from '../shared/tied-process.ts'
@@ -12,13 +13,16 @@ import { type Database, openDatabase } from './database.ts'
 
 let directory: string
 let database: Database
+let index: ReturnType<typeof open>
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'moka-database-'))
+  index = open({ path: join(directory, 'index.lmdb') }) // its file is opened without O_CLOEXEC
   database = await openDatabase({ directory, port: 0, logger: silentLogger })
 })
 afterAll(async () => {
   await database?.close()
+  await index?.close()
   await rm(directory, { recursive: true, force: true })
 })
 
@@ -57,6 +61,14 @@ describe('the door', () => {
     expect(rows).toEqual([{ user: 'first_site', db: 'first_site' }])
     expect(database.isRunning).toBe(true)
     expect((await readdir(directory)).filter(name => name.startsWith('initialising'))).toEqual([])
+  })
+
+  it.runIf(process.platform === 'linux')('hands PostgreSQL no file that we have open', async () => {
+    const folder = `/proc/${await postmasterPid()}/fd`
+    const links = (await readdir(folder)).map(fd => readlink(join(folder, fd)).catch(() => ''))
+    const files = await Promise.all(links)
+    expect(files.length).toBeGreaterThan(2)
+    expect(files.filter(file => file.includes('lmdb'))).toEqual([])
   })
 
   it('carries much in both directions at once', async () => {

@@ -115,9 +115,11 @@ export class Postmaster {
   async runSingleUser(sql: string): Promise<void> {
     const { binaries, identity } = await this.#prepare()
     const args = ['--single', '-D', this.#dataDirectory, 'postgres']
-    const child = runTied(binaries.postgres, args, binaries, identity, 'kernel', {
-      stdio: ['pipe', 'ignore', 'pipe'],
-    })
+    const child = runTied(binaries.postgres, args, binaries, identity, 'kernel', [
+      'pipe',
+      'ignore',
+      'pipe',
+    ])
     let output = ''
     child.stderr?.setEncoding('utf8').on('data', text => {
       output = (output + text).slice(-4000)

@@ -1,7 +1,14 @@
 // The Node runtime: waits to be told which function it is, loads it, and serves the Lambda runtime
 // API (2018-06-01) over one raw connection. Started before it is needed: until the line on file
 // descriptor 3 arrives it blocks there and uses no CPU. CommonJS, since that starts 8 ms faster.
-const { closeSync, readFileSync, readSync, statSync } = require('node:fs')
+const {
+  closeSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  statSync,
+} = require('node:fs')
 const { createRequire } = require('node:module')
 const { connect } = require('node:net')
 const { dirname, join, resolve: resolvePath } = require('node:path')
@@ -19,6 +26,24 @@ function readControlLine() {
     if (count === 0) process.exit(0) // the cloud is gone, or does not need us
     chunks.push(Buffer.from(buffer.subarray(0, count)))
     if (buffer[count - 1] === 10) return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  }
+}
+
+/**
+ * Closes what the cloud had open without O_CLOEXEC, its object index above all. Node's own
+ * descriptors have that flag, but it also sets it on the lowest that it inherits.
+ */
+function closeInherited() {
+  if (process.platform !== 'linux') return
+  for (const name of readdirSync('/proc/self/fd')) {
+    const fd = Number(name)
+    if (fd <= CONTROL) continue
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`)
+      const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))
+      const isForeign = /^socket:|^\/(?!dev\/)/.test(target)
+      if (isForeign || (Number.parseInt(flags[1], 8) & 0o2000000) === 0) closeSync(fd)
+    } catch {} // the one that read the folder
   }
 }
 
@@ -301,6 +326,7 @@ async function warmUp() {
 }
 
 async function main() {
+  closeInherited()
   if (process.argv[2] === 'early') await warmUp().catch(() => {})
   const { taskRoot, variables } = readControlLine()
   closeSync(CONTROL)
