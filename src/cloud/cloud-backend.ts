@@ -213,6 +213,8 @@ export class CloudBackend implements ControlBackend {
     const { releases } = this.#parts
     const live = releases.live(project)
     if (live !== undefined) return live.pointer
+    const damage = releases.damage(project)
+    if (damage !== undefined) throw damage
     const known = releases.projects()
     throw new MokaError(
       'CLOUD_PROJECT_UNKNOWN',

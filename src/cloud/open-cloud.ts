@@ -125,7 +125,10 @@ async function open(
     },
     clock,
   )
-  await releases.restore(await listProjects(data))
+  for (const damage of await releases.restore(await listProjects(data))) {
+    if (options.mode === 'dev') throw damage // the one project that this cloud is for
+    logger.error(`${damage.message}; the other projects are served`, { try: damage.hint })
+  }
   for (const project of releases.projects()) sites.restore(releases.live(project)!)
 
   const { workers, port } = await EdgeWorkers.open({

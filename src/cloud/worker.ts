@@ -7,7 +7,7 @@ import type { EdgeRelease, SiteState } from '../edge/release.ts'
 import { type EdgeServer, openEdgeServer } from '../edge/server.ts'
 import type { ReleaseManifest } from '../releases/manifest.ts'
 import { systemClock } from '../shared/clock.ts'
-import { MokaError } from '../shared/errors.ts'
+import { formatError, MokaError } from '../shared/errors.ts'
 import { createLogger } from '../shared/logger.ts'
 import type {
   SiteMessage,
@@ -28,6 +28,7 @@ let server: EdgeServer | undefined
 let blobDirectory = ''
 /** Releases that were read, by manifest hash; those no site names any more are let go. */
 let releases: Releases = new Map()
+let sites: ReadonlyMap<string, SiteState> = new Map()
 /** Sites are taken up one after the other, so that the last that were sent are those that stay. */
 let lastSites: Promise<unknown> = Promise.resolve()
 
@@ -48,14 +49,17 @@ function notify(notice: WorkerNotice): void {
 async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   switch (request.kind) {
     case 'start': {
-      const port = await start(request.settings, request.sites)
-      return { id: request.id, kind: 'done', port, serving: serving(request.sites) }
+      const { port, serving } = await start(request.settings, request.sites)
+      return { id: request.id, kind: 'done', port, serving }
     }
     case 'sites': {
-      await setSitesInTurn(request.sites)
+      const { serving, failures } = await setSitesInTurn(request.sites)
       const { invalidate } = request
-      if (invalidate !== undefined) edge?.invalidate(invalidate.project, invalidate.patterns)
-      return { id: request.id, kind: 'done', serving: serving(request.sites) }
+      if (invalidate !== undefined) {
+        if (failures.has(invalidate.project)) throw failures.get(invalidate.project)
+        edge?.invalidate(invalidate.project, invalidate.patterns)
+      }
+      return { id: request.id, kind: 'done', serving }
     }
     case 'invalidate': {
       const dropped = edge?.invalidate(request.project, request.patterns) ?? 0
@@ -68,7 +72,10 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   }
 }
 
-async function start(settings: WorkerSettings, sites: SiteMessage[]): Promise<number> {
+async function start(
+  settings: WorkerSettings,
+  sites: SiteMessage[],
+): Promise<{ port: number; serving: Record<string, string> }> {
   blobDirectory = settings.blobDirectory
   edge = createEdge({
     blobs: {
@@ -81,36 +88,64 @@ async function start(settings: WorkerSettings, sites: SiteMessage[]): Promise<nu
     trustedProxies: settings.trustedProxies,
     edgeId: settings.edgeId,
   })
-  await setSitesInTurn(sites)
+  const { serving } = await setSitesInTurn(sites)
   const { host, port } = settings
   server = await openEdgeServer({ edge, listen: { host, port }, logger })
-  return server.port
+  return { port: server.port, serving }
 }
 
-function setSitesInTurn(messages: SiteMessage[]): Promise<void> {
+interface Taken {
+  /** Manifest hashes of what is served from now on, by project. */
+  serving: Record<string, string>
+  failures: ReadonlyMap<string, unknown>
+}
+
+function setSitesInTurn(messages: SiteMessage[]): Promise<Taken> {
   const turn = lastSites.then(() => setSites(messages))
   lastSites = turn.catch(() => {})
   return turn
 }
 
-async function setSites(messages: SiteMessage[]): Promise<void> {
+/**
+ * Serves what the messages say. A project whose manifest cannot be read stays as it was, and takes
+ * no other one with it.
+ */
+async function setSites(messages: SiteMessage[]): Promise<Taken> {
+  const failures = new Map<string, unknown>()
   const next: Releases = new Map()
-  const sites = new Map<string, SiteState>()
+  const states = new Map<string, SiteState>()
   for (const message of messages) {
-    const live = await takeWhole(message.manifestSha256, message.hosts, next)
-    const retained: EdgeRelease[] = []
-    if (message.next !== undefined) {
-      // Read whole: in a moment it is the live one.
-      retained.push(await takeWhole(message.next, message.hosts, next))
-    }
-    for (const sha256 of message.retained) {
-      const release = await takeRetained(sha256, message.hosts, next)
-      if (Object.keys(release.files).length > 0) retained.push(release)
-    }
-    sites.set(message.project, { live, retained })
+    const { project } = message
+    const state = await readSite(message, next).catch(error => {
+      failures.set(project, error)
+      logger.error('a release cannot be served', { project, reason: formatError(error) })
+      return sites.get(project)
+    })
+    if (state !== undefined) states.set(project, state)
   }
-  edge?.setSites(sites)
+  edge?.setSites(states)
+  sites = states
   releases = next
+  const serving = Object.fromEntries(
+    [...states].map(([project, { live }]) => [project, live.manifestSha256]),
+  )
+  return { serving, failures }
+}
+
+async function readSite(message: SiteMessage, next: Releases): Promise<SiteState> {
+  const { project, hosts } = message
+  const live = await takeWhole(message.manifestSha256, hosts, next)
+  const retained: EdgeRelease[] = []
+  // Read whole: in a moment it is the live one.
+  if (message.next !== undefined) retained.push(await takeWhole(message.next, hosts, next))
+  for (const sha256 of message.retained) {
+    const release = await takeRetained(sha256, hosts, next).catch(error => {
+      // Old tabs miss its assets; that is no reason to serve nothing.
+      logger.warn('an earlier release cannot be read', { project, reason: formatError(error) })
+    })
+    if (release !== undefined && Object.keys(release.files).length > 0) retained.push(release)
+  }
+  return { live, retained }
 }
 
 type Releases = Map<string, EdgeRelease>
@@ -173,10 +208,6 @@ function toEdgeRelease(manifest: ReleaseManifest, sha256: string, hosts: string[
 function keepImmutable(release: EdgeRelease): EdgeRelease {
   const files = Object.entries(release.files).filter(([, file]) => file.immutable === true)
   return { ...release, files: Object.fromEntries(files), redirects: [], routes: [] }
-}
-
-function serving(sites: readonly SiteMessage[]): Record<string, string> {
-  return Object.fromEntries(sites.map(site => [site.project, site.manifestSha256]))
 }
 
 function describeFailure(id: number, error: unknown): WorkerAnswer {

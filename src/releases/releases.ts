@@ -59,6 +59,7 @@ export class Releases {
   readonly #host: ActivationHost
   readonly #clock: Clock
   readonly #live = new Map<string, { release: StoredRelease; pointer: LivePointer }>()
+  readonly #damaged = new Map<string, MokaError>()
   readonly #queues = new Map<string, Promise<unknown>>()
 
   /** `directory` holds `<project>/live.json`. */
@@ -69,8 +70,11 @@ export class Releases {
     this.#clock = clock
   }
 
-  /** Takes up what was live when the cloud last ran. Throws `RELEASES_DAMAGED`. */
-  async restore(projects: readonly string[]): Promise<void> {
+  /**
+   * Takes up what was live when the cloud last ran. A project whose data is damaged has nothing
+   * live until it is deployed again; the `RELEASES_DAMAGED` errors of all such are returned.
+   */
+  async restore(projects: readonly string[]): Promise<MokaError[]> {
     for (const project of projects) {
       try {
         const pointer = await this.#file(project).read()
@@ -83,7 +87,7 @@ export class Releases {
       } catch (error) {
         const folder = join(this.#directory, project)
         const reason = error instanceof Error ? error.message : String(error)
-        throw new MokaError(
+        const damage = new MokaError(
           'RELEASES_DAMAGED',
           `cannot take up project "${project}" from "${join(folder, 'live.json')}": ${reason}`,
           {
@@ -91,8 +95,15 @@ export class Releases {
             cause: error,
           },
         )
+        this.#damaged.set(project, damage)
       }
     }
+    return [...this.#damaged.values()]
+  }
+
+  /** Why a project that was deployed here could not be taken up; undefined once it is live again. */
+  damage(project: string): MokaError | undefined {
+    return this.#damaged.get(project)
   }
 
   projects(): string[] {
@@ -191,6 +202,7 @@ export class Releases {
     )
     await this.#file(project).write(pointer)
     this.#live.set(project, { release, pointer })
+    this.#damaged.delete(project)
     onStep?.('confirm')
     const invalidate = changedPatterns(before?.release.manifest, release.manifest)
     return { release, confirmedBy: await this.#host.announce({ release, pointer, invalidate }) }
