@@ -157,6 +157,7 @@ export class Http2Connection implements TransportHandler {
   onClose(): void {
     this.#isClosed = true
     this.#streams.abandon()
+    this.#sender.output.abandon()
   }
 
   /** Runs what may write, then sends all of it together. */

@@ -9,6 +9,8 @@ import type { Http2Stream } from './stream.ts'
 const STREAM_TURN_BYTES = 64 * 1024
 /** Written at once. More makes each wait longer and nothing faster. */
 const WRITE_BYTES = 256 * 1024
+/** Written at once when the memory at hand ends: two writes cost less than joining two pieces. */
+const WRITE_EARLY_BYTES = 32 * 1024
 /** In the transport: enough to keep the kernel busy until it asks for more. */
 const BLOCKED_BYTES = 64 * 1024
 /** We take no larger frames for granted, so that streams stay interleaved. */
@@ -148,6 +150,7 @@ export class Sender {
   /** The transport is empty again. */
   drained(): void {
     this.#isBlocked = false
+    this.output.release()
     this.flush()
   }
 
@@ -159,6 +162,9 @@ export class Sender {
       if (stream.isClosed) return
       if (chunk === undefined && !body.isDone) break
       const isLast = body.isDone
+      if (chunk !== undefined && !this.output.hasRoomFor(chunk.length)) {
+        if (this.output.bytes >= WRITE_EARLY_BYTES) this.#write()
+      }
       this.#data(stream, chunk ?? NOTHING, isLast)
       if (isLast) {
         this.finish(stream)
