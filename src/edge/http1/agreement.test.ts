@@ -399,7 +399,8 @@ const plainRequest = fc
 const conversation = fc.record({
   plain: fc.array(plainRequest, { maxLength: 3 }),
   odd: oddRequest,
-  cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 }),
+  /** Thousandths of the length. */
+  cuts: fc.array(fc.nat(1000), { maxLength: 4 }),
 })
 
 /** What comes after every conversation: its answer tells whether the connection was kept. */
@@ -409,7 +410,10 @@ const REFUSED = formatRefusal(400)
 
 /** Cuts what comes before a body, which node:http reads differently in one piece and in several. */
 function cut(heads: string, rest: string, cuts: readonly number[]): string[] {
-  const places = [0, ...cuts.map(place => Math.floor(place * heads.length)).sort((a, b) => a - b)]
+  const places = [
+    0,
+    ...cuts.map(place => Math.floor((place * heads.length) / 1000)).sort((a, b) => a - b),
+  ]
   const pieces = places.map((place, index) => heads.slice(place, places[index + 1]))
   pieces.push(`${pieces.pop()}${rest}`)
   return pieces.filter(piece => piece !== '')

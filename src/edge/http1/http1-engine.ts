@@ -125,7 +125,7 @@ class Http1Connection implements TransportHandler {
       const outcome = head.read(text, at)
       if (outcome === 'partial' && this.#mayHold(length - at)) {
         if (isCorked) this.#transport.uncork()
-        this.#hold(bytes.slice(at))
+        this.#hold(copyFrom(bytes, at))
         return
       }
       head.peerAddress = this.#transport.remoteAddress
@@ -158,7 +158,7 @@ class Http1Connection implements TransportHandler {
     }
     if (isCorked) this.#transport.uncork()
     this.#pieces = 0
-    if (this.#transport.bufferedBytes > MAX_UNSENT_BYTES) this.#wait(bytes.slice(at))
+    if (this.#transport.bufferedBytes > MAX_UNSENT_BYTES) this.#wait(copyFrom(bytes, at))
     else this.#rest()
   }
 
@@ -205,6 +205,11 @@ class Http1Connection implements TransportHandler {
 
 function latin1(bytes: Uint8Array): string {
   return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.byteLength)
+}
+
+/** A copy; the `slice` of a Buffer would be a view of the shared one. */
+function copyFrom(bytes: Uint8Array, start: number): Uint8Array {
+  return Uint8Array.prototype.slice.call(bytes, start)
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {

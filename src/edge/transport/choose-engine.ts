@@ -19,9 +19,10 @@ export interface EngineChoice {
  */
 export function chooseEngine(transport: Transport, choice: EngineChoice): void {
   const { http1, http2 } = choice
-  if (http2 === undefined || transport.alpnProtocol === 'http/1.1') {
+  // Over TLS, HTTP/2 is what ALPN says and nothing else (RFC 9113 §3.3).
+  if (http2 === undefined || (transport.isEncrypted && transport.alpnProtocol !== 'h2')) {
     http1.accept(transport, NOTHING)
-  } else if (transport.alpnProtocol === 'h2') {
+  } else if (transport.isEncrypted) {
     http2.accept(transport, NOTHING)
   } else {
     transport.handler = new FirstBytes(transport, http1, http2)
@@ -50,7 +51,7 @@ class FirstBytes implements TransportHandler {
     const common = commonLength(seen)
     if (common === PREFACE_BYTES.length) this.#give(this.#http2, seen)
     else if (common < seen.byteLength) this.#give(this.#http1, seen)
-    else this.#seen = seen.slice()
+    else this.#seen = new Uint8Array(seen)
   }
 
   onEnd(): void {

@@ -1,5 +1,6 @@
 import { createServer as createNetServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { ACME_PROTOCOL } from '../../tls/certificates/sni-contexts.ts'
 import { NodeTransport, type NodeTransportHost } from './node-transport.ts'
 import type { Transport } from './transport.ts'
 
@@ -11,13 +12,17 @@ export interface NodeListenerOptions {
   tls?: TlsOptions
   /** How often deadlines are looked at. */
   checkIntervalMs: number
+  /** False: each read gets a buffer of its own, as on a Node that offers nothing else. */
+  isReadShared?: boolean
 }
 
 /** Accepts connections on Node's sockets. `server` is there to listen on and to be asked for its port. */
 export class NodeListener {
   readonly server: Server
   readonly #transports = new Set<NodeTransport>()
+  readonly #handshakes = new Handshakes(() => this.#tellIfIdle())
   readonly #timer: NodeJS.Timeout
+  #isClosing = false
   #whenIdle: () => void = () => {}
 
   constructor(options: NodeListenerOptions) {
@@ -26,19 +31,32 @@ export class NodeListener {
       tickMs: options.checkIntervalMs,
       onClosed: (transport: NodeTransport) => {
         this.#transports.delete(transport)
-        if (this.#transports.size === 0) this.#whenIdle()
+        this.#tellIfIdle()
       },
       takeSocket: options.onHandOver,
+      isReadShared: options.isReadShared ?? options.tls === undefined,
     } satisfies NodeTransportHost
     const accept = (socket: Socket) => {
       const transport = new NodeTransport(socket, host)
       this.#transports.add(transport)
       options.onConnection(transport)
+      if (this.#isClosing) transport.handler.onShutdown()
     }
-    // A peer that closed its direction may still want its answer.
-    const plain = { allowHalfOpen: true, noDelay: true }
-    if (options.tls === undefined) this.server = createNetServer(plain, accept)
-    else this.server = createTlsServer({ ...plain, ...options.tls }, accept)
+    // A peer that closed its direction may still want its answer; but not one of a handshake.
+    if (options.tls === undefined) {
+      const plain = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
+      this.server = createNetServer(plain, accept)
+    } else {
+      this.server = createTlsServer({ ...options.tls, noDelay: true }, (socket: TLSSocket) => {
+        this.#handshakes.done(socket)
+        socket.allowHalfOpen = true
+        if (socket.alpnProtocol === ACME_PROTOCOL) endChallenge(socket)
+        else accept(socket)
+      })
+      this.server.on('connection', (socket: Socket) => this.#handshakes.begun(socket))
+      // Node tells of a handshake that takes too long, and leaves the connection open.
+      this.server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy())
+    }
     this.#timer = setInterval(() => {
       host.tick++
       for (const transport of this.#transports) transport.checkDeadline()
@@ -49,19 +67,79 @@ export class NodeListener {
     return this.#transports.size
   }
 
-  /** Stops accepting and asks every engine to finish. Resolves once no transport is left. */
+  /**
+   * Stops accepting and asks every engine to finish. Resolves once no transport is left, and no
+   * handshake that a viewer has begun.
+   */
   async shutDown(): Promise<void> {
+    this.#isClosing = true
     this.server.close()
+    this.#handshakes.endSilent()
     for (const transport of this.#transports) transport.handler.onShutdown()
-    if (this.#transports.size > 0) {
-      await new Promise<void>(resolve => {
-        this.#whenIdle = resolve
-      })
-    }
+    await new Promise<void>(resolve => {
+      this.#whenIdle = resolve
+      this.#tellIfIdle()
+    })
     clearInterval(this.#timer)
   }
 
   destroyAll(): void {
+    this.#handshakes.destroyAll()
     for (const transport of this.#transports) transport.destroy()
   }
+
+  #tellIfIdle(): void {
+    if (this.#isClosing && this.#transports.size + this.#handshakes.size === 0) this.#whenIdle()
+  }
+}
+
+/** The sockets below TLS until it stands; the server's events do not say which belongs to which. */
+class Handshakes {
+  readonly #sockets = new Map<string, Socket>()
+  readonly #onGone: () => void
+
+  constructor(onGone: () => void) {
+    this.#onGone = onGone
+  }
+
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  begun(socket: Socket): void {
+    const key = peerOf(socket)
+    this.#sockets.set(key, socket)
+    socket.once('close', () => {
+      // The address may be another connection's by now.
+      if (this.#sockets.get(key) === socket) this.#forget(key)
+    })
+  }
+
+  done(socket: Socket): void {
+    this.#forget(peerOf(socket))
+  }
+
+  /** Ends those whose viewer has not said a word. */
+  endSilent(): void {
+    for (const socket of this.#sockets.values()) if (socket.bytesRead === 0) socket.destroy()
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#sockets.values()) socket.destroy()
+  }
+
+  #forget(key: string): void {
+    this.#sockets.delete(key)
+    this.#onGone()
+  }
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`
+}
+
+/** The handshake was all that the authority wanted to see (RFC 8737 §3). */
+function endChallenge(socket: TLSSocket): void {
+  socket.on('error', () => {})
+  socket.destroySoon()
 }

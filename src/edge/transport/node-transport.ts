@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { readShared, type SharedRead } from './shared-read-buffer.ts'
 import type { Transport, TransportHandler } from './transport.ts'
 
 /** What the adapter needs of the listener that accepted the connection. */
@@ -10,6 +11,8 @@ export interface NodeTransportHost {
   onClosed(transport: NodeTransport): void
   /** Takes a socket over, with `unread` already pushed back into it. */
   takeSocket(socket: Socket): void
+  /** Whether reads may share one buffer, where Node has the means. */
+  readonly isReadShared: boolean
 }
 
 const NO_DEADLINE = Number.POSITIVE_INFINITY
@@ -31,6 +34,7 @@ export class NodeTransport implements Transport {
   handler: TransportHandler = IGNORE
   readonly #socket: Socket
   readonly #host: NodeTransportHost
+  readonly #sharedRead: SharedRead | undefined
   #deadlineTick = NO_DEADLINE
   readonly #onData = (chunk: Uint8Array) => this.handler.onBytes(chunk)
   readonly #onDrain = () => this.handler.onDrain()
@@ -40,7 +44,10 @@ export class NodeTransport implements Transport {
     this.handler.onClose()
   }
 
-  constructor(socket: Socket, host: NodeTransportHost) {
+  /** The socket comes paused. */
+  constructor(accepted: Socket, host: NodeTransportHost) {
+    this.#sharedRead = host.isReadShared ? readShared(accepted, this.#onData) : undefined
+    const socket = this.#sharedRead?.socket ?? accepted
     this.#socket = socket
     this.#host = host
     this.remoteAddress = socket.remoteAddress ?? ''
@@ -70,7 +77,8 @@ export class NodeTransport implements Transport {
   }
 
   start(): void {
-    this.#socket.on('data', this.#onData)
+    if (this.#sharedRead === undefined) this.#socket.on('data', this.#onData)
+    this.#socket.resume()
   }
 
   write(bytes: Uint8Array): boolean {
@@ -122,6 +130,7 @@ export class NodeTransport implements Transport {
     this.#deadlineTick = NO_DEADLINE
     this.#host.onClosed(this)
     socket.pause()
+    this.#sharedRead?.stop()
     if (unread.byteLength > 0) socket.unshift(Buffer.from(unread))
     this.#host.takeSocket(socket)
     socket.off('error', ignoreError)

@@ -46,7 +46,10 @@ export interface Transport {
 }
 
 export interface TransportHandler {
-  /** Bytes from the peer. They lie in a shared buffer: good until the call returns, copy to keep. */
+  /**
+   * Bytes from the peer. They lie in a shared buffer: good until the call returns, copy to keep
+   * (not by `slice`, which on a Buffer copies nothing).
+   */
   onBytes(bytes: Uint8Array): void
   /** All that was buffered is gone. */
   onDrain(): void
