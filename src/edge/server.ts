@@ -1,20 +1,24 @@
 import type { AddressInfo, Server } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import { systemClock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
-import type { Edge } from './edge.ts'
+import type { SniContexts } from '../tls/certificates/sni-contexts.ts'
 import { createHttp1Engine } from './http1/http1-engine.ts'
 import { type NodeHttpLimits, NodeHttpServer } from './http1/node-http-server.ts'
 import { createHttp2Engine } from './http2/http2-engine.ts'
+import { createPlainDoor, type PlainDoorOptions, type ServedEdge } from './plain-door.ts'
 import { chooseEngine } from './transport/choose-engine.ts'
 import { NodeListener } from './transport/node-listener.ts'
 
-export interface EdgeServerOptions {
+export interface EdgeServerOptions extends PlainDoorOptions {
   /** Without `hot` every request takes the long way; without `respond` there is no HTTP/2. */
-  edge: Pick<Edge, 'handle'> & Partial<Pick<Edge, 'hot' | 'respond'>>
+  edge: ServedEdge
   /** An address, or a listening handle made by the supervisor (`{ fd }`, or a server from IPC). */
   listen: { host: string; port: number } | { handle: unknown }
   logger: Logger
+  /** HTTPS, with the certificates of this, which may change at any time. Default: HTTP. */
+  tls?: Pick<SniContexts, 'serverOptions' | 'attach'>
   /** Shortened in tests; nobody else has a reason to change them. */
   limits?: Partial<ServerLimits>
 }
@@ -27,6 +31,8 @@ export interface EdgeServer {
 }
 
 export interface ServerLimits extends NodeHttpLimits {
+  /** From the connection to the end of its TLS handshake. */
+  handshakeTimeoutMs: number
   /** What `close` waits for requests under way. */
   drainTimeoutMs: number
 }
@@ -37,6 +43,7 @@ const DEFAULT_LIMITS: ServerLimits = {
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 20_000,
   checkIntervalMs: 1_000,
+  handshakeTimeoutMs: 10_000,
   maxRequestsPerConnection: 10_000,
   drainTimeoutMs: 10_000,
 }
@@ -44,7 +51,8 @@ const DEFAULT_LIMITS: ServerLimits = {
 /** Rejects with `EDGE_PORT_TAKEN` or `EDGE_PORT_REFUSED`. */
 export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const { edge } = options
+  const edge = createPlainDoor(options.edge, options)
+  const { tls } = options
   const nodeHttp = new NodeHttpServer((request, response) => edge.handle(request, response), limits)
   const http1 = createHttp1Engine({ hot: edge.hot, limits, now: systemClock.now })
   const http2 =
@@ -70,7 +78,9 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
       }),
     onHandOver: socket => nodeHttp.take(socket),
     checkIntervalMs: limits.checkIntervalMs,
+    ...(tls && { tls: { ...tls.serverOptions(), handshakeTimeout: limits.handshakeTimeoutMs } }),
   })
+  tls?.attach(listener.server as TlsServer)
   await listen(listener.server, options.listen)
   nodeHttp.start()
   listener.server.on('error', error =>

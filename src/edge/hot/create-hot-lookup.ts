@@ -38,28 +38,32 @@ export interface SwitchableHotLookup extends HotLookup {
 }
 
 export function createHotLookup(parts: HotLookupParts): SwitchableHotLookup {
-  let snapshot: HotSnapshot | undefined
+  let plain: HotSnapshot | undefined
+  let secure: HotSnapshot | undefined
   return {
     setIndex(index) {
-      snapshot = new HotSnapshot(index, parts)
+      plain = new HotSnapshot(index, false, parts)
+      secure = new HotSnapshot(index, true, parts)
     },
     find(request) {
-      const response = snapshot?.find(request)
+      const response = (request.isSecure ? secure : plain)?.find(request)
       if (response !== undefined) parts.countRequest()
       return response
     },
   }
 }
 
-/** All that is prepared for one state of the sites, and goes with it. */
+/** All that is prepared for one state of the sites, over TLS or not, and goes with it. */
 class HotSnapshot {
   readonly #index: SiteIndex
+  readonly #isSecure: boolean
   readonly #parts: HotLookupParts
   readonly #byHost = new BoundedMap<HotSite>(MAX_HOSTS)
   readonly #bySite = new Map<SiteState, HotSite>()
 
-  constructor(index: SiteIndex, parts: HotLookupParts) {
+  constructor(index: SiteIndex, isSecure: boolean, parts: HotLookupParts) {
     this.#index = index
+    this.#isSecure = isSecure
     this.#parts = parts
   }
 
@@ -88,7 +92,7 @@ class HotSnapshot {
     const { site } = picked
     let hot = this.#bySite.get(site)
     if (hot === undefined) {
-      hot = new HotSite(site, this.#parts.rulesOf(site.live), this.#parts)
+      hot = new HotSite(site, this.#parts.rulesOf(site.live), this.#isSecure, this.#parts)
       this.#bySite.set(site, hot)
     }
     this.#byHost.set(ownText(hostField), hot)
@@ -114,7 +118,7 @@ class HotSnapshot {
     if (response === undefined || response.body.kind === 'stream') return undefined
     const { status, fields, body } = response
     if (!fields.has('x-moka-release')) fields.set('x-moka-release', site.live.id)
-    stamp(fields)
+    stamp(fields, this.#isSecure)
     return {
       status,
       fields,

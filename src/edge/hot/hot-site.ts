@@ -21,7 +21,7 @@ const MAX_ACCEPT_ENCODINGS = 64
 export interface HotSiteParts {
   blobs: BlobSource
   /** Adds what every answer carries. */
-  stamp(fields: Fields): void
+  stamp(fields: Fields, isSecure: boolean): void
 }
 
 interface HotFile {
@@ -49,13 +49,16 @@ interface Variant {
 export class HotSite {
   readonly site: SiteState
   readonly rules: CompiledRules
+  /** Over TLS answers may say more. */
+  readonly #isSecure: boolean
   readonly #parts: HotSiteParts
   readonly #files = new BoundedMap<HotFile>(MAX_PATHS)
   readonly #codings = new Map<string, BoundedMap<Coding>>()
 
-  constructor(site: SiteState, rules: CompiledRules, parts: HotSiteParts) {
+  constructor(site: SiteState, rules: CompiledRules, isSecure: boolean, parts: HotSiteParts) {
     this.site = site
     this.rules = rules
+    this.#isSecure = isSecure
     this.#parts = parts
   }
 
@@ -127,7 +130,7 @@ export class HotSite {
     const { whole, notModified } = fieldsFromMemory(chosen, path, sending)
     for (const fields of [whole, notModified]) {
       if (!fields.has('x-moka-release')) fields.set('x-moka-release', releaseId)
-      this.#parts.stamp(fields)
+      this.#parts.stamp(fields, this.#isSecure)
     }
     const body = this.#parts.blobs.held(chosen.blob)
     const isPrepared = true
