@@ -17,7 +17,7 @@ export interface Transport {
   /** Begins to read. */
   start(): void
   /**
-   * Sends bytes, which must not change afterwards. False: more is buffered than is good, and
+   * Sends bytes, which must not change before `bufferedBytes` is 0. False: more is buffered than is good, and
    * `onDrain` will tell when it is gone. After the end it is nothing, and false.
    */
   write(bytes: Uint8Array): boolean
