@@ -48,8 +48,9 @@ export interface SiteConfig {
 
 export interface FunctionConfig {
   /**
-   * Source file, relative to the project: `.py`, `.ts`, `.mts`, `.js` or `.mjs`. TypeScript and
-   * JavaScript are bundled with what they import; of Python, the file's whole folder goes along.
+   * Source file, relative to the project: `.py`, `.ts`, `.mts`, `.cts`, `.js`, `.mjs` or
+   * `.cjs`. TypeScript and JavaScript, ES modules and CommonJS alike, are bundled with what
+   * they import; of Python, the file's whole folder goes along.
    */
   entry: string
 

@@ -17,7 +17,7 @@ const hostLabel = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const functionSchema = v.strictObject({
   entry: v.pipe(
     text,
-    v.regex(/\.(py|ts|mts|js|mjs)$/, 'does not end in .py, .ts, .mts, .js or .mjs'),
+    v.regex(/\.(?:py|[cm]?[jt]s)$/, 'does not end in .py, .ts, .mts, .cts, .js, .mjs or .cjs'),
   ),
   handler: v.optional(
     v.pipe(text, v.regex(/^[A-Za-z_$][\w$]*$/, 'is not the name of an exported function')),

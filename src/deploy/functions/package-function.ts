@@ -6,10 +6,24 @@ import { type Zippable, zipSync } from 'fflate'
 import type { ProjectFunction } from '../../config/project.ts'
 import { withEsbuild } from '../../config/with-esbuild.ts'
 import { MokaError } from '../../shared/errors.ts'
+import { readCommonJsExports } from './commonjs-exports.ts'
 
 /** Zip's earliest time, so that the same code gives the same archive. */
 const ZIP_EPOCH = new Date(1980, 0, 1)
 const MAX_ARCHIVE_BYTES = 50 * 1024 * 1024 // Lambda's limit of a zipped upload
+
+/** What modules of the one kind find missing in a bundle of the other. */
+const ADAPTED = {
+  esm: {
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  },
+  cjs: {
+    banner: { js: "const __importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+    define: { 'import.meta.url': '__importMetaUrl' },
+  },
+}
 
 export interface PackagedFunction {
   /** `module.export`, as Lambda's. */
@@ -46,21 +60,54 @@ export async function packageFunction(
   }
 }
 
+/** An ES module stays one, and CommonJS too: a handler runs as it was written. */
 async function bundleNode(definition: ProjectFunction, root: string): Promise<Zippable> {
-  const output = await withEsbuild(({ build }) =>
+  const bundle = await runEsbuild(definition, root, 'esm')
+  if (bundle.entryFormat === 'cjs') return bundleCommonJs(definition, root)
+  if (bundle.exports.includes(definition.handler)) return { 'index.mjs': bundle.contents }
+  throw missingHandler(definition, root, bundle.exports, bundle.mixesFormats)
+}
+
+async function bundleCommonJs(definition: ProjectFunction, root: string): Promise<Zippable> {
+  const { entry, handler } = definition
+  const { contents } = await runEsbuild(definition, root, 'cjs')
+  const source = await readFile(entry, 'utf8')
+  const loader = /ts$/.test(entry) ? 'ts' : 'js'
+  const { code } = await withEsbuild(({ transform }) =>
+    transform(source, { loader, minifyWhitespace: true, legalComments: 'none' }),
+  )
+  const { names, mayHaveMore } = readCommonJsExports(code)
+  const hasHandler =
+    names.has(handler) || (mayHaveMore && hasWord(Buffer.from(contents).toString(), handler))
+  if (!hasHandler) throw missingHandler(definition, root, [...names])
+  return { 'index.cjs': contents }
+}
+
+interface Bundle {
+  contents: Uint8Array
+  entryFormat: 'cjs' | 'esm' | undefined
+  /** Of an ES module. */
+  exports: string[]
+  /** It uses `exports` or `module` where its package.json makes it an ES module. */
+  mixesFormats: boolean
+}
+
+async function runEsbuild(
+  definition: ProjectFunction,
+  root: string,
+  format: 'esm' | 'cjs',
+): Promise<Bundle> {
+  const result = await withEsbuild(({ build }) =>
     build({
       entryPoints: [definition.entry],
       absWorkingDir: root,
       bundle: true,
       platform: 'node',
-      format: 'esm',
+      format,
       target: 'node20',
       // What the project does not have itself, such as a driver, comes from Mokapot's own packages.
       nodePaths: ownPackages(),
-      // CommonJS packages inside an ES module still call require for Node's own modules.
-      banner: {
-        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-      },
+      ...ADAPTED[format],
       write: false,
       metafile: true,
       logLevel: 'silent',
@@ -72,9 +119,17 @@ async function bundleNode(definition: ProjectFunction, root: string): Promise<Zi
       { cause: error },
     )
   })
-  const exported = Object.values(output.metafile.outputs)[0]?.exports ?? []
-  if (!exported.includes(definition.handler)) throw missingHandler(definition, root, exported)
-  return { 'index.mjs': output.outputFiles[0]!.contents }
+  const [output] = Object.values(result.metafile.outputs)
+  return {
+    contents: result.outputFiles[0]!.contents,
+    entryFormat: result.metafile.inputs[output?.entryPoint ?? '']?.format,
+    exports: output?.exports ?? [],
+    mixesFormats: result.warnings.some(({ id }) => id === 'commonjs-variable-in-esm'),
+  }
+}
+
+function hasWord(text: string, word: string): boolean {
+  return new RegExp(`(?<![\\w$])${word.replaceAll('$', '\\$')}(?![\\w$])`).test(text)
 }
 
 /** Folders of node_modules that stand above this file. */
@@ -109,23 +164,25 @@ async function collectPython(definition: ProjectFunction, root: string): Promise
 
 function isPythonContent(path: string): boolean {
   return (
-    !/(?:^|\/)(?:\.|__pycache__\/|node_modules\/)/.test(path) && !/\.(?:pyc|m?tsx?)$/.test(path)
+    !/(?:^|\/)(?:\.|__pycache__\/|node_modules\/)/.test(path) && !/\.(?:pyc|[cm]?tsx?)$/.test(path)
   )
 }
 
 function missingHandler(
-  definition: ProjectFunction,
+  { name, entry, handler }: ProjectFunction,
   root: string,
   exported: readonly string[],
+  mixesFormats = false,
 ): MokaError {
+  const found = exported.map(each => `"${each}"`).join(', ')
+  const hint = mixesFormats
+    ? 'its package.json has "type": "module", which CommonJS `exports` do not go with: name the file .cjs'
+    : exported.length === 0
+      ? `define ${handler}, or name another as functions.${name}.handler`
+      : `it exports ${found}; name one as functions.${name}.handler`
   return new MokaError(
     'DEPLOY_HANDLER_MISSING',
-    `cannot package function "${definition.name}": "${relative(root, definition.entry)}" has no "${definition.handler}"`,
-    {
-      hint:
-        exported.length === 0
-          ? `define ${definition.handler}, or name another as functions.${definition.name}.handler`
-          : `it exports ${exported.map(name => `"${name}"`).join(', ')}; name one as functions.${definition.name}.handler`,
-    },
+    `cannot package function "${name}": "${relative(root, entry)}" has no "${handler}"`,
+    { hint },
   )
 }
