@@ -17,8 +17,8 @@ export interface Transport {
   /** Begins to read. */
   start(): void
   /**
-   * Sends bytes, which must not change before `bufferedBytes` is 0. False: more is buffered than is good, and
-   * `onDrain` will tell when it is gone. After the end it is nothing, and false.
+   * Sends bytes, which must not change before `bufferedBytes` is 0. False: more is buffered than is
+   * good, and `onDrain` will tell when it is gone. After the end it is nothing, and false.
    */
   write(bytes: Uint8Array): boolean
   /** As `write`, for text of one byte a character (ISO 8859-1): cheaper than encoding it first. */
