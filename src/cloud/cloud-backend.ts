@@ -41,7 +41,7 @@ export interface BackendParts {
   releases: Releases
   versions: FunctionVersions
   workers: EdgeWorkers
-  secretsOf(project: string): ProjectSecrets
+  secrets: ProjectSecrets
 }
 
 /** What commands can ask of this cloud, done by its parts. */
@@ -107,7 +107,7 @@ export class CloudBackend implements ControlBackend {
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     const draft = parseDraft(request.draft)
-    await this.#parts.secretsOf(draft.project).add(request.secrets ?? {})
+    await this.#parts.secrets.add(draft.project, request.secrets ?? {})
     const result = await this.#parts.releases.publish(draft, {
       base: request.base,
       deferMigrations: request.deferMigrations === true,

@@ -81,12 +81,11 @@ async function open(
     logger,
   })
   opened.push(() => database.close())
-  const secretsOf = (project: string) =>
-    new ProjectSecrets(join(data.projects, project, 'secrets.json'))
+  const secrets = new ProjectSecrets(data.projects)
   const databases = new Databases({
     embedded: database,
     readBlob: sha256 => damaged.read(sha256),
-    secretOf: (project, sha256) => secretsOf(project).get(sha256),
+    secretOf: (project, sha256) => secrets.get(project, sha256),
     logger,
   })
 
@@ -156,7 +155,7 @@ async function open(
     functions,
     logs,
     releases,
-    secretsOf,
+    secrets,
     versions,
     workers,
   })

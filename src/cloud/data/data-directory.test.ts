@@ -77,6 +77,22 @@ describe('the lock', () => {
   })
 })
 
+it.runIf(process.getuid?.() === 0)('lets other users through to shared parts alone', async () => {
+  for (const name of ['bucket', 'logs', 'functions', 'tls']) {
+    await mkdir(join(root, name), { mode: 0o755 })
+  }
+  await writeFile(join(root, 'cloud.json'), '{}', { mode: 0o644 })
+  await writeFile(join(root, 'other.json'), '{}', { mode: 0o644 })
+  const opened = await openDataDirectory(root)
+  await opened.announce({ token: opened.token })
+  const modeOf = async (name: string) => (await stat(join(root, name))).mode & 0o077
+  expect(await modeOf('.')).toBe(0o011)
+  for (const name of await readdir(root)) {
+    expect([name, await modeOf(name)]).toEqual([name, name === 'functions' ? 0o055 : 0])
+  }
+  await opened.release()
+})
+
 describe('the token', () => {
   it('is made once, for this user alone', async () => {
     const first = await openDataDirectory(root)

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,13 @@ import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 /** A Unix socket's path has room for 108 octets, the last of them NUL (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107
 
-/** Where a cloud keeps what it keeps; mode 0700 throughout. */
+/**
+ * Parts whose processes run as other users when the cloud is root, and see to their own modes:
+ * PostgreSQL, and functions.
+ */
+const SHARED = new Set(['database', 'functions'])
+
+/** Where a cloud keeps what it keeps; mode 0700 throughout, but see {@link letThrough}. */
 export interface DataDirectory {
   root: string
   bucket: string
@@ -44,6 +50,7 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
   const prepare = async () => {
     await mkdir(sub('projects'), { recursive: true, mode: 0o700 })
     await rm(sub(RUNTIME_FILE), { force: true })
+    if (process.getuid?.() === 0) await letThrough(root)
     return readToken(sub('token'))
   }
   const token = await prepare().catch(async error => {
@@ -85,6 +92,16 @@ function makeWritable(root: string): void {
       { hint: 'set MOKA_HOME to a folder of your own, or change its owner', cause: error },
     )
   }
+}
+
+/** Other users may pass through the folder, without seeing what is in it, to the shared parts only. */
+async function letThrough(root: string): Promise<void> {
+  for (const entry of await readdir(root, { withFileTypes: true })) {
+    if (SHARED.has(entry.name)) continue
+    if (entry.isDirectory()) await chmod(join(root, entry.name), 0o700)
+    else if (entry.isFile()) await chmod(join(root, entry.name), 0o600)
+  }
+  await chmod(root, ((await stat(root)).mode & 0o777) | 0o011)
 }
 
 /** `run/` in the data directory, or a folder of ours for temporary files when that path is too long. */
