@@ -4,6 +4,19 @@ import { MokaError } from '../shared/errors.ts'
 
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'not a SHA-256 in lower-case hex'))
 const count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const text = (pattern: RegExp, problem: string) => v.pipe(v.string(), v.regex(pattern, problem))
+
+// What the configuration allows (src/config/validate.ts): whoever has the token may send a draft
+// that no configuration made, and these texts go into paths, header fields and DNS messages.
+const functionName = text(/^[A-Za-z][\w-]{0,63}$/, 'not a function name')
+const hostLabel = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+const domain = text(
+  new RegExp(`^(?=.{1,253}$)(?:${hostLabel}\\.)+${hostLabel}$`),
+  'not a domain name in lower case',
+)
+const RECORD_TYPES = ['A', 'AAAA', 'CAA', 'CNAME', 'MX', 'NS', 'SRV', 'TXT'] as const
+const MAX_TTL_SECONDS = 0x7fffffff // RFC 2181 §8
+
 const encodedVariant = v.strictObject({ sha256, size: count })
 
 /** One file of the site. `immutable`: its name holds a hash of its content. */
@@ -12,7 +25,7 @@ const releaseFile = v.strictObject({
   /** Octets, before any encoding. */
   size: count,
   /** Media type, with its charset. */
-  type: v.string(),
+  type: text(/^[\x20-\x7e]+$/, 'not a media type'),
   immutable: v.exactOptional(v.literal(true)),
   encoded: v.exactOptional(
     v.strictObject({ br: v.exactOptional(encodedVariant), gzip: v.exactOptional(encodedVariant) }),
@@ -22,13 +35,13 @@ const releaseFile = v.strictObject({
 const releaseFunction = v.strictObject({
   runtime: v.picklist(['python', 'node']),
   /** `module.export`, as Lambda's. */
-  handler: v.string(),
+  handler: text(/^[^\0-\x1f\x7f]+\.[A-Za-z_$][\w$]*$/, 'not a module, a dot and an export'),
   /** Of the zip archive. */
   codeSha256: sha256,
-  routes: v.array(v.pipe(v.string(), v.startsWith('/'))),
+  routes: v.array(text(/^\/(?:[^*?#\\\s]*|(?:[^*?#\\\s]*\/)?\*)$/, 'not a path or "/prefix/*"')),
   timeoutMs: count,
   memoryMb: count,
-  environment: v.record(v.string(), v.string()),
+  environment: v.record(text(/^[A-Za-z_]\w*$/, 'not the name of a variable'), v.string()),
   reservedConcurrency: v.exactOptional(count),
   rateLimit: v.exactOptional(
     v.strictObject({ count, periodSeconds: count, per: v.picklist(['client', 'function']) }),
@@ -56,7 +69,7 @@ const draftEntries = {
     v.string(),
     v.regex(/^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'not 1 to 40 of a-z, 0-9 and "-"'),
   ),
-  domain: v.exactOptional(v.string()),
+  domain: v.exactOptional(domain),
   /** By decoded path: `/about/index.html`. */
   files: v.record(
     v.pipe(
@@ -67,7 +80,7 @@ const draftEntries = {
   ),
   redirects: v.array(redirectRule),
   headers: v.array(headerRule),
-  functions: v.record(v.string(), releaseFunction),
+  functions: v.record(functionName, releaseFunction),
   database: v.variant('kind', [
     v.strictObject({ kind: v.literal('none') }),
     v.strictObject({ kind: v.literal('embedded') }),
@@ -75,14 +88,19 @@ const draftEntries = {
     v.strictObject({ kind: v.literal('external'), urlSha256: sha256 }),
   ]),
   /** In the order they are applied; `sha256` is of the SQL text, which is a blob. */
-  migrations: v.array(v.strictObject({ name: v.string(), sha256 })),
+  migrations: v.array(
+    v.strictObject({
+      name: text(/^[^/\0-\x1f\x7f]+\.sql$/, 'not the name of a .sql file'),
+      sha256,
+    }),
+  ),
   dns: v.strictObject({
     records: v.array(
       v.strictObject({
-        name: v.string(),
-        type: v.string(),
+        name: text(/^[\x21-\x7e]{1,1020}$/, 'not the name of a record'), // 255 octets as `\DDD`
+        type: v.picklist(RECORD_TYPES),
         value: v.union([v.string(), v.array(v.string())]),
-        ttlSeconds: v.exactOptional(count),
+        ttlSeconds: v.exactOptional(v.pipe(count, v.maxValue(MAX_TTL_SECONDS))),
       }),
     ),
   }),

@@ -314,8 +314,46 @@ describe('a draft from the wire', () => {
     },
   )
 
+  const call = (more: Partial<typeof visits>) => ({ functions: { visits: { ...visits, ...more } } })
+  const record = (more: Partial<ReleaseDraft['dns']['records'][number]>) => ({
+    dns: { records: [{ name: '@', type: 'TXT' as const, value: 'x', ...more }] },
+  })
+
+  it.each([
+    ['a domain', { domain: 'xn--bcher-kva.example.org' }],
+    ['a function name', { functions: { 'A-b_9': visits } }],
+    ['a module with a space', call({ handler: 'my module.$handler_1' })],
+    ['routes', call({ routes: ['/', '/*', '/api/visits', '/api/shop/*', '/ä/%20'] })],
+    ['a variable', call({ environment: { _A1: 'any\nvalue' } as never })],
+    ['a wildcard record', record({ name: '*.x', value: ['a b', 'ü\n'] })],
+    ['an escaped record', record({ name: '_dmarc\\.\\032.mail', ttlSeconds: 0x7fffffff })],
+    ['a migration', { migrations: [{ name: '1 ü.sql', sha256: sha('d') }] }],
+  ] as [string, Partial<ReleaseDraft>][])(
+    'is taken with %s that a configuration may have',
+    (_, more) => {
+      const draft = draftOf({}, more)
+      expect(parseDraft(JSON.parse(JSON.stringify(draft)))).toEqual(draft)
+    },
+  )
+
   it.each([
     ['project', { project: '../x' }],
+    ['functions', { functions: { 'a\r\nx: y': visits } }],
+    ['functions', { functions: { '../a': visits } }],
+    ['functions.visits.handler', call({ handler: 'visits.han\ndler' })],
+    ['functions.visits.handler', call({ handler: 'visits' })],
+    ['functions.visits.routes.0', call({ routes: ['/api\r\nx'] })],
+    ['functions.visits.routes.0', call({ routes: ['/a*b'] })],
+    ['functions.visits.environment', call({ environment: { 'A=B': '' } as never })],
+    ['domain', { domain: 'Example.org' }],
+    ['domain', { domain: 'example.org\n' }],
+    ['domain', { domain: '../example.org' }],
+    ['dns.records.0.name', record({ name: 'a b' })],
+    ['dns.records.0.name', record({ name: '' })],
+    ['dns.records.0.type', record({ type: 'SOA' as never })],
+    ['dns.records.0.ttlSeconds', record({ ttlSeconds: 2 ** 31 })],
+    ['migrations.0.name', { migrations: [{ name: '../1.sql', sha256: sha('d') }] }],
+    ['files', { files: { '/a': { sha256: sha('a'), size: 1, type: 'text/html\r\nx: y' } } }],
     ['functions.visits.codeSha256', { functions: { visits: { ...visits, codeSha256: 'x' } } }],
     ['extra', { extra: 1 }],
   ])('is refused when %s is not in order', (field, more) => {
