@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { FunctionLogEntry } from '../functions/version.ts'
 import { createLogger } from '../shared/logger.ts'
 import { createControlClient } from './client.ts'
+import type { CloudStatus } from './cloud-api.ts'
 import { type ControlBackend, openControlServer } from './server.ts'
 
 const TOKEN = 'token-of-this-cloud'
@@ -116,3 +117,46 @@ describe('a follower of a log', () => {
     expect(error).toMatchObject({ code: 'CONTROL_INTERNAL', message: 'the disk is gone' })
   })
 })
+
+test.each([
+  [200, `Bearer ${TOKEN}`],
+  [200, `bearer ${TOKEN}`],
+  [200, `BEARER  ${TOKEN}`],
+  [401, `Bearer ${TOKEN.toUpperCase()}`],
+  [401, `Basic ${TOKEN}`],
+  [401, TOKEN],
+  [401, 'Bearer '],
+  [401, ''],
+])('answers %i to the authorization "%s"', async (status, authorization) => {
+  const { url } = await serve({ status: async () => ({}) as CloudStatus })
+  const response = await fetch(new URL('/v1/status', url), { headers: { authorization } })
+  expect(response.status).toBe(status)
+})
+
+test('a client that leaves in the middle of an upload is no error of the cloud', async () => {
+  let hasBegun = false
+  const { url, logged } = await serve({
+    async putBlob(_sha256, content) {
+      hasBegun = true
+      for await (const _chunk of content as AsyncIterable<Uint8Array>);
+    },
+  })
+  const outgoing = request(new URL('/v1/blobs', url), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${TOKEN}` },
+  })
+  outgoing.on('error', () => {})
+  outgoing.write(`${'a'.repeat(64)} 5000000\nand no more`)
+  await until(() => hasBegun)
+  outgoing.destroy()
+  await until(() => logged.length > 0)
+  expect(logged).toEqual(['info a client left in the middle of its request {"path":"/v1/blobs"}\n'])
+})
+
+async function until(condition: () => boolean): Promise<void> {
+  const endMs = performance.now() + 5000
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error('it did not happen within 5 s')
+    await setImmediate()
+  }
+}

@@ -92,7 +92,9 @@ function createControlApp({
 }): Hono<Environment> {
   const app = new Hono<Environment>()
   app.use(async (context, next) => {
-    if (!isSameSecret(context.req.header('authorization') ?? '', `Bearer ${token}`)) {
+    // The scheme's name has no case (RFC 9110 §11.1); the token has.
+    const [, given = ''] = /^bearer +(.*)$/i.exec(context.req.header('authorization') ?? '') ?? []
+    if (!isSameSecret(given, token)) {
       return context.json(
         errorBody(
           new MokaError('CONTROL_UNAUTHORIZED', 'cannot use this cloud: the token is not its own', {
@@ -105,8 +107,12 @@ function createControlApp({
     return next()
   })
   app.onError((error, context) => {
-    if (!(error instanceof MokaError))
+    const { incoming } = context.env
+    if (incoming.destroyed && !incoming.complete) {
+      logger.info('a client left in the middle of its request', { path: context.req.path })
+    } else if (!(error instanceof MokaError)) {
       logger.error('control request failed', { error: error.stack })
+    }
     return context.json(errorBody(error), statusOf(error))
   })
   app.notFound(context =>

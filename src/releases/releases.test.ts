@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -256,6 +256,15 @@ describe('the live pointer', () => {
     expect(error).toMatchObject({ code: 'RELEASES_DAMAGED' })
     expect(error?.message).toContain(`project "site" from "${path}"`)
     expect(error?.hint).toContain(join(directory, 'site'))
+  })
+
+  it('is taken up without what a writer that was killed left beside it', async () => {
+    await open().publish(draftOf({}), base(null))
+    const folder = join(directory, 'site')
+    await writeFile(join(folder, 'live.json.0123456789ab.tmp'), '{')
+    await writeFile(join(folder, 'notes.tmp'), 'of somebody else')
+    expect(await open().restore(['site'])).toEqual([])
+    expect((await readdir(folder)).sort()).toEqual(['live.json', 'notes.tmp'])
   })
 
   it('of one project does not keep the others from being live, and can be made anew', async () => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { removeTemporaries } from '../shared/atomic-file.ts'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import { changedPatterns } from './difference.ts'
@@ -76,6 +77,8 @@ export class Releases {
    */
   async restore(projects: readonly string[]): Promise<MokaError[]> {
     for (const project of projects) {
+      // What cannot be swept takes some space, and nothing else.
+      await removeTemporaries(join(this.#directory, project)).catch(() => {})
       try {
         const pointer = await this.#file(project).read()
         if (pointer === undefined) continue

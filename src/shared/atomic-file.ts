@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { open, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { explainDiskFull } from './errors.ts'
+
+const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/
 
 /**
  * Replaces a file so that a reader, or a machine that loses power, finds the old content or the
@@ -27,6 +29,13 @@ export async function writeFileAtomic(
   await file.close()
   await rename(temporary, path)
   await syncDirectory(dirname(path))
+}
+
+/** Removes what writers that were killed left in a folder in which nobody writes now. */
+export async function removeTemporaries(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (TEMPORARY.test(name)) await rm(join(directory, name), { force: true })
+  }
 }
 
 /** Makes renames and creations in a folder durable. */
