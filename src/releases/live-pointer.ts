@@ -22,7 +22,7 @@ export interface LivePointer {
   id: string
   manifestSha256: string
   activatedMs: number
-  /** Releases that were live within the last day, latest first. */
+  /** Releases with hashed assets that were live within the last day, latest first. */
   retained: RetainedRelease[]
   /** Ids of the releases that have ever been live, in the order they were made. */
   history: string[]
@@ -38,19 +38,20 @@ const pointerSchema = v.object({
   history: v.array(v.string()),
 })
 
-/** The pointer after `next` went live at `nowMs`. */
+/**
+ * The pointer after `next` went live at `nowMs`. The current one is retained for its hashed assets:
+ * without any, old tabs find nothing in it, and each worker would read it for nothing.
+ */
 export function advancePointer(
-  current: LivePointer | undefined,
+  current: (LivePointer & { hasImmutableFiles: boolean }) | undefined,
   next: { id: string; manifestSha256: string },
   nowMs: number,
 ): LivePointer {
-  const before =
-    current === undefined
-      ? []
-      : [
-          { id: current.id, manifestSha256: current.manifestSha256, retiredMs: nowMs },
-          ...current.retained,
-        ]
+  const before = [...(current?.retained ?? [])]
+  if (current?.hasImmutableFiles === true) {
+    const { id, manifestSha256 } = current
+    before.unshift({ id, manifestSha256, retiredMs: nowMs })
+  }
   const seen = new Set([next.id])
   const retained = before.filter(release => {
     if (seen.has(release.id) || nowMs - release.retiredMs >= RETENTION_MS) return false

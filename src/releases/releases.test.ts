@@ -221,8 +221,8 @@ describe('rollback', () => {
 })
 
 describe('the live pointer', () => {
-  const at = (id: string, ms: number, from?: LivePointer) =>
-    advancePointer(from, { id, manifestSha256: sha('0') }, ms)
+  const at = (id: string, ms: number, from?: LivePointer, hasImmutableFiles = true) =>
+    advancePointer(from && { ...from, hasImmutableFiles }, { id, manifestSha256: sha('0') }, ms)
 
   it('keeps releases of the last day reachable, latest first, each once', () => {
     let pointer = at('r-1', 0)
@@ -233,6 +233,20 @@ describe('the live pointer', () => {
     expect(pointer.retained.map(release => release.id)).toEqual(['r-3', 'r-2'])
     pointer = at('r-4', 2000 + RETENTION_MS, pointer)
     expect(pointer.retained.map(release => release.id)).toEqual(['r-1', 'r-3'])
+  })
+
+  it('retains no release that has no hashed assets for old tabs', async () => {
+    const pointer = at('r-3', 2, at('r-2', 1, at('r-1', 0)), false)
+    expect(pointer.retained.map(release => release.id)).toEqual(['r-1'])
+    expect(pointer.history).toEqual(['r-1', 'r-2', 'r-3'])
+
+    const releases = open()
+    const hashed = { sha256: sha('a'), size: 1, type: 'text/css', immutable: true as const }
+    await releases.publish(draftOf({}, { files: { '/a.0123abcd.css': hashed } }), base(null))
+    await releases.publish(draftOf({ '/index.html': 'a' }), base('r-1'))
+    await releases.publish(draftOf({ '/index.html': 'b' }), base('r-2'))
+    const retained = releases.live('site')?.pointer.retained
+    expect(retained?.map(release => release.id)).toEqual(['r-1'])
   })
 
   it('knows what was live before by the order of making, not of going live', () => {

@@ -199,7 +199,10 @@ export class Releases {
     onStep?.('activate')
     const before = this.#live.get(project)
     const pointer = advancePointer(
-      before?.pointer,
+      before && {
+        ...before.pointer,
+        hasImmutableFiles: hasImmutableFiles(before.release.manifest),
+      },
       { id, manifestSha256: release.manifestSha256 },
       this.#clock.now(),
     )
@@ -236,6 +239,10 @@ export class Releases {
   #file(project: string): LivePointerFile {
     return new LivePointerFile(join(this.#directory, project, 'live.json'))
   }
+}
+
+function hasImmutableFiles({ files }: ReleaseManifest): boolean {
+  return Object.values(files).some(file => file.immutable === true)
 }
 
 function hasSameSchema(live: ReleaseManifest, draft: ReleaseDraft): boolean {
