@@ -1,7 +1,7 @@
 import type { Engine } from '../transport/transport.ts'
 import { Http2Connection } from './connection/connection.ts'
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from './connection/limits.ts'
-import type { ResponderOptions } from './connection/responder.ts'
+import type { ResponderOptions } from './messages/responder.ts'
 
 export interface Http2EngineOptions extends ResponderOptions {
   /** Shortened in tests; nobody else has a reason to change them. */

@@ -1,6 +1,6 @@
-import type { OutgoingBody } from './outgoing-body.ts'
-import type { RequestBody } from './request-body.ts'
-import type { Http2ViewerRequest } from './viewer-request.ts'
+import type { RequestBody } from '../messages/request-body.ts'
+import type { Http2ViewerRequest } from '../messages/viewer-request.ts'
+import type { OutgoingBody } from '../sending/outgoing-body.ts'
 
 /** One request and its response (RFC 9113 §5). Streams that are closed are forgotten. */
 export class Http2Stream {

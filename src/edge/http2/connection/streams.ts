@@ -1,13 +1,13 @@
 import { ConnectionError, ErrorCode, StreamError } from '../frames/errors.ts'
 import { type Frame, FrameType, MAX_STREAM_ID } from '../frames/frame.ts'
 import type { DecodedHeaders } from '../hpack/decoder.ts'
+import { RequestBody } from '../messages/request-body.ts'
+import { checkTrailers, parseRequestHead } from '../messages/request-head.ts'
+import type { Responder } from '../messages/responder.ts'
+import type { Sender } from '../sending/sender.ts'
 import type { Budget } from './budget.ts'
 import { ClosedStreams } from './closed-streams.ts'
 import type { Http2Limits } from './limits.ts'
-import { RequestBody } from './request-body.ts'
-import { checkTrailers, parseRequestHead } from './request-head.ts'
-import type { Responder } from './responder.ts'
-import type { Sender } from './sender.ts'
 import { Http2Stream } from './stream.ts'
 
 export interface StreamsParts {

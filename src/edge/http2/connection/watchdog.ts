@@ -1,6 +1,6 @@
 import type { Transport } from '../../transport/transport.ts'
+import type { Sender } from '../sending/sender.ts'
 import type { Http2Limits } from './limits.ts'
-import type { Sender } from './sender.ts'
 import type { Http2Stream } from './stream.ts'
 
 export type Finding =

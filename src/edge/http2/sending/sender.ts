@@ -1,9 +1,9 @@
 import type { Transport } from '../../transport/transport.ts'
+import type { Http2Stream } from '../connection/stream.ts'
 import { DEFAULT_MAX_FRAME_BYTES, Flag, FrameType, MAX_WINDOW } from '../frames/frame.ts'
 import { HpackEncoder } from '../hpack/encoder.ts'
 import { BytesBody, type OutgoingBody } from './outgoing-body.ts'
 import { Output } from './output.ts'
-import type { Http2Stream } from './stream.ts'
 
 /** What one stream sends before the next has its turn. */
 const STREAM_TURN_BYTES = 64 * 1024
