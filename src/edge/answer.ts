@@ -1,11 +1,13 @@
 // The path of a request:
 //
-//   parse target → read Host → pick site → decode path → function route?
+//   parse target → read Host → pick site → decode path → function route? → behavior?
 //     → forced redirect → file → retained asset → redirect → 404
 //
 // Each step below, in that order. A request keeps the SiteState it began with to its end.
 
 import { Fields } from '../http/fields.ts'
+import type { EdgeBehavior } from './behaviors/behavior.ts'
+import type { BehaviorGateway } from './behaviors/behavior-gateway.ts'
 import type { BlobSource } from './files/blob-source.ts'
 import { type FileToSend, respondWithFile } from './files/file-response.ts'
 import type { FunctionCall, FunctionGateway } from './functions/function-gateway.ts'
@@ -16,7 +18,7 @@ import { errorPage } from './pages.ts'
 import { parseCookies } from './redirects/conditions.ts'
 import { matchRedirect, type RedirectOutcome } from './redirects/redirects.ts'
 import type { EdgeFile, EdgeRelease, FunctionRoute, SiteState } from './release.ts'
-import type { CompiledRules, RuleCompiler } from './site/compiled-site.ts'
+import { type CompiledRules, matchBehavior, type RuleCompiler } from './site/compiled-site.ts'
 import { matchRoute } from './site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from './site/hosts.ts'
 import { decodePath, encodePath } from './site/paths.ts'
@@ -27,6 +29,7 @@ import { NO_BODY, type ViewerRequest, type ViewerResponse } from './viewer.ts'
 export interface AnswerParts {
   blobs: BlobSource
   functions: FunctionGateway
+  behaviors: BehaviorGateway
   rules: RuleCompiler
   trustedProxies: TrustedProxies
 }
@@ -133,12 +136,14 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   }
 }
 
-/** function route? → forced redirect → file → retained asset → redirect → 404 */
+/** function route? → behavior? → forced redirect → file → retained asset → redirect → 404 */
 async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
   const { request, site, path } = asked
   const route = matchRoute(site.live.routes, path)
   if (route !== undefined)
     return callFunction(asked, parts, route, path, asked.rawPath, asked.query)
+  const behavior = matchBehavior(asked.rules, path)
+  if (behavior !== undefined) return followBehavior(asked, parts, behavior)
   if (request.method === 'OPTIONS') return options()
   return behindLock(asked, path, () => answerStatically(asked, parts))
 }
@@ -216,9 +221,7 @@ async function follow(
 ): Promise<ViewerResponse> {
   const { request, site } = asked
   if (redirect.kind === 'redirect') return redirectTo(redirect.status, redirect.location)
-  if (redirect.kind === 'proxy') {
-    return errorPage(501, 'Proxying to another site is not supported.', request.fields)
-  }
+  if (redirect.kind === 'proxy') return proxyTo(asked, parts, new URL(redirect.to))
   const to = decodePath(redirect.to)
   if (to === undefined) return notFound(asked, parts)
   const route = redirect.status === 200 ? matchRoute(site.live.routes, to) : undefined
@@ -280,7 +283,48 @@ function callFunction(
   })
 }
 
-/** What a function is told of who asks. */
+function followBehavior(
+  asked: SiteRequest,
+  parts: AnswerParts,
+  behavior: EdgeBehavior,
+): Promise<ViewerResponse> {
+  const { request, site, path, rawPath, query } = asked
+  const { files } = site.live
+  return parts.behaviors.respond({
+    request,
+    release: site.live,
+    behavior,
+    origins: site.live.origins ?? {},
+    path,
+    rawPath,
+    query,
+    context: callContext(request, asked.requestId, asked.hostField, parts.trustedProxies),
+    async page(pagePath, status) {
+      const file = Object.hasOwn(files, pagePath) ? files[pagePath] : undefined
+      return file === undefined ? undefined : sendFile(asked, parts, site.live, file, status)
+    },
+  })
+}
+
+/** A 200 rule to another site, as at Netlify: that site's answer under this address. */
+function proxyTo(asked: SiteRequest, parts: AnswerParts, to: URL): Promise<ViewerResponse> {
+  const path = decodePath(to.pathname)
+  if (path === undefined) return notFound(asked, parts)
+  const { request, site } = asked
+  return parts.behaviors.respond({
+    request,
+    release: site.live,
+    behavior: { pattern: asked.path, origin: 'proxied', methods: 'all' },
+    origins: { proxied: { url: to.origin } },
+    path: asked.path,
+    rawPath: to.pathname,
+    query: to.search === '' ? asked.query : to.search,
+    context: callContext(request, asked.requestId, asked.hostField, parts.trustedProxies),
+    page: async () => undefined,
+  })
+}
+
+/** What an origin is told of who asks. */
 export function callContext(
   request: ViewerRequest,
   requestId: string,

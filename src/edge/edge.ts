@@ -4,6 +4,8 @@ import type { Fields } from '../http/fields.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import { type AnswerParts, answer } from './answer.ts'
+import { BehaviorGateway } from './behaviors/behavior-gateway.ts'
+import { OriginPool } from './behaviors/origin-pool.ts'
 import { CacheGateway } from './cache/cache-gateway.ts'
 import { createMemoryStore } from './cache/memory-store.ts'
 import { BlobDamagedError, BlobSource } from './files/blob-source.ts'
@@ -80,11 +82,13 @@ export function createEdge(options: EdgeOptions): Edge {
   const blobs = new BlobSource(options.blobs, cacheBytes)
   const cache = new CacheGateway({ store, clock, logger })
   const functions = new FunctionGateway({ origin: options.functions, cache })
+  const origins = new OriginPool()
+  const behaviors = new BehaviorGateway({ cache, origins })
   const rules = new RuleCompiler((release, name, pattern) =>
     logger.warn('header rule cannot be set', { project: release.project, pattern, name }),
   )
   const trustedProxies = parseTrustedProxies(options.trustedProxies ?? [])
-  const parts: AnswerParts = { blobs, functions, rules, trustedProxies }
+  const parts: AnswerParts = { blobs, functions, behaviors, rules, trustedProxies }
   const hsts = options.hsts && formatHsts(options.hsts)
   let index = indexSites(new Map())
   let requests = 0
@@ -133,7 +137,13 @@ export function createEdge(options: EdgeOptions): Edge {
         })
     },
     setSites(sites) {
-      for (const site of sites.values()) rules.rulesOf(site.live)
+      for (const { live } of sites.values()) {
+        rules.rulesOf(live)
+        for (const reason of origins.problemsOf(live)) {
+          logger.error('behavior cannot be answered', { project: live.project, reason })
+        }
+      }
+      origins.retain([...sites.values()].map(({ live }) => live.origins ?? {}))
       index = indexSites(sites, (host, project) =>
         logger.warn('host is taken by another project', { host, project }),
       )

@@ -5,6 +5,7 @@ import type { ViewerResponse } from './viewer.ts'
 const TITLES: Readonly<Record<number, string>> = {
   400: 'Bad request',
   401: 'Sign in',
+  403: 'Not allowed',
   404: 'Not found',
   405: 'Method not allowed',
   413: 'Too large',
@@ -12,9 +13,10 @@ const TITLES: Readonly<Record<number, string>> = {
   421: 'No such site here',
   500: 'Something went wrong',
   501: 'Not supported',
-  502: 'The function did not answer',
+  502: 'No answer',
   503: 'Nothing here yet',
-  504: 'The function took too long',
+  504: 'No answer in time',
+  508: 'Goes round in a circle',
 }
 
 /**

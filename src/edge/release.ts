@@ -1,3 +1,5 @@
+import type { EdgeBehavior, EdgeOriginSettings } from './behaviors/behavior.ts'
+
 /** One file of a release, by the name of its content. The type carries its charset already. */
 export interface EdgeFile {
   /** Lower-case hex; names the blob and makes the ETag. */
@@ -70,6 +72,13 @@ export interface EdgeRelease {
   redirects: readonly RedirectRule[]
   headers: readonly HeaderRule[]
   routes: readonly FunctionRoute[]
+  /**
+   * Parts of the site with rules of their own, the first match counts; after function routes, before
+   * files. Default none.
+   */
+  behaviors?: readonly EdgeBehavior[]
+  /** Servers that behaviors name. */
+  origins?: Readonly<Record<string, EdgeOriginSettings>>
   /** When the release was made, milliseconds since the epoch: Last-Modified of its files. */
   modifiedMs: number
 }

@@ -16,6 +16,7 @@ test.each([
   ['Friday, 01-Jan-76 00:00:00 GMT', Date.UTC(2076, 0, 1)],
   ['Saturday, 01-Jan-77 00:00:00 GMT', Date.UTC(1977, 0, 1)],
   ['Sat, 31 Dec 2016 23:59:60 GMT', Date.UTC(2017, 0, 1)],
+  ['SUN, 06 nov 1994 08:49:37 gMT', EXAMPLE],
 ])('reads %s', (text, expected) => {
   expect(parseHttpDate(text, NOW)).toBe(expected)
 })

@@ -1,12 +1,15 @@
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
-/** The three forms that a recipient must understand (RFC 9110 §5.6.7). */
+/**
+ * The three forms that a recipient must understand (RFC 9110 §5.6.7). Their case is fixed, and some
+ * servers do not know.
+ */
 const IMF_FIXDATE =
-  /^(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat), (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT$/
+  /^(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat), (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT$/i
 const RFC_850 =
-  /^(?:Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day, (\d\d)-(\w{3})-(\d\d) (\d\d):(\d\d):(\d\d) GMT$/
-const ASCTIME = /^(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat) (\w{3}) ([ \d]\d) (\d\d):(\d\d):(\d\d) (\d{4})$/
+  /^(?:Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day, (\d\d)-(\w{3})-(\d\d) (\d\d):(\d\d):(\d\d) GMT$/i
+const ASCTIME = /^(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat) (\w{3}) ([ \d]\d) (\d\d):(\d\d):(\d\d) (\d{4})$/i
 
 /** `Sun, 06 Nov 1994 08:49:37 GMT`; fractions of a second are cut off. */
 export function formatHttpDate(epochMs: number): string {
@@ -44,7 +47,7 @@ function utc(
   minute: string,
   second: string,
 ): number | undefined {
-  const month = MONTHS.indexOf(monthName)
+  const month = MONTHS.indexOf(`${monthName[0]!.toUpperCase()}${monthName.slice(1).toLowerCase()}`)
   // 60 is a leap second; Date.UTC carries it over.
   if (month === -1 || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return
   const date = new Date(0)

@@ -5,7 +5,6 @@ import {
   formatCacheStatus,
 } from '../../http/caching/cache-status.ts'
 import { evaluatePreconditions } from '../../http/conditional/conditionals.ts'
-import { formatHttpDate } from '../../http/dates.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { FillPermit } from '../invalidation.ts'
 import { OriginError } from '../origins/origin.ts'
@@ -137,7 +136,6 @@ export class OriginAnswers {
   #confirm(asked: Asked, { answer, ...times }: Answered, stored: StoredResponse): Landed {
     const { call, permit, reason } = asked
     answer.body.on('error', () => {}).resume()
-    dated(answer, times.receivedMs)
     const fields = updatedFields(stored.fields, answer.fields)
     const verdict = storability(
       { ...times, status: stored.status, request: asked.question.fields, response: fields },
@@ -157,7 +155,6 @@ export class OriginAnswers {
     const { call, permit, reason } = asked
     const { answer, requestedMs, receivedMs } = outcome
     const { status, fields } = answer
-    dated(answer, receivedMs)
     const request = asked.question.fields
     const received = { status, request, response: fields, requestedMs, receivedMs }
     const verdict = refusedBody(call, answer) ?? storability(received, call.policy)
@@ -222,7 +219,6 @@ export class OriginAnswers {
       answer.body.on('error', () => {}).destroy()
       return useless
     }
-    dated(answer, receivedMs)
     const body = await readAll(answer.body, call.policy.maxBodyBytes)
     if (body === undefined) return useless
     const rest = { ...responseToStore(asked, answer, verdict, receivedMs), body }
@@ -273,11 +269,6 @@ function refusedBody(call: CacheCall, answer: OriginAnswer): Storability | undef
   return sizeBytes !== undefined && sizeBytes > call.policy.maxBodyBytes
     ? { kind: 'pass', why: 'too large' }
     : undefined
-}
-
-/** A response without Date gets the time of its arrival (RFC 9110 §6.6.1). */
-function dated({ fields }: OriginAnswer, receivedMs: number): void {
-  if (!fields.has('date')) fields.set('date', formatHttpDate(receivedMs))
 }
 
 function hasNoBody(call: CacheCall, status: number): boolean {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { formatHttpDate } from '../../http/dates.ts'
 import type { Fields } from '../../http/fields.ts'
 import { BodyTooLargeError, limitBody } from '../functions/body-limit.ts'
 import { OriginError } from '../origins/origin.ts'
@@ -38,12 +39,15 @@ export async function fetchFromOrigin(call: CacheCall, options: FetchOptions) {
       answer.body.on('error', () => {}).destroy()
       throw new OriginError('malformed', `status ${answer.status}`)
     }
+    const receivedMs = options.now()
     const cleaned = { ...answer, fields: call.clean(answer.fields) }
+    // A response without Date gets the time of its arrival (RFC 9110 §6.6.1).
+    if (!cleaned.fields.has('date')) cleaned.fields.set('date', formatHttpDate(receivedMs))
     return {
       kind: 'answered',
       answer: call.transform?.(cleaned) ?? cleaned,
       requestedMs,
-      receivedMs: options.now(),
+      receivedMs,
     } satisfies FetchOutcome
   } catch (error) {
     if (error instanceof BodyTooLargeError || body?.errored instanceof BodyTooLargeError) {

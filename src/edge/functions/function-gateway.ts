@@ -11,7 +11,7 @@ import type { ViewerRequest, ViewerResponse } from '../viewer.ts'
 import {
   type FunctionRequestContext,
   functionRequestFields,
-  functionResponseFields,
+  originResponseFields,
 } from './function-request.ts'
 
 /** Lambda's limit on a synchronous invocation's payload. */
@@ -68,7 +68,7 @@ export class FunctionGateway {
       forwarded,
       target: call.target,
       maxRequestBytes: MAX_REQUEST_BODY_BYTES,
-      clean: functionResponseFields,
+      clean: originResponseFields,
       failed: status => failure(status, request.fields),
       originName: 'function origin',
       logDetail: {

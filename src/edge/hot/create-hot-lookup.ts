@@ -11,7 +11,7 @@ import { callContext } from '../answer.ts'
 import type { FunctionGateway } from '../functions/function-gateway.ts'
 import type { TrustedProxies } from '../origins/client-address.ts'
 import type { EdgeRelease, FunctionRoute, SiteState } from '../release.ts'
-import type { CompiledRules } from '../site/compiled-site.ts'
+import { type CompiledRules, matchBehavior } from '../site/compiled-site.ts'
 import { matchRoute } from '../site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from '../site/hosts.ts'
 import { decodePath } from '../site/paths.ts'
@@ -81,6 +81,7 @@ class HotSnapshot {
     const now = this.#parts.clock.now()
     const route = matchRoute(hot.site.live.routes, path)
     if (route !== undefined) return this.#stored(hot.site, route, request, path)
+    if (matchBehavior(hot.rules, path) !== undefined) return undefined
     const file = hot.prepare(rawPath, path)
     return file === undefined ? undefined : hot.respond(file, request, now)
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, type Readable, Transform } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
+import { isValidField } from '../../http/field-lists.ts'
 import { Fields } from '../../http/fields.ts'
 import type { ViewerRequest, ViewerResponse } from '../viewer.ts'
 
@@ -47,6 +48,23 @@ export class NodeViewerRequest implements ViewerRequest {
       })
     }
     return this.#abort.signal
+  }
+
+  /** HTTP/1.0 knows none; a 103 without Link would say nothing. */
+  sendInterim(status: number, fields: Fields): void {
+    if (this.version === '1.0' || this.#outgoing.headersSent || this.#outgoing.destroyed) return
+    if (status === 102) this.#outgoing.writeProcessing()
+    if (status !== 103) return
+    const hints: Record<string, string> = {}
+    for (const name of fields.names()) {
+      const value = fields.get(name)
+      if (value !== undefined && isValidField(name, value)) hints[name] = value
+    }
+    try {
+      this.#outgoing.writeEarlyHints(hints)
+    } catch {
+      // node:http is strict about Link; a hint is no reason to fail.
+    }
   }
 
   takeBody(): Readable {

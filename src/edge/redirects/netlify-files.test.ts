@@ -8,6 +8,7 @@ import { parseAllRedirects } from '@netlify/redirect-parser'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { EdgeRelease, HeaderRule, RedirectRule } from '../release.ts'
 import { type EdgeFixture, openEdgeFixture } from '../testing/edge-fixture.ts'
+import { openOriginServer } from '../testing/origin-server.ts'
 
 let fixture: EdgeFixture
 let directory: string
@@ -117,19 +118,36 @@ test('query parameters as the production network treats them', async () => {
   expect(await answerTo('/test?id=1')).toBe('301 /?param=1')
 })
 
-test('conditions on language and cookie, and a proxy that is refused by name', async () => {
+test('conditions on language and cookie', async () => {
   await deployRedirects(
     `
 /       /de/index.html  200!  Language=de,at
 /*      /beta/:splat    302!  Cookie=is_beta,preview
-/cdn/*  https://cdn.example.com/:splat  200
 `,
     { '/index.html': 'home', '/de/index.html': 'daheim' },
   )
   expect(await answerTo('/', { 'accept-language': 'de-CH, en;q=0.8' })).toBe('200 daheim')
   expect(await answerTo('/', { 'accept-language': 'en' })).toBe('200 home')
   expect(await answerTo('/x', { cookie: 'preview=1' })).toBe('302 /beta/x')
-  expect(await answerTo('/cdn/a')).toMatch(/^501 Proxying/)
+})
+
+test('a 200 to another site is that site, under this address', async () => {
+  const other = await openOriginServer()
+  other.onRequest((request, response) => {
+    response.writeHead(203).end(`${request.method} ${request.headers.host}${request.url}`)
+  })
+  const host = new URL(other.url).host
+  await deployRedirects(
+    `
+/cdn/*   ${other.url}/base/:splat  200
+/fixed   ${other.url}/a?b=c        200
+`,
+    { '/index.html': 'home' },
+  )
+  expect(await answerTo('/cdn/a%20b?q=1')).toBe(`203 GET ${host}/base/a%20b?q=1`)
+  expect(await answerTo('/fixed?q=1')).toBe(`203 GET ${host}/a?b=c`)
+  await other.close()
+  expect(await answerTo('/cdn/a')).toMatch(/^502 /)
 })
 
 test('rules and pretty URLs never send a visitor round in circles', async () => {

@@ -1,3 +1,5 @@
+import type { EdgeBehavior } from '../behaviors/behavior.ts'
+import { compilePathPattern } from '../behaviors/path-pattern.ts'
 import { type CompiledHeaderRule, compileHeaderRules } from '../headers/header-rules.ts'
 import { type CompiledRedirect, compileRedirects } from '../redirects/redirects.ts'
 import type { EdgeRelease } from '../release.ts'
@@ -6,6 +8,18 @@ import type { EdgeRelease } from '../release.ts'
 export interface CompiledRules {
   redirects: readonly CompiledRedirect[]
   headers: readonly CompiledHeaderRule[]
+  behaviors: readonly CompiledBehavior[]
+}
+
+export interface CompiledBehavior {
+  behavior: EdgeBehavior
+  matches(path: string): boolean
+}
+
+/** The behavior of a path; undefined where it is the site's own, by name or for want of one. */
+export function matchBehavior(rules: CompiledRules, path: string): EdgeBehavior | undefined {
+  const behavior = rules.behaviors.find(({ matches }) => matches(path))?.behavior
+  return behavior?.origin === 'site' ? undefined : behavior
 }
 
 /** Compiles each release once, however often it is handed over. */
@@ -25,6 +39,10 @@ export class RuleCompiler {
       headers: compileHeaderRules(release.headers, (name, pattern) =>
         this.#onRefusedHeader(release, name, pattern),
       ),
+      behaviors: (release.behaviors ?? []).map(behavior => ({
+        behavior,
+        matches: compilePathPattern(behavior.pattern),
+      })),
     }
     this.#compiled.set(release, rules)
     return rules

@@ -29,6 +29,8 @@ export interface ReleaseSketch {
   redirects?: EdgeRelease['redirects']
   headers?: EdgeRelease['headers']
   routes?: EdgeRelease['routes']
+  behaviors?: NonNullable<EdgeRelease['behaviors']>
+  origins?: NonNullable<EdgeRelease['origins']>
   retained?: EdgeRelease[]
 }
 
@@ -167,6 +169,8 @@ function makeRelease(directory: string, sketch: ReleaseSketch): EdgeRelease {
     redirects: sketch.redirects ?? [],
     headers: sketch.headers ?? [],
     routes: sketch.routes ?? [],
+    behaviors: sketch.behaviors ?? [],
+    origins: sketch.origins ?? {},
     modifiedMs: START,
   }
 }

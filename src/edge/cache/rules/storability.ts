@@ -111,6 +111,11 @@ function lifetimeOf(received: Received, policy: CachePolicy) {
     said.isTargeted ||
     said.directives.has('s-maxage') ||
     said.directives.has('public')
+  // With a lower limit, what asks not to be kept is kept just as long as that, as at CloudFront.
+  const isUnwilling = ['no-store', 'no-cache', 'private'].some(name => said.directives.has(name))
+  if (policy.minTtlSeconds > 0 && isUnwilling) {
+    return { lifetime: policy.minTtlSeconds, isExplicit: true }
+  }
   const explicit = isForAll ? explicitLifetime(said, response, receivedMs) : undefined
   if (explicit !== undefined) return { lifetime: clamp(explicit), isExplicit: true }
   const negative = policy.errorTtlSeconds[status]
