@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Zone } from '../dns/zone/zone.ts'
 import type { LiveChange } from '../releases/releases.ts'
 import type { EdgeWorkers } from './edge-workers.ts'
 import { FunctionVersions } from './function-versions.ts'
@@ -6,12 +7,17 @@ import { Sites } from './sites.ts'
 import type { SiteMessage } from './worker-protocol.ts'
 
 /** What the edge workers are told, in order. */
-function recordedSites(): { sites: Sites; told: [string, SiteMessage[]][] } {
+function recordedSites() {
   const told: [string, SiteMessage[]][] = []
+  let zones: readonly Zone[] = []
   const sites = new Sites({
     versions: new FunctionVersions(),
     functions: { retire: () => {} },
-    dns: { setZones: () => {} },
+    dns: {
+      setZones: served => {
+        zones = served
+      },
+    },
     addresses: ['127.0.0.1'],
   })
   sites.serveWith({
@@ -23,7 +29,7 @@ function recordedSites(): { sites: Sites; told: [string, SiteMessage[]][] } {
       return ['edge-1']
     },
   } as unknown as EdgeWorkers)
-  return { sites, told }
+  return { sites, told, zones: () => zones }
 }
 
 function change(project: string, number: number): LiveChange {
@@ -47,7 +53,7 @@ function change(project: string, number: number): LiveChange {
         source: {},
       },
     },
-    pointer: { id, manifestSha256, activatedMs: 0, retained: [], history: [id] },
+    pointer: { id, manifestSha256, activatedMs: 0, serial: number, retained: [], history: [id] },
     invalidate: [],
   }
 }
@@ -81,4 +87,14 @@ test('a deploy of another project in between takes away neither what is next nor
     ['set', ['a-2', undefined], ['b-1', 'b-2']],
     ['set', ['a-2', undefined], ['b-2', undefined]],
   ])
+})
+
+test('serves a zone under the serial of the live pointer', () => {
+  const { sites, zones } = recordedSites()
+  const { release, pointer } = change('a', 1)
+  const manifest = { ...release.manifest, domain: 'site.example' }
+  for (const serial of [1_700_000_000, 1_700_000_001]) {
+    sites.restore({ release: { ...release, manifest }, pointer: { ...pointer, serial } })
+    expect(zones().map(zone => [zone.origin, zone.serial])).toEqual([['site.example.', serial]])
+  }
 })

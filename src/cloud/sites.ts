@@ -105,8 +105,7 @@ export class Sites {
 
   #serveZones(): void {
     const zones = [...this.#live.values()].flatMap(({ release, pointer }) => {
-      const serial = Math.floor(pointer.activatedMs / 1000)
-      return zoneOf(release.manifest, this.#addresses, serial) ?? []
+      return zoneOf(release.manifest, this.#addresses, pointer.serial) ?? []
     })
     this.#dns.setZones(zones)
   }

@@ -22,6 +22,8 @@ export interface LivePointer {
   id: string
   manifestSha256: string
   activatedMs: number
+  /** Of the project's zone: goes up each time a release goes live, however soon after another. */
+  serial: number
   /** Releases with hashed assets that were live within the last day, latest first. */
   retained: RetainedRelease[]
   /** Ids of the releases that have ever been live, in the order they were made. */
@@ -32,6 +34,7 @@ const pointerSchema = v.object({
   id: v.string(),
   manifestSha256: v.string(),
   activatedMs: v.number(),
+  serial: v.optional(v.number()),
   retained: v.array(
     v.object({ id: v.string(), manifestSha256: v.string(), retiredMs: v.number() }),
   ),
@@ -62,9 +65,15 @@ export function advancePointer(
   return {
     ...next,
     activatedMs: nowMs,
+    serial: Math.max((current?.serial ?? 0) + 1, serialAt(nowMs)),
     retained: retained.slice(0, MAX_RETAINED),
     history: history.includes(next.id) ? history : [...history, next.id],
   }
+}
+
+/** Seconds, so that a project whose pointer was lost goes on upwards too. */
+function serialAt(ms: number): number {
+  return Math.floor(ms / 1000)
 }
 
 /** The release that was made, and has been live, before the live one; where a rollback goes. */
@@ -83,7 +92,8 @@ export class LivePointerFile {
   /** Undefined where there is no such file. Throws when it holds no pointer. */
   async read(): Promise<LivePointer | undefined> {
     try {
-      return v.parse(pointerSchema, JSON.parse(await readFile(this.#path, 'utf8')))
+      const pointer = v.parse(pointerSchema, JSON.parse(await readFile(this.#path, 'utf8')))
+      return { ...pointer, serial: pointer.serial ?? serialAt(pointer.activatedMs) }
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return undefined
       throw error

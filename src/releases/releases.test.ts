@@ -249,6 +249,27 @@ describe('the live pointer', () => {
     expect(retained?.map(release => release.id)).toEqual(['r-1'])
   })
 
+  it('gives the zone a higher serial each time, also within one second or with a clock gone back', () => {
+    const pointers = [at('r-1', 5_000_000)]
+    for (const ms of [5_000_001, 5_000_999, 4_000_000, 5_009_000]) {
+      pointers.push(at(`r-${pointers.length}`, ms, pointers.at(-1)))
+    }
+    expect(pointers.map(pointer => pointer.serial)).toEqual([5000, 5001, 5002, 5003, 5009])
+  })
+
+  it('of an older version has the serial that was served then', async () => {
+    await open().publish(draftOf({}), base(null))
+    const path = join(directory, 'site', 'live.json')
+    const { serial, ...pointer } = JSON.parse(await readFile(path, 'utf8'))
+    await writeFile(path, JSON.stringify(pointer))
+    const releases = open()
+    await releases.restore(['site'])
+    expect(releases.live('site')?.pointer.serial).toBe(serial)
+    nowMs++
+    await releases.publish(draftOf({ '/a': 'a' }), base('r-1'))
+    expect(releases.live('site')?.pointer.serial).toBe(serial + 1)
+  })
+
   it('knows what was live before by the order of making, not of going live', () => {
     const pointer = at('r-1', 3, at('r-2', 2, at('r-1', 1)))
     expect(previousRelease(pointer)).toBeUndefined()
