@@ -53,7 +53,7 @@ function addDev(program: Command): void {
       .command('dev')
       .description('run the whole cloud for this project on loopback, following changes')
       .option('--json', 'print the addresses as one line of JSON'),
-    { site: 8080, control: 8081, dns: 8053, database: 8432 },
+    { site: 8080, https: 8443, control: 8081, dns: 8053, database: 8432 },
   ).action(async options => {
     const { dev } = await import('./commands/dev.ts')
     await dev(options)
@@ -76,8 +76,18 @@ function addUp(program: Command): void {
         'a proxy whose X-Forwarded-For counts; again for more',
         collect,
       )
+      .option(
+        '--acme-email <address>',
+        'get certificates from Let’s Encrypt for every domain, accepting its terms',
+      )
+      .option('--acme-directory <url>', 'another ACME authority’s directory')
+      .option(
+        '--certificate <files>',
+        'serve HTTPS with this PEM file, or certificate,key; again for more',
+        collect,
+      )
       .option('--json', 'print the addresses as one line of JSON'),
-    { site: 80, control: 8081, dns: 53, database: 8432 },
+    { site: 80, https: 443, control: 8081, dns: 53, database: 8432 },
   ).action(async options => {
     const { up } = await import('./commands/up.ts')
     await up(options)
@@ -175,10 +185,11 @@ function withCloud(command: Command): Command {
 /** The options of a command that opens a cloud. */
 function withPorts(
   command: Command,
-  defaults: { site: number; control: number; dns: number; database: number },
+  defaults: { site: number; https: number; control: number; dns: number; database: number },
 ): Command {
   return command
     .option('--site-port <port>', 'port of the site', port, defaults.site)
+    .option('--https-port <port>', 'port of the site by HTTPS', port, defaults.https)
     .option('--dns-port <port>', 'port of DNS, UDP and TCP', port, defaults.dns)
     .option('--database-port <port>', 'port of the database', port, defaults.database)
     .option('--control-port <port>', 'port of the control API', port, defaults.control)

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import type {
+  CertificateMessage,
   SiteMessage,
   WorkerAnswer,
   WorkerNotice,
@@ -28,6 +29,7 @@ type Done = Extract<WorkerAnswer, { kind: 'done' }>
 export class EdgeWorkers {
   readonly #slots: Slot[]
   #sites: SiteMessage[] = []
+  #certificates: CertificateMessage | undefined
 
   private constructor(slots: Slot[]) {
     this.#slots = slots
@@ -38,10 +40,12 @@ export class EdgeWorkers {
     count: number
     settings: Omit<WorkerSettings, 'edgeId'>
     sites: SiteMessage[]
+    /** What HTTPS is served with, where it is. */
+    certificates?: CertificateMessage
     /** Told of blobs that a worker found damaged, once for each request that meets one. */
     onDamagedBlob: (sha256: string) => void
     logger: Logger
-  }): Promise<{ workers: EdgeWorkers; port: number }> {
+  }): Promise<{ workers: EdgeWorkers; port: number; httpsPort: number | undefined }> {
     cluster.schedulingPolicy = cluster.SCHED_NONE
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('./worker.js', import.meta.url)),
@@ -51,13 +55,23 @@ export class EdgeWorkers {
     const slots: Slot[] = []
     const workers = new EdgeWorkers(slots)
     workers.#sites = options.sites
-    const { host } = options.settings
+    workers.#certificates = options.certificates
+    const { host, https } = options.settings
     // Workers share a socket when they ask for the same port, and one that is started again must
     // ask for the port that was taken; so 0 is settled here, once.
     const port = options.settings.port === 0 ? await freePort(host) : options.settings.port
+    const httpsPort = https?.port === 0 ? await freePort(host) : https?.port
+    const ports = {
+      port,
+      ...(https && httpsPort !== undefined && { https: { ...https, port: httpsPort } }),
+    }
     for (let number = 1; number <= options.count; number++) {
-      const settings = { ...options.settings, port, edgeId: `edge-${number}` }
-      const slot = new Slot(settings, () => workers.#sites, options)
+      const settings = { ...options.settings, ...ports, edgeId: `edge-${number}` }
+      const serve = () => ({
+        sites: workers.#sites,
+        ...(workers.#certificates && { certificates: workers.#certificates }),
+      })
+      const slot = new Slot(settings, serve, options)
       slots.push(slot)
       try {
         await slot.start()
@@ -66,7 +80,7 @@ export class EdgeWorkers {
         throw error
       }
     }
-    return { workers, port }
+    return { workers, port, httpsPort }
   }
 
   get pids(): number[] {
@@ -105,6 +119,14 @@ export class EdgeWorkers {
     await Promise.all(this.#slots.map(slot => slot.ask(request)))
   }
 
+  /** Served with on every worker from the next handshake on, when it resolves. */
+  async setCertificates(certificates: CertificateMessage): Promise<void> {
+    this.#certificates = certificates
+    await Promise.all(
+      this.#slots.map(slot => slot.ask(() => ({ kind: 'certificates', certificates }))),
+    )
+  }
+
   /** Effective on every worker when it resolves. */
   async invalidate(
     project: string,
@@ -127,11 +149,14 @@ export class EdgeWorkers {
   }
 }
 
+/** What a worker that is started, or started again, is to serve. */
+type Served = { sites: SiteMessage[]; certificates?: CertificateMessage }
+
 /** The place of one worker: its process may change, its id does not. */
 class Slot {
   readonly id: string
   readonly #settings: WorkerSettings
-  readonly #sites: () => SiteMessage[]
+  readonly #serve: () => Served
   readonly #logger: Logger
   readonly #onDamagedBlob: (sha256: string) => void
   #worker: Worker | undefined
@@ -145,12 +170,12 @@ class Slot {
 
   constructor(
     settings: WorkerSettings,
-    sites: () => SiteMessage[],
+    serve: () => Served,
     options: { logger: Logger; onDamagedBlob: (sha256: string) => void },
   ) {
     this.id = settings.edgeId
     this.#settings = settings
-    this.#sites = sites
+    this.#serve = serve
     this.#logger = options.logger
     this.#onDamagedBlob = options.onDamagedBlob
     this.#started = Promise.reject(new Error('not started'))
@@ -222,7 +247,7 @@ class Slot {
     })
     this.#started = ready.then(async () => {
       const settings = this.#settings
-      const start = { kind: 'start', settings, sites: this.#sites() } as const
+      const start = { kind: 'start', settings, ...this.#serve() } as const
       const done = await this.#send(start, CONFIRM_TIMEOUT_MS)
       hasServed = true
       return done

@@ -18,13 +18,16 @@ import { ProjectSecrets } from './data/project-secrets.ts'
 import { Databases } from './databases.ts'
 import { EdgeWorkers } from './edge-workers.ts'
 import { FunctionVersions } from './function-versions.ts'
+import { Https, type HttpsSource } from './https/https.ts'
 import { Sites } from './sites.ts'
 
 export interface CloudOptions {
   mode: 'dev' | 'up'
   directory: string
   /** Ports; 0 takes a free one. */
-  ports: { site: number; control: number; dns: number; database: number }
+  ports: { site: number; https: number; control: number; dns: number; database: number }
+  /** Where certificates come from. Absent: no HTTPS. */
+  https?: HttpsSource
   /** Where the site and DNS listen. Control and database are on loopback always. */
   host: string
   /** Addresses that DNS answers with for the projects' domains. */
@@ -130,7 +133,14 @@ async function open(
   }
   for (const project of releases.projects()) sites.restore(releases.live(project)!)
 
-  const { workers, port } = await EdgeWorkers.open({
+  const https =
+    options.https &&
+    (await Https.open({ source: options.https, dns: sites.dnsChallenges, clock, logger }))
+  if (https !== undefined) {
+    opened.push(() => https.close())
+    await https.serve(sites.hosts())
+  }
+  const { workers, port, httpsPort } = await EdgeWorkers.open({
     count: options.workers,
     settings: {
       blobDirectory: join(data.bucket, 'blobs'),
@@ -138,13 +148,17 @@ async function open(
       host: options.host,
       port: ports.site,
       trustedProxies: options.trustedProxies,
+      // In development both are served, so that either can be tried.
+      ...(https && { https: { port: ports.https, isRedirecting: options.mode === 'up' } }),
     },
     sites: sites.messages(),
+    ...(https && { certificates: https.message() }),
     onDamagedBlob: sha256 => damaged.report(sha256),
     logger,
   })
   opened.push(() => workers.close())
-  sites.serveWith(workers)
+  https?.start(message => workers.setCertificates(message))
+  sites.serveWith(workers, https)
 
   const backend = new CloudBackend({
     version: options.version,
@@ -169,6 +183,7 @@ async function open(
   opened.push(() => control.close())
   backend.addresses = {
     site: `http://${shownHost(options.host)}:${port}`,
+    ...(httpsPort !== undefined && { https: `https://${shownHost(options.host)}:${httpsPort}` }),
     control: `http://${LOOPBACK}:${control.port}`,
     dns: `${shownHost(options.host)}:${dns.port}`,
   }

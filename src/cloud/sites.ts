@@ -4,8 +4,10 @@ import { hasPython } from '../functions/runtimes/python/interpreter.ts'
 import type { ReleaseDraft } from '../releases/manifest.ts'
 import type { LiveChange } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
+import type { ChallengeResponder } from '../tls/acme/challenges.ts'
 import type { EdgeWorkers } from './edge-workers.ts'
 import type { FunctionVersions } from './function-versions.ts'
+import type { Https, ServedHosts } from './https/https.ts'
 import type { SiteMessage } from './worker-protocol.ts'
 import { zoneOf } from './zones.ts'
 
@@ -20,7 +22,10 @@ export class Sites {
   readonly #live = new Map<string, Live>()
   /** Manifest hash of what is about to go live, by project. */
   readonly #next = new Map<string, string>()
+  /** TXT records of DNS-01 challenges under way: absolute name and value. */
+  readonly #challenges: { name: string; value: string }[] = []
   #workers: EdgeWorkers | undefined
+  #https: Https | undefined
 
   constructor(options: {
     versions: FunctionVersions
@@ -34,8 +39,32 @@ export class Sites {
     this.#addresses = options.addresses
   }
 
-  serveWith(workers: EdgeWorkers): void {
+  serveWith(workers: EdgeWorkers, https?: Https): void {
     this.#workers = workers
+    this.#https = https
+  }
+
+  /** What certificates are needed for. */
+  hosts(): ServedHosts[] {
+    return [...this.#live].map(([project, { release }]) => {
+      const { domain } = release.manifest
+      return { project, ...(domain === undefined ? {} : { domain }) }
+    })
+  }
+
+  /** Shows, and hides again, what an ACME authority looks for in the zones (RFC 8555 §8.4). */
+  readonly dnsChallenges: Pick<ChallengeResponder, 'publish' | 'retract'> = {
+    publish: async challenge => {
+      if (challenge.type !== 'dns-01') return
+      this.#challenges.push({ name: `${challenge.recordName}.`, value: challenge.value })
+      this.#serveZones()
+    },
+    retract: async challenge => {
+      if (challenge.type !== 'dns-01') return
+      const index = this.#challenges.findIndex(({ value }) => value === challenge.value)
+      if (index >= 0) this.#challenges.splice(index, 1)
+      this.#serveZones()
+    },
   }
 
   /** Throws when this cloud cannot serve the release; nothing has changed then. */
@@ -87,6 +116,7 @@ export class Sites {
       invalidate: change.invalidate,
     })
     this.#functions.retire(id => this.#versions.has(id))
+    await this.#https?.serve(this.hosts())
     return confirmed ?? []
   }
 
@@ -105,7 +135,7 @@ export class Sites {
 
   #serveZones(): void {
     const zones = [...this.#live.values()].flatMap(({ release, pointer }) => {
-      return zoneOf(release.manifest, this.#addresses, pointer.serial) ?? []
+      return zoneOf(release.manifest, this.#addresses, pointer.serial, this.#challenges) ?? []
     })
     this.#dns.setZones(zones)
   }

@@ -1,3 +1,6 @@
+import type { Challenge } from '../tls/acme/challenges.ts'
+import type { TlsMaterial } from '../tls/certificates/sni-contexts.ts'
+
 /** What one edge worker serves of one project: hashes only; it reads the manifests itself. */
 export interface SiteMessage {
   project: string
@@ -17,11 +20,30 @@ export interface WorkerSettings {
   host: string
   port: number
   trustedProxies: string[]
+  /** Absent: no HTTPS. */
+  https?: {
+    port: number
+    /** Sends visitors of hosts that have a certificate from HTTP to HTTPS. */
+    isRedirecting: boolean
+  }
+}
+
+/** What HTTPS is served with, and what an ACME authority is to be told. */
+export interface CertificateMessage {
+  material: TlsMaterial
+  challenges: readonly Challenge[]
 }
 
 /** From the supervisor to a worker. `id` comes back in the answer. */
 export type WorkerRequest =
-  | { id: number; kind: 'start'; settings: WorkerSettings; sites: SiteMessage[] }
+  | {
+      id: number
+      kind: 'start'
+      settings: WorkerSettings
+      sites: SiteMessage[]
+      certificates?: CertificateMessage
+    }
+  | { id: number; kind: 'certificates'; certificates: CertificateMessage }
   | {
       id: number
       kind: 'sites'

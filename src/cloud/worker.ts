@@ -9,7 +9,11 @@ import type { ReleaseManifest } from '../releases/manifest.ts'
 import { systemClock } from '../shared/clock.ts'
 import { formatError, MokaError } from '../shared/errors.ts'
 import { createLogger } from '../shared/logger.ts'
+import { createHttpChallenges } from '../tls/acme/http-challenges.ts'
+import { matchesPattern } from '../tls/certificates/host-names.ts'
+import { createSniContexts } from '../tls/certificates/sni-contexts.ts'
 import type {
+  CertificateMessage,
   SiteMessage,
   WorkerAnswer,
   WorkerNotice,
@@ -24,7 +28,9 @@ process.stderr.on('error', () => {}) // whoever read it has gone
 const logger = createLogger(line => process.stderr.write(line), 'warn')
 
 let edge: Edge | undefined
-let server: EdgeServer | undefined
+const servers: EdgeServer[] = []
+const contexts = createSniContexts({ alpnProtocols: ['h2', 'http/1.1'], logger })
+const challenges = createHttpChallenges()
 let blobDirectory = ''
 /** Releases that were read, by manifest hash; those no site names any more are let go. */
 let releases: Releases = new Map()
@@ -49,6 +55,7 @@ function notify(notice: WorkerNotice): void {
 async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   switch (request.kind) {
     case 'start': {
+      if (request.certificates !== undefined) takeCertificates(request.certificates)
       const { port, serving } = await start(request.settings, request.sites)
       return { id: request.id, kind: 'done', port, serving }
     }
@@ -61,12 +68,15 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       }
       return { id: request.id, kind: 'done', serving }
     }
+    case 'certificates':
+      takeCertificates(request.certificates)
+      return { id: request.id, kind: 'done' }
     case 'invalidate': {
       const dropped = edge?.invalidate(request.project, request.patterns) ?? 0
       return { id: request.id, kind: 'done', dropped }
     }
     case 'stop':
-      await server?.close()
+      await Promise.all(servers.map(server => server.close()))
       setImmediate(() => process.exit(0))
       return { id: request.id, kind: 'done' }
   }
@@ -89,9 +99,31 @@ async function start(
     edgeId: settings.edgeId,
   })
   const { serving } = await setSitesInTurn(sites)
-  const { host, port } = settings
-  server = await openEdgeServer({ edge, listen: { host, port }, logger })
-  return { port: server.port, serving }
+  const { host, https } = settings
+  const plain = await openEdgeServer({
+    edge,
+    listen: { host, port: settings.port },
+    logger,
+    challenge: path => challenges.answer(path),
+    ...(https?.isRedirecting && {
+      redirectToHttps: { port: https.port, isExempt: name => !hasCertificate(name) },
+    }),
+  })
+  servers.push(plain)
+  if (https !== undefined) {
+    const listen = { host, port: https.port }
+    servers.push(await openEdgeServer({ edge, listen, logger, tls: contexts }))
+  }
+  return { port: plain.port, serving }
+}
+
+function takeCertificates(message: CertificateMessage): void {
+  challenges.set(message.challenges)
+  contexts.update(message.material)
+}
+
+function hasCertificate(host: string): boolean {
+  return contexts.facts().some(({ names }) => names.some(name => matchesPattern(name, host)))
 }
 
 interface Taken {

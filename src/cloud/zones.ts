@@ -13,6 +13,7 @@ export function zoneOf(
   release: ReleaseDraft,
   addresses: readonly string[],
   serial: number,
+  challenges: readonly { name: string; value: string }[] = [],
 ): Zone | undefined {
   const { domain } = release
   if (domain === undefined) return undefined
@@ -30,7 +31,13 @@ export function zoneOf(
   return createZone({
     origin: domain,
     nameServers: nameServers.length === 0 ? ['ns1'] : nameServers,
-    records: [...own, ...defaults.filter(({ name, type }) => !isTaken(name, type))],
+    records: [
+      ...own,
+      ...defaults.filter(({ name, type }) => !isTaken(name, type)),
+      ...challenges
+        .filter(({ name }) => name.endsWith(`.${domain}.`))
+        .map(({ name, value }) => ({ name, type: 'TXT', value, ttlSeconds: 0 }) as const),
+    ],
     serial,
   })
 }

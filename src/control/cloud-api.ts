@@ -44,6 +44,8 @@ export interface CloudApi {
 /** Where a running cloud answers; what it does not have is left out. */
 export interface CloudAddresses {
   site: string
+  /** With certificates of a local authority in `dev`, of a public one in `up`. */
+  https?: string
   control: string
   dns?: string
   database?: string

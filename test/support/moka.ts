@@ -15,6 +15,7 @@ const COMMAND_TIMEOUT_MS = 60_000
 
 export interface Addresses {
   site: string
+  https?: string
   control: string
   dns: string
   database?: string
@@ -81,9 +82,14 @@ export function startDev(
 }
 
 /** Starts `moka up` with a data directory of its own, on free ports of loopback. */
-export function startUp(home: string, args: readonly string[] = []): Promise<TestCloud> {
-  const all = ['up', '--ephemeral', '--json', '--host', '127.0.0.1', '--address', '127.0.0.1']
-  return start([...all, ...args], home, { MOKA_HOME: home })
+export function startUp(
+  home: string,
+  args: readonly string[] = [],
+  options: { isEphemeral?: boolean; env?: Record<string, string> } = {},
+): Promise<TestCloud> {
+  const loopback = ['--json', '--host', '127.0.0.1', '--address', '127.0.0.1']
+  const free = options.isEphemeral === false ? [] : ['--ephemeral']
+  return start(['up', ...free, ...loopback, ...args], home, { MOKA_HOME: home, ...options.env })
 }
 
 /** A `moka` command that is left running; its output is the caller's to read, and to end it too. */

@@ -29,6 +29,7 @@ export async function dev(options: PortOptions & { json?: boolean }): Promise<vo
       addresses: ['127.0.0.1'],
       workers: 1,
       trustedProxies: [],
+      https: { kind: 'local', directory: join(project.root, '.moka', 'tls') },
       version: ownVersion(),
       logger: ownLogger(),
     },

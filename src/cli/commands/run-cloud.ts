@@ -4,6 +4,7 @@ import { createLogger, type Logger } from '../../shared/logger.ts'
 
 export interface PortOptions {
   sitePort: number
+  httpsPort: number
   controlPort: number
   dnsPort: number
   databasePort: number
@@ -12,9 +13,10 @@ export interface PortOptions {
 
 /** The ports a command line asks for; with `--ephemeral` free ones. */
 export function portsOf(options: PortOptions): CloudOptions['ports'] {
-  if (options.ephemeral === true) return { site: 0, control: 0, dns: 0, database: 0 }
+  if (options.ephemeral === true) return { site: 0, https: 0, control: 0, dns: 0, database: 0 }
   return {
     site: options.sitePort,
+    https: options.httpsPort,
     control: options.controlPort,
     dns: options.dnsPort,
     database: options.databasePort,
@@ -58,9 +60,10 @@ const PORT_OPTIONS: Readonly<Record<string, string>> = {
 }
 
 /** The parts do not know the command line: the option for a taken port is named here. */
-function withPortOption(error: unknown): unknown {
+function withPortOption(error: unknown, { https }: CloudOptions['ports']): unknown {
   if (!(error instanceof MokaError)) return error
-  const option = PORT_OPTIONS[error.code]
+  const isHttps = error.code === 'EDGE_PORT_TAKEN' && error.message.includes(`:${https}"`)
+  const option = isHttps ? '--https-port' : PORT_OPTIONS[error.code]
   if (option === undefined) return error
   const hint = `end what uses it, or choose another port with ${option}, or free ones for all with --ephemeral`
   return new MokaError(error.code, error.message, { hint, cause: error })
@@ -85,7 +88,7 @@ export async function runCloud(
   })
   if (options.mode === 'dev') endWithNpm()
   const cloud = await openCloud(options).catch(error => {
-    throw withPortOption(error)
+    throw withPortOption(error, options.ports)
   })
   const working = work(cloud, abort.signal)
   try {

@@ -1,4 +1,6 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { HttpsSource } from '../../cloud/https/https.ts'
 import { publicAddresses } from '../../cloud/zones.ts'
 import { homeDirectory } from '../home-directory.ts'
 import { ownVersion } from '../program.ts'
@@ -9,15 +11,20 @@ interface UpOptions extends PortOptions {
   host: string
   address?: string[]
   trustProxy?: string[]
+  acmeEmail?: string
+  acmeDirectory?: string
+  certificate?: string[]
   json?: boolean
 }
 
 /** `moka up`: a cloud for any number of projects, empty until one is deployed to it. */
 export async function up(options: UpOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
+  const https = httpsOf(options)
   await runCloud(
     {
       mode: 'up',
+      ...(https && { https }),
       directory: homeDirectory(),
       ports: portsOf(options),
       host: options.host,
@@ -41,4 +48,19 @@ export async function up(options: UpOptions): Promise<void> {
       )
     },
   )
+}
+
+/** HTTPS is there when there is a way to get a certificate. */
+function httpsOf({ acmeEmail, acmeDirectory, certificate }: UpOptions): HttpsSource | undefined {
+  const files = (certificate ?? []).map(pair => {
+    const [certificatePath = '', keyPath = certificatePath] = pair.split(',')
+    return { certificatePath, keyPath }
+  })
+  if (files.length === 0 && acmeEmail === undefined) return undefined
+  const acme = acmeEmail !== undefined && {
+    email: acmeEmail,
+    directory: join(homeDirectory(), 'acme'),
+    ...(acmeDirectory !== undefined && { directoryUrl: acmeDirectory }),
+  }
+  return { kind: 'public', files, ...(acme && { acme }) }
 }

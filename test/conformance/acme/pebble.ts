@@ -133,7 +133,8 @@ function read(url: string, ca: string): Promise<string> {
 }
 
 /** Pebble takes no port 0: one that the system has just called free. */
-async function freePort(): Promise<number> {
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
