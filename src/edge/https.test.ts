@@ -279,8 +279,7 @@ describe('handshakes that come to nothing', () => {
     await once(silent, 'connect')
     // A whole exchange after it: the silent one has been accepted as well.
     await ask({ path: '/a/b.txt', port: other.port })
-    await other.close()
-    await once(silent.resume(), 'close')
+    await Promise.all([other.close(), once(silent.resume(), 'close')])
   })
 
   test('closing does not wait for who left in the middle', async () => {

@@ -399,8 +399,8 @@ const plainRequest = fc
 const conversation = fc.record({
   plain: fc.array(plainRequest, { maxLength: 3 }),
   odd: oddRequest,
-  /** Thousandths of the length. */
-  cuts: fc.array(fc.nat(1000), { maxLength: 4 }),
+  /** Thousandths of the length, less than the whole: the last piece has the end of the heads. */
+  cuts: fc.array(fc.nat(999), { maxLength: 4 }),
 })
 
 /** What comes after every conversation: its answer tells whether the connection was kept. */
@@ -419,8 +419,19 @@ function cut(heads: string, rest: string, cuts: readonly number[]): string[] {
   return pieces.filter(piece => piece !== '')
 }
 
+function withoutReason(answers: string): string {
+  for (const status of [400, 414, 431] as const) {
+    const refusal = formatRefusal(status)
+    if (answers.endsWith(refusal)) return `${answers.slice(0, -refusal.length)}refused`
+  }
+  return answers
+}
+
+/** Another one finds other cases: MOKA_TEST_SEED=7 npx vitest run src/edge/http1/agreement. */
+const SEED = Number(process.env.MOKA_TEST_SEED ?? 20_250_101)
+
 test('thousands of requests, sound and broken, whole, cut and pipelined, end the same way', async () => {
-  const conversations = fc.sample(conversation, { seed: 20_250_101, numRuns: 3000 })
+  const conversations = fc.sample(conversation, { seed: SEED, numRuns: 3000 })
   const plainAnswers = new Map<string, Promise<string>>()
   const answerTo = (bytes: string) => {
     const known = plainAnswers.get(bytes) ?? theirs(bytes)
@@ -437,9 +448,12 @@ test('thousands of requests, sound and broken, whole, cut and pipelined, end the
     const pieces = cut(plain.join('') + odd.head, odd.body + SENTINEL, cuts)
     const actual = await ours(...pieces)
     const wanted = expected.join('')
-    // The one difference: bytes that are no request, after a sound one, end the connection without
-    // a word at node:http, which is still at the first; we have sent that, and can say 400.
+    // Bytes that are no request, after a sound one, end the connection without a word at node:http,
+    // which is still at the first; we have sent that, and can say 400.
     if (actual === wanted || actual === wanted + REFUSED) return
+    // What is wrong with a head that is both too large and malformed is said by what node:http had
+    // read of it when it gave up, which in pieces is less.
+    if (odd.head.length > 8000 && withoutReason(actual) === withoutReason(wanted)) return
     differences.push({ pieces, actual, wanted })
   }
   const waiting = [...conversations]

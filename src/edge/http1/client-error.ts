@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { systemErrorCode } from '../../shared/errors.ts'
 import { MAX_TARGET_BYTES } from '../site/request-target.ts'
+import { endInStages } from '../transport/end-in-stages.ts'
 
 /** What the parser objected to, as a status. */
 const REASONS: Readonly<Record<number, string>> = {
@@ -16,12 +17,14 @@ const REASONS: Readonly<Record<number, string>> = {
  * connection can be trusted (RFC 9112 §11.2).
  */
 export function refuseMalformed(error: Error & { rawPacket?: Uint8Array }, socket: Socket): void {
-  if (systemErrorCode(error) === 'ECONNRESET' || !socket.writable) {
+  const isReset = systemErrorCode(error) === 'ECONNRESET'
+  // What follows the fault is one as well, and must not cut off what is still on its way.
+  if (!isReset && socket.writableEnded) return
+  if (isReset || !socket.writable) {
     socket.destroy()
     return
   }
-  // Not waiting for the other side to close as well.
-  socket.end(formatRefusal(statusOf(error)), () => socket.destroySoon())
+  endInStages(socket, formatRefusal(statusOf(error)))
 }
 
 /** The whole message that refuses what is no request. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { endInStages } from '../transport/end-in-stages.ts'
 
 interface Exchange {
   request: IncomingMessage
@@ -38,7 +39,7 @@ export class Connections {
     response.once('close', () => {
       exchanges.delete(exchange)
       const isLast = this.#isClosing || this.#ending.has(socket)
-      if (isLast && exchanges.size === 0) socket.destroySoon()
+      if (isLast && exchanges.size === 0) endInStages(socket)
     })
   }
 

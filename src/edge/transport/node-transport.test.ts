@@ -172,6 +172,34 @@ describe.each([
     expect(closed).toBe(0)
   })
 
+  test('who still sends when the end comes loses nothing of what was said', async () => {
+    let heard = 0
+    const { listener, connect } = await listen(
+      transport => {
+        transport.handler = handlerOf({
+          onBytes() {
+            heard++
+            transport.write(new Uint8Array(3_000_000))
+            transport.end()
+          },
+        })
+        transport.start()
+      },
+      { isReadShared },
+    )
+    const socket = connect()
+    socket.write('x')
+    await once(socket, 'readable')
+    // The peer is slow to read, and talks on: a reset would take away what it has not read.
+    for (let time = 0; time < 20; time++) {
+      await new Promise<void>(resolve => socket.write('more', () => setImmediate(resolve)))
+    }
+    expect((await textOf(socket)).length).toBe(3_000_000)
+    expect(heard).toBe(1)
+    socket.end()
+    await expect.poll(() => listener.connectionCount).toBe(0)
+  })
+
   test('a deadline comes once, and not after it was cancelled', async () => {
     let deadlines = 0
     let isClosed = false
@@ -222,6 +250,18 @@ describe.each([
     const [error] = (await once(connect(), 'error')) as [NodeJS.ErrnoException]
     expect(error.code).toBe('ECONNREFUSED')
   })
+})
+
+test('who does not close after the end is left', async () => {
+  const { listener, connect } = await listen(transport => {
+    transport.handler = handlerOf({ onBytes: () => transport.end() })
+    transport.start()
+  })
+  const socket = connect()
+  socket.write('x')
+  await once(socket.resume(), 'end')
+  expect(listener.connectionCount).toBe(1)
+  await expect.poll(() => listener.connectionCount, { timeout: 10_000 }).toBe(0)
 })
 
 describe('the engine is chosen by the first bytes', () => {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { LINGER_MS } from './end-in-stages.ts'
 import { readShared, type SharedRead } from './shared-read-buffer.ts'
 import type { Transport, TransportHandler } from './transport.ts'
 
@@ -36,9 +37,16 @@ export class NodeTransport implements Transport {
   readonly #host: NodeTransportHost
   readonly #sharedRead: SharedRead | undefined
   #deadlineTick = NO_DEADLINE
-  readonly #onData = (chunk: Uint8Array) => this.handler.onBytes(chunk)
+  /** When whoever does not close after we have is left. */
+  #lingerTick = NO_DEADLINE
+  #isEnding = false
+  readonly #onData = (chunk: Uint8Array) => {
+    if (!this.#isEnding) this.handler.onBytes(chunk)
+  }
   readonly #onDrain = () => this.handler.onDrain()
-  readonly #onEnd = () => this.handler.onEnd()
+  readonly #onEnd = () => {
+    if (!this.#isEnding) this.handler.onEnd()
+  }
   readonly #onClose = () => {
     this.#host.onClosed(this)
     this.handler.onClose()
@@ -71,9 +79,13 @@ export class NodeTransport implements Transport {
 
   /** For the listener: calls `onDeadline` where its time has come. */
   checkDeadline(): void {
-    if (this.#host.tick < this.#deadlineTick) return
-    this.#deadlineTick = NO_DEADLINE
-    this.handler.onDeadline()
+    const { tick } = this.#host
+    if (tick >= this.#lingerTick) {
+      this.#socket.destroy()
+    } else if (tick >= this.#deadlineTick) {
+      this.#deadlineTick = NO_DEADLINE
+      this.handler.onDeadline()
+    }
   }
 
   start(): void {
@@ -106,14 +118,17 @@ export class NodeTransport implements Transport {
   }
 
   setDeadline(delayMs: number): void {
-    // Counted in ticks, not by a clock: while the process stalls no peer's time runs out. One more
-    // than the delay has, since the next tick may be due at once.
-    const { tick, tickMs } = this.#host
-    this.#deadlineTick = delayMs === 0 ? NO_DEADLINE : tick + 1 + Math.ceil(delayMs / tickMs)
+    this.#deadlineTick = delayMs === 0 ? NO_DEADLINE : this.#tickAfter(delayMs)
   }
 
+  // As `endInStages`, with the ticks that are there.
   end(): void {
-    this.#socket.destroySoon()
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#socket.end(() => {
+      this.#lingerTick = this.#tickAfter(LINGER_MS)
+    })
+    this.#socket.resume()
   }
 
   destroy(): void {
@@ -135,6 +150,15 @@ export class NodeTransport implements Transport {
     this.#host.takeSocket(socket)
     socket.off('error', ignoreError)
     socket.resume()
+  }
+
+  /**
+   * Counted in ticks, not by a clock: while the process stalls no peer's time runs out. One more
+   * than the delay has, since the next tick may be due at once.
+   */
+  #tickAfter(delayMs: number): number {
+    const { tick, tickMs } = this.#host
+    return tick + 1 + Math.ceil(delayMs / tickMs)
   }
 }
 

@@ -34,7 +34,10 @@ export interface Transport {
    * Cheap enough for every request, and coarse: it may come up to a check interval later.
    */
   setDeadline(delayMs: number): void
-  /** Sends what is written, then closes both directions; does not wait for the peer to close. */
+  /**
+   * Sends what is written, then closes: both directions once the peer has closed as well, or has
+   * had its time. The handler hears of no more bytes and no end.
+   */
   end(): void
   /** Closes at once; what is buffered is lost. */
   destroy(): void
