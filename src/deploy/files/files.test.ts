@@ -172,12 +172,16 @@ describe('encoded forms', () => {
 
 describe('rule files', () => {
   it('are read in Netlify’s syntax', async () => {
-    await write('site/_redirects', '/cv /about/ 301\n/old/* /new/:splat 302!\n')
+    await write(
+      'site/_redirects',
+      '/cv /about/ 301\n/old/* /new/:splat 302!\n/api/* https://api.example/:splat 200\n',
+    )
     await write('site/_headers', '/*\n  X-One: 1\n  X-Two: 2\n')
     const { redirects, headers } = await readRules(join(root, 'site'))
     expect(redirects).toMatchObject([
       { from: '/cv', to: '/about/', status: 301 },
       { from: '/old/*', to: '/new/:splat', status: 302, force: true },
+      { from: '/api/*', to: 'https://api.example/:splat', status: 200 },
     ])
     expect(headers).toEqual([{ for: '/*', values: { 'X-One': '1', 'X-Two': '2' } }])
   })
@@ -189,7 +193,6 @@ describe('rule files', () => {
 
   it.each([
     ['_redirects', '/only-from', 'cannot read _redirects'],
-    ['_redirects', '/api/* https://api.example/:splat 200', 'rewrites to another server'],
     ['_headers', '/*\n  X-Empty:', 'cannot read _headers'],
   ])('are refused by name when %s says %j', async (name, content, text) => {
     await write(`site/${name}`, content)

@@ -27,14 +27,7 @@ async function readRedirects(file: string): Promise<ReleaseDraft['redirects']> {
   })
   if (errors.length > 0) throw unreadable('_redirects', errors[0])
   // As a stored release has them: JSON knows no undefined.
-  const rules = JSON.parse(JSON.stringify(redirects)) as ReleaseDraft['redirects']
-  const external = rules.find(rule => rule.status === 200 && /^https?:/.test(rule.to))
-  if (external === undefined) return rules
-  throw new MokaError(
-    'DEPLOY_RULES_UNSUPPORTED',
-    `cannot use _redirects: the rule "${external.from} ${external.to} 200" rewrites to another server, and that is not supported yet`,
-    { hint: 'redirect with 302, or answer the path with a function' },
-  )
+  return JSON.parse(JSON.stringify(redirects)) as ReleaseDraft['redirects']
 }
 
 async function readHeaders(file: string): Promise<ReleaseDraft['headers']> {
