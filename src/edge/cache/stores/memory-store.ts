@@ -1,4 +1,4 @@
-import type { Invalidation } from '../invalidation.ts'
+import type { Invalidation } from '../../invalidation.ts'
 import { PathIndex, type PathNode } from './path-index.ts'
 import {
   type CacheKey,
@@ -7,7 +7,7 @@ import {
   type ResponseStore,
   type StoredResponse,
   withVariant,
-} from './response-store.ts'
+} from '../response-store.ts'
 
 /** A thing that alone takes more of the cache than this part of it is not kept. */
 const MAX_SHARE = 1 / 4
