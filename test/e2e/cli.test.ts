@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -89,15 +89,36 @@ describe('moka init', () => {
   it('tells the next step, which works in a shell', async () => {
     const { stdout } = await moka(['init', 'two words'], { cwd: folder })
     expect(stdout).toContain("cd 'two words'\n")
-    expect(stdout).toContain('npx moka dev')
+    expect(stdout).toContain('npx --package mokapot moka dev\n')
+  })
+
+  it('tells the short command where this package is installed', async () => {
+    await mkdir(join(folder, 'node_modules/.bin'), { recursive: true })
+    await writeFile(join(folder, 'node_modules/.bin/moka'), '')
+    const { stdout } = await moka(['init', 'site'], { cwd: folder })
+    expect(stdout).toContain('  npx moka dev\n')
+  })
+
+  it('puts the new name everywhere, and ignores what the template ignores', async () => {
+    await moka(['init', 'bakery'], { cwd: folder })
+    const texts = await readTexts(join(folder, 'bakery'))
+    expect(texts['site.json']).toContain('https://bakery.example')
+    const leftovers = Object.keys(texts).filter(name => texts[name]?.includes('portfolio.example'))
+    expect(leftovers).toEqual([])
+    const own = new URL('../../examples/portfolio/.gitignore', import.meta.url)
+    expect(texts['.gitignore']).toBe(await readFile(own, 'utf8'))
   })
 
   it('leaves a folder alone that is not empty', async () => {
     await writeFile(join(folder, 'notes.txt'), 'mine')
     const { code, stderr } = await moka(['init'], { cwd: folder })
     expect(code).toBe(1)
-    expect(stderr).toMatch(/notes\.txt[\s\S]*\ntry: /)
+    expect(stderr).toMatch(/notes\.txt[\s\S]*\ntry: name a new folder: moka init my-site\n/)
     expect(await readdir(folder)).toEqual(['notes.txt'])
+    await mkdir(join(folder, 'my-site'))
+    await writeFile(join(folder, 'my-site/mine'), '')
+    const again = await moka(['init', 'my-site'], { cwd: folder })
+    expect(again.stderr).toContain('moka init my-site-2\n')
   })
 
   it('takes a folder that holds nothing but a new git repository', async () => {
@@ -105,6 +126,17 @@ describe('moka init', () => {
     expect(await moka(['init', '.'], { cwd: folder })).toMatchObject({ code: 0 })
   })
 })
+
+/** Every file at and below a folder, by its path in it. */
+async function readTexts(root: string): Promise<Record<string, string>> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true })
+  const files = entries.filter(entry => entry.isFile())
+  const read = files.map(async ({ parentPath, name }) => {
+    const path = join(parentPath, name)
+    return [relative(root, path), await readFile(path, 'utf8')] as const
+  })
+  return Object.fromEntries(await Promise.all(read))
+}
 
 const CONFIG = `import { defineConfig } from 'mokapot'
 export default defineConfig({
