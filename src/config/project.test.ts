@@ -47,6 +47,13 @@ describe('a project', () => {
     expect(resolve({}).site).toEqual({ directory: join(root, 'dist') })
   })
 
+  it('without a database leaves DATABASE_URL to its functions', () => {
+    const visits = { entry: 'visits.py', environment: { DATABASE_URL: 'postgres://x' } }
+    expect(resolve({ functions: { visits } }).functions[0]).toMatchObject({
+      environment: visits.environment,
+    })
+  })
+
   it.each<[string, Omit<MokaConfig, 'name'>, string]>([
     [
       'a missing handler file',
@@ -69,6 +76,16 @@ describe('a project', () => {
       'field "functions.visits.rateLimit": "5/moment" is not a rate limit',
     ],
     ['a site folder that is not there', { site: { directory: 'public' } }, 'there is no folder'],
+    [
+      'a variable that the database sets',
+      {
+        database: true,
+        functions: {
+          visits: { entry: 'visits.py', environment: { DATABASE_URL: 'postgres://x' } },
+        },
+      },
+      'field "functions.visits.environment.DATABASE_URL" is set by the project\'s database',
+    ],
     [
       'records without a domain',
       { dns: { records: [{ name: '@', type: 'TXT', value: 'x' }] } },

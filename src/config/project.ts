@@ -55,13 +55,15 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
   const database = config.database
   const migrations =
     (typeof database === 'object' ? database.migrations : undefined) ?? DEFAULT_MIGRATIONS_DIRECTORY
+  const resolved = resolveDatabase(database, existsSync(join(root, migrations)))
+  if (resolved.kind !== 'none') checkEnvironments(functions, file)
   return {
     root,
     name: config.name,
     ...(config.domain === undefined ? {} : { domain: config.domain }),
     site: resolveSite(config, root, file),
     functions,
-    database: resolveDatabase(database, existsSync(join(root, migrations))),
+    database: resolved,
     migrationsDirectory: resolve(root, migrations),
     dnsRecords: config.dns?.records ?? [],
   }
@@ -134,6 +136,19 @@ function readRateLimit(
       { ...(hint === undefined ? {} : { hint }), cause: error },
     )
   }
+}
+
+/** Two databases under one name would be a riddle to whoever reads the function. */
+function checkEnvironments(functions: readonly ProjectFunction[], file: string): void {
+  const taken = functions.find(({ environment }) => environment.DATABASE_URL !== undefined)
+  if (taken === undefined) return
+  throw new MokaError(
+    'CONFIG_INVALID',
+    `cannot read ${file}: field "functions.${taken.name}.environment.DATABASE_URL" is set by the project's database`,
+    {
+      hint: 'remove it; to use another database give its address as database.url, or set database: false',
+    },
+  )
 }
 
 function checkRoutes(functions: readonly ProjectFunction[], file: string): void {

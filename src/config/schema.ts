@@ -59,7 +59,8 @@ export interface FunctionConfig {
 
   /**
    * Paths the function answers: `/api/visits` that path alone, `/api/shop/*` the path before the
-   * star and everything below it. The longest match wins, and functions win over files.
+   * star and everything below it, which the function finds in `event.pathParameters.proxy`; there
+   * are no parameters such as `:id`. The longest match wins, and functions win over files.
    * Default: `/api/<name>` and `/api/<name>/*`.
    */
   routes?: string[]
@@ -82,8 +83,9 @@ export interface FunctionConfig {
   memoryMb?: number
 
   /**
-   * Environment variables of the function. Trap: they are kept in the release in clear; give
-   * no password here.
+   * Environment variables of the function, but those that Lambda sets itself (`AWS_REGION`, …)
+   * and, beside a database, `DATABASE_URL`. Trap: they are kept in the release in clear; give no
+   * password here.
    */
   environment?: Record<string, string>
 }

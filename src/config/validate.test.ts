@@ -88,6 +88,58 @@ describe('a configuration', () => {
     expect(errorOf({ name: 'a', [wrong]: {} }).hint).toBe(`"${right}"?`)
   })
 
+  it.each([
+    [withFunction({ reservedConcurrency: '2' }), 'reservedConcurrency: 2'],
+    [withFunction({ environment: { PORT: 80 } }), "PORT: '80'"],
+    [withFunction({ routes: [5] }), "'5'"],
+    [withFunction({ routes: ['api/visits'] }), '"/api/visits"'],
+    [{ name: 'My Site' }, '"my-site"'],
+    [{ name: '5 Über-Cafés!' }, '"uber-cafes"'],
+    [{ name: 5 }, '"my-site"'],
+    [{}, '"my-site"'],
+    [{ name: 'a', functions: { f: {} } }, "entry: 'functions/f.ts'"],
+    [{ name: 'a', domain: 'https://My-Site.example/' }, '"my-site.example"'],
+    [{ name: 'a', domain: 'bücher.example' }, '"xn--bcher-kva.example"'],
+    [
+      { name: 'a', domain: 'localhost' },
+      'a name such as "example.org"; without one leave the field out',
+    ],
+    [withFunction({ timeoutSeconds: 0 }), undefined],
+    [withFunction({ timeoutSeconds: 'soon' }), undefined],
+  ])('such as %j hints at %j', (input, hint) => {
+    expect(errorOf(input).hint).toBe(hint)
+  })
+
+  it.each([
+    ['/api/items/:id', '"/api/items/*"; the rest is in event.pathParameters.proxy'],
+    ['/api/items/{id}', '"/api/items/*"; the rest is in event.pathParameters.proxy'],
+    ['/api/items/[id]/notes', '"/api/items/*"; the rest is in event.pathParameters.proxy'],
+    ['/:page', '"/*"; the path is in event.rawPath'],
+  ])('with the parameter in route %s hints at the star', (route, hint) => {
+    const error = errorOf(withFunction({ routes: [route] }))
+    expect(error.message).toContain(
+      `field "functions.visits.routes.0" "${route}" has a parameter, and routes have none`,
+    )
+    expect(error.hint).toBe(hint)
+  })
+
+  it('may have a colon within a segment of a route', () => {
+    expect(() =>
+      validateConfig(withFunction({ routes: ['/api/a:b', '/x:y/*'] }), 'moka.config.ts'),
+    ).not.toThrow()
+  })
+
+  it.each(['_HANDLER', 'AWS_REGION', 'AWS_LAMBDA_RUNTIME_API'])('may not set %s', name => {
+    const error = errorOf(withFunction({ environment: { [name]: 'x' } }))
+    expect(error.message).toContain(
+      `field "functions.visits.environment.${name}" "${name}" is a name that Lambda keeps for itself`,
+    )
+    expect(error.hint).toContain('another name')
+    expect(() =>
+      validateConfig(withFunction({ environment: { AWS_LAMBDA_MINE: 'x' } }), 'moka.config.ts'),
+    ).not.toThrow()
+  })
+
   it('does not guess when nothing is near', () => {
     expect(errorOf({ name: 'a', kubernetes: {} }).hint).toContain('docs/reference/config.md')
   })

@@ -1,5 +1,7 @@
 import * as v from 'valibot'
 import { MokaError } from '../shared/errors.ts'
+import { isReservedVariable } from './environment-names.ts'
+import { hasParameter, suggestValue } from './hints.ts'
 import type { MokaConfig } from './schema.ts'
 
 const DNS_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'TXT', 'CAA', 'SRV', 'NS'] as const
@@ -30,6 +32,7 @@ const functionSchema = v.strictObject({
           /^\/(?:[^*?#\\\s]*|(?:[^*?#\\\s]*\/)?\*)$/,
           'is not a path such as "/api/visits" or "/api/shop/*"',
         ),
+        v.check(route => !hasParameter(route), 'has a parameter, and routes have none'),
       ),
       'is not a list of paths',
     ),
@@ -45,7 +48,11 @@ const functionSchema = v.strictObject({
   memoryMb: v.optional(integer(128, 10_240)),
   environment: v.optional(
     v.record(
-      v.pipe(text, v.regex(/^[A-Za-z_]\w*$/, 'is not the name of an environment variable')),
+      v.pipe(
+        text,
+        v.regex(/^[A-Za-z_]\w*$/, 'is not the name of an environment variable'),
+        v.check(name => !isReservedVariable(name), 'is a name that Lambda keeps for itself'),
+      ),
       v.string('is not a text'),
     ),
   ),
@@ -147,14 +154,27 @@ function explain(issue: v.BaseIssue<unknown>, file: string): MokaError {
       })
     }
     if (issue.received === 'undefined') {
-      return new MokaError('CONFIG_INVALID', `cannot read ${file}: field "${field}" is missing`)
+      const hint = suggestValue(field, undefined)
+      return new MokaError('CONFIG_INVALID', `cannot read ${file}: field "${field}" is missing`, {
+        ...(hint === undefined ? {} : { hint }),
+      })
     }
     return new MokaError('CONFIG_INVALID', `cannot read ${file}: field "${field}" is not an object`)
   }
+  const hint = hintFor(issue, field)
   return new MokaError(
     'CONFIG_INVALID',
     `cannot read ${file}: field "${field}" ${shown(issue.input)}${issue.message}`,
+    hint === undefined ? {} : { hint },
   )
+}
+
+function hintFor(issue: v.BaseIssue<unknown>, field: string): string | undefined {
+  if (issue.type !== 'check') return suggestValue(field, issue.input, issue.type)
+  if (typeof issue.input !== 'string') return undefined // out of its range, which is told
+  return field.includes('.environment.')
+    ? 'give it another name; the cloud sets that one itself'
+    : suggestValue(field, issue.input)
 }
 
 function shown(input: unknown): string {

@@ -1,0 +1,65 @@
+import { domainToASCII } from 'node:url'
+
+/** A segment that other routers read as a parameter: `:id`, `{id}`, `[id]`. */
+const PARAMETER = /\/(?::[^/]+|\{[^/]*\}|\[[^/]*\])(?=\/|$)/
+
+export function hasParameter(route: string): boolean {
+  return PARAMETER.test(route)
+}
+
+/**
+ * The value that a wrong one was probably meant to be, as the text of a hint; or undefined.
+ * `wanted` is the type that it does not have, where that is what is wrong.
+ */
+export function suggestValue(field: string, input: unknown, wanted?: string): string | undefined {
+  const key = field.slice(field.lastIndexOf('.') + 1)
+  if (field === 'name') return `"${projectName(String(input ?? ''))}"`
+  if (field === 'domain') return suggestDomain(input)
+  if (key === 'entry' && input === undefined) return `entry: 'functions/${field.split('.')[1]}.ts'`
+  if (/^functions\..+\.routes\.\d+$/.test(field) && typeof input === 'string') {
+    return suggestRoute(input)
+  }
+  return suggestType(key, input, wanted)
+}
+
+/** `My Site` → `my-site`. */
+function projectName(text: string): string {
+  const plain = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
+  const name = plain
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 40)
+    .replace(/-+$/, '')
+  return name === '' ? 'my-site' : name
+}
+
+/** `https://Example.org/` → `example.org`. */
+function suggestDomain(input: unknown): string {
+  const host = String(input).replace(/^[a-z][a-z0-9+.-]*:\/\//i, '')
+  const name = domainToASCII(host.replace(/[/?#:].*$/s, '').replace(/\.$/, ''))
+  return /^(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+$/.test(name)
+    ? `"${name}"`
+    : 'a name such as "example.org"; without one leave the field out'
+}
+
+function suggestRoute(route: string): string | undefined {
+  const at = PARAMETER.exec(route)?.index
+  if (at === undefined) {
+    return /^\w/.test(route) && !hasParameter(`/${route}`) ? `"/${route}"` : undefined
+  }
+  return at === 0
+    ? '"/*"; the path is in event.rawPath'
+    : `"${route.slice(0, at)}/*"; the rest is in event.pathParameters.proxy`
+}
+
+/** `"2"` for a number → `timeoutSeconds: 2`; 5 for a text → `'5'`. */
+function suggestType(key: string, input: unknown, wanted?: string): string | undefined {
+  const prefix = /^\d+$/.test(key) ? '' : `${key}: `
+  if (wanted === 'string') {
+    return typeof input === 'number' || typeof input === 'boolean'
+      ? `${prefix}'${input}'`
+      : undefined
+  }
+  const isNumber = typeof input === 'string' && /^\s*\d+(?:\.\d+)?\s*$/.test(input)
+  return wanted === 'number' && isNumber ? `${prefix}${Number(input)}` : undefined
+}
