@@ -152,4 +152,4 @@ test('nor header blocks that are damaged', () => {
     }),
     { numRuns: Number(process.env.MOKA_FUZZ_RUNS ?? 1000) },
   )
-})
+}, 3_600_000)
