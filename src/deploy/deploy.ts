@@ -87,7 +87,7 @@ async function deployOnce(
   const { draft, uploads } = options.isDryRun
     ? { draft: prepared.draft, uploads: [] }
     : await selectMissing(prepared, target)
-  const plan = makePlan(draft, live)
+  const plan = makePlan(draft, live, prepared.warnings)
   observer.onPlan?.(plan)
   const sizeBytes = uploads.reduce((sum, blob) => sum + blob.sizeBytes, 0)
   const uploaded = { blobs: uploads.length, sizeBytes }

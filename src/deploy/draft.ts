@@ -25,12 +25,15 @@ export interface PreparedRelease {
   blobs: Map<string, BlobUpload>
   /** Values the draft names by their hash only. */
   secrets: Record<string, string>
+  /** What is so in the project and can hardly be meant, for people. */
+  warnings: string[]
 }
 
 /** Files that are hashed before others get a turn in this process, which in `dev` is the cloud's. */
 const FILES_IN_A_TURN = 100
 /** Enough to keep the thread pool busy without holding thousands of files in memory. */
 const PARALLEL_FILES = 16
+const NO_RULES = { rules: { redirects: [], headers: [] }, warnings: [] }
 
 /**
  * Hashes, compresses and packages a project. Files whose content the live release has already
@@ -42,9 +45,9 @@ export async function prepareRelease(
   nowMs: number,
 ): Promise<PreparedRelease> {
   const blobs = new Map<string, BlobUpload>()
-  const [files, rules, functions, migrations, source] = await Promise.all([
+  const [files, { rules, warnings }, functions, migrations, source] = await Promise.all([
     project.site === undefined ? {} : prepareFiles(project, live, nowMs, blobs),
-    project.site === undefined ? { redirects: [], headers: [] } : readRules(project.site.directory),
+    project.site === undefined ? NO_RULES : readRules(project.site.directory),
     prepareFunctions(project, blobs),
     project.database.kind === 'none' ? [] : readMigrations(project.migrationsDirectory),
     readSource(project.root),
@@ -71,6 +74,7 @@ export async function prepareRelease(
     },
     blobs,
     secrets,
+    warnings,
   }
 }
 

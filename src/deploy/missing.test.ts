@@ -45,7 +45,7 @@ function prepared(encoded: ReleaseFile['encoded']): PreparedRelease {
     [SHA256, { sha256: SHA256, sizeBytes: PAGE.length, open: () => PAGE }],
     [CODE, { sha256: CODE, sizeBytes: 7, open: () => Buffer.alloc(7) }],
   ])
-  return { draft, blobs, secrets: {} }
+  return { draft, blobs, secrets: {}, warnings: [] }
 }
 
 /** A bucket without some blobs, and what it was asked for. */

@@ -46,6 +46,7 @@ describe('a plan', () => {
         { kind: 'change', subject: 'file', name: '/other', reason: 'content differs' },
         { kind: 'remove', subject: 'file', name: '/gone', reason: 'not in the site any more' },
       ],
+      warnings: [],
     })
   })
 

@@ -24,12 +24,15 @@ export interface Plan {
   base: string | null
   changes: Change[]
   files: { added: number; changed: number; removed: number; unchanged: number }
+  /** What the project says and the cloud will not do, for people. */
+  warnings: string[]
 }
 
 /** Compares a release to be with the live one. Pure; files come in the order of their paths. */
 export function makePlan(
   next: ReleaseDraft,
   live: { id: string; manifest: ReleaseDraft } | undefined,
+  warnings: string[] = [],
 ): Plan {
   const before = live?.manifest
   const files = planFiles(next.files, before?.files ?? {})
@@ -42,7 +45,7 @@ export function makePlan(
     ...planMigrations(next, before),
     ...planDns(next, before),
   ]
-  return { base: live?.id ?? null, changes, files: files.counts }
+  return { base: live?.id ?? null, changes, files: files.counts, warnings }
 }
 
 function planFiles(

@@ -82,14 +82,17 @@ function endAtSignal(): {
   }
 }
 
-/** Shows a deploy's progress. */
+/** Shows a deploy's progress and its warnings. */
 export function observeDeploy(reporter: Reporter, onPlan?: (plan: Plan) => void): DeployObserver {
   return {
     onStep(step, detail) {
       reporter.progress(`${STEP_TEXT[step]}${detail === undefined ? '' : `: ${detail}`} …`)
     },
     onBuildOutput: text => reporter.passThrough(text),
-    ...(onPlan === undefined ? {} : { onPlan }),
+    onPlan(plan) {
+      onPlan?.(plan)
+      for (const warning of plan.warnings) reporter.note(`warning: ${warning}`)
+    },
   }
 }
 

@@ -177,7 +177,9 @@ describe('rule files', () => {
       '/cv /about/ 301\n/old/* /new/:splat 302!\n/api/* https://api.example/:splat 200\n',
     )
     await write('site/_headers', '/*\n  X-One: 1\n  X-Two: 2\n')
-    const { redirects, headers } = await readRules(join(root, 'site'))
+    const { rules, warnings } = await readRules(join(root, 'site'))
+    const { redirects, headers } = rules
+    expect(warnings).toEqual([])
     expect(redirects).toMatchObject([
       { from: '/cv', to: '/about/', status: 301 },
       { from: '/old/*', to: '/new/:splat', status: 302, force: true },
@@ -188,7 +190,10 @@ describe('rule files', () => {
 
   it('are none where there are none', async () => {
     await write('site/index.html')
-    expect(await readRules(join(root, 'site'))).toEqual({ redirects: [], headers: [] })
+    expect(await readRules(join(root, 'site'))).toEqual({
+      rules: { redirects: [], headers: [] },
+      warnings: [],
+    })
   })
 
   it.each([

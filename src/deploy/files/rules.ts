@@ -1,21 +1,52 @@
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ReleaseDraft } from '../../releases/manifest.ts'
 import { MokaError } from '../../shared/errors.ts'
+import { checkHeaders, checkRedirects, type RuleProblem } from './check-rules.ts'
+
+export type SiteRules = Pick<ReleaseDraft, 'redirects' | 'headers'>
 
 /**
- * Reads `_redirects` and `_headers` at the site's root, in Netlify's syntax. Throws
- * `DEPLOY_RULES_INVALID` with the line that cannot be read.
+ * Reads `_redirects` and `_headers` at the site's root, in Netlify's syntax; `warnings` are of
+ * rules that will do nothing, or not all they say. Throws `DEPLOY_RULES_INVALID` with the line
+ * that cannot be read.
  */
 export async function readRules(
   directory: string,
-): Promise<Pick<ReleaseDraft, 'redirects' | 'headers'>> {
+): Promise<{ rules: SiteRules; warnings: string[] }> {
   const redirectsFile = join(directory, '_redirects')
   const headersFile = join(directory, '_headers')
+  const warnings = [
+    ...(await checkFile('_redirects', redirectsFile, checkRedirects)),
+    ...(await checkFile('_headers', headersFile, checkHeaders)),
+  ]
   return {
-    redirects: existsSync(redirectsFile) ? await readRedirects(redirectsFile) : [],
-    headers: existsSync(headersFile) ? await readHeaders(headersFile) : [],
+    rules: {
+      redirects: existsSync(redirectsFile) ? await readRedirects(redirectsFile) : [],
+      headers: existsSync(headersFile) ? await readHeaders(headersFile) : [],
+    },
+    warnings,
   }
+}
+
+/** Netlify's parsers pass over much that is a slip, and name the line of little. */
+async function checkFile(
+  name: string,
+  file: string,
+  check: (text: string) => RuleProblem[],
+): Promise<string[]> {
+  if (!existsSync(file)) return []
+  const problems = check(await readFile(file, 'utf8'))
+  const fatal = problems.find(({ isFatal }) => isFatal)
+  if (fatal !== undefined) {
+    throw new MokaError(
+      'DEPLOY_RULES_INVALID',
+      `cannot read ${name}, line ${fatal.line}: ${fatal.text}`,
+      { hint: fatal.hint ?? 'one rule a line, as docs/guides/redirects-and-headers.md shows' },
+    )
+  }
+  return problems.map(({ line, text }) => `${name}, line ${line}: ${text}`)
 }
 
 async function readRedirects(file: string): Promise<ReleaseDraft['redirects']> {

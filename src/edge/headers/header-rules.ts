@@ -1,5 +1,6 @@
 import { isValidField } from '../../http/field-lists.ts'
 import type { Fields } from '../../http/fields.ts'
+import { isSettableField } from '../../http/settable-fields.ts'
 import type { HeaderRule } from '../release.ts'
 import { parseCredentials } from './basic-auth.ts'
 import { compileHeaderPattern, type PathTest } from './header-pattern.ts'
@@ -11,33 +12,6 @@ export interface CompiledHeaderRule {
   /** Of `Basic-Auth`, which is no header but a lock. Undefined: the rule has none. */
   readonly credentials: readonly string[] | undefined
 }
-
-/**
- * What a `_headers` file cannot set: Netlify's list, and what the edge answers for (framing,
- * validators, tracing).
- */
-const RESERVED: ReadonlySet<string> = new Set([
-  'accept-ranges',
-  'age',
-  'allow',
-  'alt-svc',
-  'cache-status',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'date',
-  'etag',
-  'keep-alive',
-  'last-modified',
-  'location',
-  'server',
-  'server-timing',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'via',
-])
 
 /** Sent with every file and page unless a rule says otherwise; why each is safe: see the README. */
 const SECURITY_DEFAULTS: readonly (readonly [string, string])[] = [
@@ -56,8 +30,7 @@ export function compileHeaderRules(
     values: Object.entries(rule.values).flatMap(([rawName, value]) => {
       const name = rawName.toLowerCase()
       if (name === 'basic-auth') return []
-      const isAllowed = !RESERVED.has(name) && !name.startsWith('x-moka-')
-      if (isAllowed && isValidField(name, value)) return [[name, value] as const]
+      if (isSettableField(name) && isValidField(name, value)) return [[name, value] as const]
       onRefused(rawName, rule.for)
       return []
     }),
