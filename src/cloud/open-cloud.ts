@@ -24,6 +24,10 @@ import { Sites } from './sites.ts'
 export interface CloudOptions {
   mode: 'dev' | 'up'
   directory: string
+  /** The one project this cloud is for: what else its data directory holds is not served. */
+  only?: string
+  /** Told of each release that has gone live, when every edge worker was asked to confirm it. */
+  onLive?(project: string, release: string): void
   /** Ports; 0 takes a free one. */
   ports: { site: number; https: number; control: number; dns: number; database: number }
   /** Where certificates come from. Absent: no HTTPS. */
@@ -42,6 +46,8 @@ export interface RunningCloud {
   addresses: CloudAddresses
   api: CloudApi
   token: string
+  /** The project is called otherwise now: from its next activation on it alone is served. */
+  serveOnly(project: string): void
   /** Ends every process that was started, within 2 s. */
   close(): Promise<void>
 }
@@ -114,7 +120,13 @@ async function open(
   const dns = await openDnsServer({ host: options.host, port: ports.dns, zones: [], logger })
   opened.push(() => dns.close())
 
+  let { only } = options
   const sites = new Sites({ versions, functions, dns, addresses: options.addresses })
+  const serveOnly = (project: string) => {
+    only = project
+    sites.serveOnly(project)
+  }
+  if (only !== undefined) serveOnly(only)
   const releases = new Releases(
     new ReleaseStore(manifestStore(bucket)),
     data.projects,
@@ -123,11 +135,21 @@ async function open(
       flushBlobs: () => bucket.blobs.flush(),
       check: async release => sites.check(release),
       migrate: release => databases.migrate(release),
-      announce: change => sites.announce(change),
+      async announce(change) {
+        const { project, id } = change.release.manifest
+        const confirmedBy = await sites.announce(change)
+        for (const other of project === only ? releases.projects() : []) {
+          if (other !== project) releases.forget(other)
+        }
+        options.onLive?.(project, id)
+        return confirmedBy
+      },
     },
     clock,
   )
-  for (const damage of await releases.restore(await listProjects(data))) {
+  const known = await listProjects(data)
+  const taken = only === undefined ? known : known.filter(project => project === only)
+  for (const damage of await releases.restore(taken)) {
     if (options.mode === 'dev') throw damage // the one project that this cloud is for
     logger.error(`${damage.message}; the other projects are served`, { try: damage.hint })
   }
@@ -188,7 +210,7 @@ async function open(
     dns: `${shownHost(options.host)}:${dns.port}`,
   }
   await data.announce({ ...(await backend.status()), token: data.token })
-  return { addresses: backend.addresses, api: backend, token: data.token, close }
+  return { addresses: backend.addresses, api: backend, token: data.token, serveOnly, close }
 }
 
 function shownHost(host: string): string {

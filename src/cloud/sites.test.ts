@@ -98,3 +98,21 @@ test('serves a zone under the serial of the live pointer', () => {
     expect(zones().map(zone => [zone.origin, zone.serial])).toEqual([['site.example.', serial]])
   }
 })
+
+test('serves the one project that it is for, and no other one’s domain is in its way', async () => {
+  const { sites, zones } = recordedSites()
+  const withDomain = (project: string, number: number): LiveChange => {
+    const { release, ...rest } = change(project, number)
+    const manifest = { ...release.manifest, domain: 'coffee.example' }
+    return { ...rest, release: { ...release, manifest } }
+  }
+  await sites.announce(withDomain('before', 1))
+  const renamed = withDomain('after', 1)
+  expect(() => sites.check(renamed.release.manifest)).toThrow('belongs to project "before"')
+  sites.serveOnly('after')
+  expect(sites.messages().map(({ project }) => project)).toEqual(['before'])
+  sites.check(renamed.release.manifest)
+  await sites.announce(renamed)
+  expect(sites.messages().map(({ project }) => project)).toEqual(['after'])
+  expect(zones()).toHaveLength(1)
+})

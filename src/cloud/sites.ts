@@ -24,6 +24,7 @@ export class Sites {
   readonly #next = new Map<string, string>()
   /** TXT records of DNS-01 challenges under way: absolute name and value. */
   readonly #challenges: { name: string; value: string }[] = []
+  #only: string | undefined
   #workers: EdgeWorkers | undefined
   #https: Https | undefined
 
@@ -42,6 +43,11 @@ export class Sites {
   serveWith(workers: EdgeWorkers, https?: Https): void {
     this.#workers = workers
     this.#https = https
+  }
+
+  /** From this project's next activation on it alone is served; no other one's domain is in its way. */
+  serveOnly(project: string): void {
+    this.#only = project
   }
 
   /** What certificates are needed for. */
@@ -72,6 +78,7 @@ export class Sites {
     zoneOf(release, this.#addresses, 1)
     for (const [project, { release: other }] of this.#live) {
       if (project === release.project || release.domain === undefined) continue
+      if (release.project === this.#only) continue
       if (other.manifest.domain !== release.domain) continue
       throw new MokaError(
         'CLOUD_DOMAIN_TAKEN',
@@ -91,8 +98,12 @@ export class Sites {
 
   /** Takes up a live release without telling the workers, which are not there yet. */
   restore(live: Live): void {
-    this.#live.set(live.release.manifest.project, live)
-    this.#next.delete(live.release.manifest.project)
+    const { project } = live.release.manifest
+    for (const other of project === this.#only ? [...this.#live.keys()] : []) {
+      if (other !== project) this.#live.delete(other)
+    }
+    this.#live.set(project, live)
+    this.#next.delete(project)
     this.#versions.add(live.release.manifest)
     this.#serveZones()
   }

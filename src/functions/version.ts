@@ -31,6 +31,8 @@ export interface FunctionLogEntry {
   requestId?: string
   /** `platform` is what Lambda itself would write: START, END, REPORT, time-outs. */
   stream: 'stdout' | 'stderr' | 'platform'
+  /** Says why an invocation, or the init before it, failed. */
+  isFailure?: true
   /** One line, or a stack trace of several, without the line end. */
   text: string
 }

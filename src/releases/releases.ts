@@ -113,6 +113,12 @@ export class Releases {
     return [...this.#live.keys()]
   }
 
+  /** Serves the project no longer; what is stored of it stays. */
+  forget(project: string): void {
+    this.#live.delete(project)
+    this.#damaged.delete(project)
+  }
+
   live(project: string): { release: StoredRelease; pointer: LivePointer } | undefined {
     return this.#live.get(project)
   }

@@ -1,28 +1,32 @@
-import { join, relative, sep } from 'node:path'
+import { join, relative } from 'node:path'
 import type { RunningCloud } from '../../cloud/open-cloud.ts'
 import { loadProject } from '../../config/load.ts'
 import type { Project } from '../../config/project.ts'
 import { deploy } from '../../deploy/deploy.ts'
+import type { FunctionLogEntry } from '../../functions/version.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { formatError } from '../../shared/errors.ts'
+import { DevNews, RUNTIME_NAMES } from '../dev-news.ts'
+import { ignoredPaths } from '../ignored-paths.ts'
 import { ownVersion } from '../program.ts'
-import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
+import { createReporter, type Reporter } from '../reporter.ts'
 import { watchTree } from '../watch-tree.ts'
 import { observeDeploy } from './deploy.ts'
 import { ownLogger, type PortOptions, portsOf, runCloud } from './run-cloud.ts'
 
 /** Changes that come together are deployed together. */
 const SETTLE_MS = 60
-const RUNTIME_NAMES = { python: 'Python', node: 'Node' } as const
-const TOOL_FOLDERS = new Set(['node_modules', '__pycache__'])
 
 /** `moka dev`: the whole cloud for the project one stands in. */
 export async function dev(options: PortOptions & { json?: boolean }): Promise<void> {
   const reporter = createReporter(options.json === true)
   const project = await loadProject(process.cwd())
+  const news = new DevNews(reporter)
   await runCloud(
     {
       mode: 'dev',
+      only: project.name,
+      onLive: (_project, release) => news.live(release),
       directory: join(project.root, '.moka'),
       ports: portsOf(options),
       host: '127.0.0.1',
@@ -35,7 +39,9 @@ export async function dev(options: PortOptions & { json?: boolean }): Promise<vo
     },
     async (cloud, signal) => {
       // Watching begins before the files are read, so that no change falls in between.
-      const { follower, isWatching } = watchProject(project, cloud, reporter, signal)
+      const follow = followFailures(cloud, news)
+      const run = { cloud, reporter, news, follow, signal }
+      const { follower, isWatching } = watchProject(project, run)
       const { live } = await deploy(
         project,
         cloud.api,
@@ -45,29 +51,43 @@ export async function dev(options: PortOptions & { json?: boolean }): Promise<vo
       await isWatching
       if (signal.aborted) return
       await reportReady(cloud, project, live ?? '', reporter)
+      news.ready()
+      follow(project.name)
       follower.begin()
     },
   )
 }
 
+interface DevRun {
+  cloud: RunningCloud
+  reporter: Reporter
+  news: DevNews
+  /** Follows the failures of that project. */
+  follow(project: string): void
+  signal: AbortSignal
+}
+
 function watchProject(
   initial: Project,
-  cloud: RunningCloud,
-  reporter: Reporter,
-  signal: AbortSignal,
+  run: DevRun,
 ): { follower: Follower; isWatching: Promise<void> } {
+  const { cloud, reporter, news, signal } = run
   let project = initial
+  let isIgnored = ignoredPaths(project)
   const follower = new Follower(async () => {
+    news.deploying()
     try {
       project = await loadProject(initial.root)
-      await deployChange(project, cloud, reporter, signal)
+      isIgnored = ignoredPaths(project)
+      cloud.serveOnly(project.name)
+      await deployChange(project, run)
     } catch (error) {
-      if (!signal.aborted) reporter.note(formatError(error))
+      if (!signal.aborted) news.failed(error)
     }
   }, signal)
   const tree = watchTree(
     initial.root,
-    path => isIgnored(path, project),
+    path => isIgnored(path),
     follower.changed,
     error => reporter.note(`cannot follow changes: ${formatError(error)}`),
   )
@@ -91,10 +111,10 @@ async function reportReady(
       `  ${'function'.padEnd(9)} ${name}, ${RUNTIME_NAMES[runtime]}, at ${routes[0]}`,
   )
   const notes = [
-    ...(project.database.kind === 'embedded'
-      ? ['The database starts when it is first used; its data is in .moka.']
-      : []),
-    'A changed file is live at once. Ctrl-C ends everything.',
+    ...(project.database.kind === 'embedded' ? ['The database starts when it is first used.'] : []),
+    `Data is kept in ${shownPath(join(project.root, '.moka'))}.`,
+    `A changed file in ${shownPath(project.root) || 'this folder'} is live at once.`,
+    'Ctrl-C ends everything.',
   ]
   reporter.result(
     addresses,
@@ -149,34 +169,34 @@ class Follower {
 
 async function deployChange(
   project: Project,
-  cloud: RunningCloud,
-  reporter: Reporter,
-  signal: AbortSignal,
+  { cloud, reporter, news, follow, signal }: DevRun,
 ): Promise<void> {
   const startMs = performance.now()
-  const { activated, plan } = await deploy(
+  const result = await deploy(
     project,
     cloud.api,
     { clock: systemClock, signal },
     observeDeploy(reporter),
   )
-  if (activated === undefined) return
-  const duration = formatDuration(performance.now() - startMs)
-  reporter.note(
-    `${formatCount(plan.changes.length, 'change')} live as ${activated.id} after ${duration}`,
-  )
+  news.deployed(result, project, cloud.addresses.site, performance.now() - startMs)
+  follow(project.name)
 }
 
-/**
- * What is never a source: packages, dotfiles (our data, git's, other tools' caches, editors' swap
- * files), and what the build writes: its folder and, beside it, `dist.tmp` and the like.
- */
-function isIgnored(path: string, { root, site }: Project): boolean {
-  const names = relative(root, path).split(sep)
-  const isOfTools = (name: string) =>
-    (name.startsWith('.') && name !== '.well-known') || TOOL_FOLDERS.has(name)
-  if (names.some(isOfTools)) return true
-  if (site?.build === undefined) return false
-  const { directory } = site
-  return path === directory || path.startsWith(`${directory}.`) || path.startsWith(directory + sep)
+/** Tells of the failures of the project's functions; of another one's once it is called otherwise. */
+function followFailures(cloud: RunningCloud, news: DevNews): (project: string) => void {
+  let followed = ''
+  let stop = () => {}
+  return project => {
+    if (project === followed) return
+    stop()
+    followed = project
+    const onEntry = (entry: FunctionLogEntry) => news.logged(entry)
+    stop = cloud.api.followLogs(project, undefined, 0, onEntry, () => {})
+  }
+}
+
+/** As it is reached from where the command was given, which `npm start` leaves. */
+function shownPath(path: string): string {
+  const shown = relative(process.env.INIT_CWD ?? process.cwd(), path)
+  return shown.startsWith('..') ? path : shown
 }

@@ -186,7 +186,7 @@ export class HttpDoor {
     } catch (error) {
       if (error instanceof MokaError && error.code === 'FUNCTIONS_EVENT_TOO_LARGE')
         return 'too large'
-      this.#log(version, requestId, formatError(error))
+      this.#logFailure(version, requestId, formatError(error))
       this.#options.logger.error('function cannot be invoked', {
         project: version.project,
         function: version.name,
@@ -220,12 +220,16 @@ export class HttpDoor {
         send(response, request, answer.status, [...answer.headers, ...fields], answer.body)
         return
       }
-      this.#log(version, requestId, `cannot answer with the function's result: ${answer.reason}`)
+      this.#logFailure(
+        version,
+        requestId,
+        `cannot answer with the function's result: ${answer.reason}`,
+      )
     }
     fail(response, 502, request, undefined, requestId, fields)
   }
 
-  #log(version: FunctionVersion, requestId: string, text: string): void {
+  #logFailure(version: FunctionVersion, requestId: string, text: string): void {
     const timeMs = this.#options.clock.now()
     const { project, name } = version
     this.#options.logSink.write({
@@ -234,6 +238,7 @@ export class HttpDoor {
       function: name,
       requestId,
       stream: 'platform',
+      isFailure: true,
       text,
     })
   }

@@ -34,13 +34,14 @@ export class EnvironmentLog {
   /** An error with its stack, which Lambda's runtimes print as the function's own output. */
   error(text: string): void {
     this.flush()
-    this.#write('stderr', text)
+    this.#write('stderr', text, true)
   }
 
-  #write(stream: FunctionLogEntry['stream'], text: string): void {
+  #write(stream: FunctionLogEntry['stream'], text: string, isFailure = false): void {
     const { project, name } = this.#version
     const entry: FunctionLogEntry = { timeMs: this.#now(), project, function: name, stream, text }
     if (this.requestId !== undefined) entry.requestId = this.requestId
+    if (isFailure) entry.isFailure = true
     this.#sink.write(entry)
   }
 }
