@@ -19,7 +19,11 @@ const RULES = {
   config: ['shared', ...PARTS.map(part => `types:${part}`)],
   control: ['shared', 'http', 'types:config', ...PARTS.map(part => `types:${part}`)],
   // The manifest is the one shape that both halves of a deploy share (decisions/005).
-  deploy: ['shared', 'http', 'config', 'types:control', 'types:releases', 'releases/manifest.ts'],
+  // A deploy compiles Python with the interpreter that a function would be run by.
+  deploy: [
+    ...['shared', 'http', 'config', 'types:control', 'types:releases', 'releases/manifest.ts'],
+    'functions/runtimes/python/interpreter.ts',
+  ],
   cloud: ['shared', 'http', 'tls', 'aws', 'config', 'control', 'dashboard', ...PARTS],
   cli: ['shared', 'deploy', 'config', 'control', 'cloud', 'types:functions'],
   dashboard: ['shared', 'http', 'control'],

@@ -14,6 +14,7 @@ import { isFingerprinted } from './files/fingerprint.ts'
 import { HashCache } from './files/hash-cache.ts'
 import { readRules } from './files/rules.ts'
 import { type SiteFile, scanSite } from './files/scan.ts'
+import { checkPython } from './functions/check-python.ts'
 import { packageFunction } from './functions/package-function.ts'
 import { readMigrations } from './migrations.ts'
 import { readSource } from './source.ts'
@@ -162,13 +163,12 @@ async function prepareFunctions(
   project: Project,
   blobs: Map<string, BlobUpload>,
 ): Promise<Record<string, ReleaseFunction>> {
-  const entries = await Promise.all(
-    project.functions.map(async definition => {
-      const packaged = await packageFunction(definition, project.root)
-      addBlob(blobs, packaged.sha256, packaged.archive)
-      return [definition.name, describeFunction(definition, packaged)] as const
-    }),
-  )
+  const packaging = project.functions.map(async definition => {
+    const packaged = await packageFunction(definition, project.root)
+    addBlob(blobs, packaged.sha256, packaged.archive)
+    return [definition.name, describeFunction(definition, packaged)] as const
+  })
+  const [entries] = await Promise.all([Promise.all(packaging), checkPython(project)])
   return Object.fromEntries(entries)
 }
 
