@@ -100,25 +100,27 @@ function readProcess(pid, file) {
   }
 }
 
+/** Processor time that a cloud's processes have used so far, in ms; Linux counts in steps of 10. */
+export function processorTime(pid) {
+  let ticks = 0
+  for (const each of processTree(pid)) {
+    const stat = readProcess(each, 'stat')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0) // user and system time
+  }
+  return ticks * 10
+}
+
 /**
  * Resolves when no process of the cloud has anything to do: nothing is left of what came before,
  * and what it keeps ready is ready.
  */
 export async function untilIdle(pid) {
-  const used = () => {
-    let ticks = 0
-    for (const each of processTree(pid)) {
-      const stat = readProcess(each, 'stat')
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0) // user and system time
-    }
-    return ticks
-  }
-  let before = used()
+  let before = processorTime(pid)
   for (let quiet = 0, tries = 0; quiet < 3; tries++) {
-    if (tries === 200) throw new Error('the cloud does not come to rest')
+    if (tries === 400) throw new Error('the cloud does not come to rest')
     await new Promise(resolve => setTimeout(resolve, 50))
-    const now = used()
+    const now = processorTime(pid)
     quiet = now === before ? quiet + 1 : 0
     before = now
   }
