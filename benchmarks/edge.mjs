@@ -1,0 +1,154 @@
+// Hits from memory beside other servers: node benchmarks/edge.mjs [runs] [seconds] [word of a load]
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { load } from './edge/load.mjs'
+import {
+  startCaddy,
+  startEdge,
+  startH2o,
+  startNginx,
+  startVarnish,
+  writeCertificate,
+} from './edge/servers.mjs'
+import { median, show } from './support/numbers.mjs'
+import { progress, runIfMain } from './support/report.mjs'
+
+const SIZES_KB = [1, 10, 100]
+const WARM_UP_SECONDS = 2
+const PEER = 'nginx (file)'
+
+/** Targets are CPU per request, at most so many times that of a peer, by size in KB. */
+const LOADS = [
+  {
+    title: 'HTTP/1.1',
+    options: {},
+    targets: {
+      'nginx (file)': { 1: 0.95, 10: 0.95, 100: 1.1 },
+      'nginx (proxy_cache)': { 1: 0.55, 10: 0.55, 100: 0.55 },
+      varnish: { 1: 0.45, 10: 0.45, 100: 0.45 },
+      caddy: { 1: 0.2, 10: 0.2, 100: 0.2 },
+    },
+  },
+  {
+    title: 'HTTP/1.1 over TLS',
+    options: { scheme: 'https' },
+    targets: { 'nginx (file)': { 1: 1, 10: 1, 100: 1 } },
+  },
+  {
+    title: 'TLS handshakes, one request each',
+    sizesKb: [1],
+    options: { scheme: 'https', fields: ['Connection: close'], connections: 16 },
+    targets: { 'nginx (file)': { 1: 1.3 } },
+  },
+  {
+    title: 'HTTP/2 over TLS, 32 streams a connection',
+    options: { scheme: 'https', streams: 32, connections: 8 },
+    targets: { 'nginx (file)': { 1: 0.3, 10: 0.7, 100: 0.95 }, h2o: { 1: 1.2 } },
+  },
+  {
+    title: 'HTTP/2 over TLS, one stream a connection',
+    options: { scheme: 'https', streams: 1 },
+    targets: { 'nginx (file)': { 1: 1, 10: 1, 100: 0.95 } },
+  },
+]
+
+export async function measure() {
+  // Started by itself it takes arguments; run.mjs has its own.
+  const isMain = import.meta.url === pathToFileURL(process.argv[1]).href
+  const [runs = 5, seconds = 2, word = ''] = isMain ? process.argv.slice(2) : []
+  const folder = mkdtempSync(join(tmpdir(), 'moka-benchmark-'))
+  for (const size of SIZES_KB) writeFileSync(join(folder, `${size}.txt`), 'x'.repeat(size * 1024))
+  await writeCertificate(folder)
+  const servers = []
+  try {
+    const start = async (name, starting) => {
+      const server = await starting
+      if (server !== undefined) servers.push({ name, ...server })
+    }
+    await start(PEER, startNginx(folder, 'file'))
+    await start('moka', startEdge(folder, 'own'))
+    await start('moka through node:http', startEdge(folder, 'node-http'))
+    await start('nginx (proxy_cache)', startNginx(folder, 'cache'))
+    if (servers[0]?.name === PEER) {
+      await start('varnish', startVarnish(folder, servers[0].portOf.http))
+    }
+    await start('h2o', startH2o(folder))
+    await start('caddy', startCaddy(folder))
+    const sections = []
+    for (const each of LOADS.filter(({ title }) => title.includes(word))) {
+      sections.push(await measureLoad(each, servers, Number(runs), Number(seconds)))
+    }
+    return `${introduction(runs, seconds)}\n\n${sections.join('\n\n')}`
+  } finally {
+    for (const server of servers) server.stop()
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  }
+}
+
+function introduction(runs, seconds) {
+  return `## Edge: hits from memory
+
+One core for the server, one for the load (wrk, h2load for HTTP/2); median of ${runs} interleaved runs
+of ${seconds} s, after a warm-up. CPU is user and system time of the server process per request; ratios are
+medians of those within each round. nginx sends files by sendfile, with an open-file cache.`
+}
+
+async function measureLoad(each, servers, runs, seconds) {
+  const { title, options, targets, sizesKb = SIZES_KB } = each
+  const { scheme = 'http', streams } = options
+  const measured = servers.filter(
+    ({ name, portOf }) =>
+      portOf[scheme] !== undefined && (streams === undefined || name !== 'moka through node:http'),
+  )
+  progress(`edge, ${title}, warming up`)
+  for (const server of measured) {
+    for (const size of sizesKb) {
+      await load(server, `/${size}.txt`, { ...options, seconds: WARM_UP_SECONDS })
+    }
+  }
+  const results = new Map()
+  for (let run = 0; run < runs; run++) {
+    for (const size of sizesKb) {
+      progress(`edge, ${title}, ${size} KB, run ${run + 1} of ${runs}`)
+      // Each in turn, again and again: what the machine does besides meets all of them.
+      for (const server of measured) {
+        const key = `${server.name} ${size}`
+        const result = await load(server, `/${size}.txt`, { ...options, seconds })
+        results.set(key, [...(results.get(key) ?? []), result])
+      }
+    }
+  }
+  const rows = sizesKb.flatMap(size => measured.map(({ name }) => row(name, size, results, targets)))
+  return [
+    `### ${title}`,
+    '',
+    '| server | KB | CPU µs | moka / it | target | requests/s | p50 ms | p99 ms |',
+    '| ------ | -: | -----: | --------: | -----: | ---------: | -----: | -----: |',
+    ...rows,
+  ].join('\n')
+}
+
+function row(name, size, results, targets) {
+  const of = results.get(`${name} ${size}`)
+  const middle = figure => median(of.map(result => result[figure]))
+  const ours = results.get(`moka ${size}`)
+  // Neighbours in time met the same machine.
+  const ratio = median(ours.map((result, run) => result.cpuMicros / of[run].cpuMicros))
+  const target = targets[name]?.[size]
+  const latency = figure => (of[0][figure] === undefined ? '' : middle(figure).toFixed(2))
+  const cells = [
+    name,
+    size,
+    show(middle('cpuMicros')),
+    name === 'moka' ? '' : ratio.toFixed(2),
+    target === undefined ? '' : `${target}${ratio > target ? ' **missed**' : ''}`,
+    Math.round(middle('perSecond')),
+    latency('p50Ms'),
+    latency('p99Ms'),
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+await runIfMain(import.meta.url, measure)

@@ -1,0 +1,59 @@
+// The edge alone, as one process to be measured: node edge-server.mjs FOLDER [node-http|own]
+// Prints the ports of HTTP and HTTPS once it listens. Serves each file of FOLDER at its name.
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createEdge } from '../../dist/edge/edge.js'
+import { openEdgeServer } from '../../dist/edge/server.js'
+import { createSniContexts } from '../../dist/tls/certificates/sni-contexts.js'
+
+const [folder, engine = 'own'] = process.argv.slice(2)
+const clock = { now: () => Date.now() }
+const logger = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: message => process.stderr.write(`${message}\n`),
+}
+
+const blobFolder = join(folder, '.blobs')
+mkdirSync(blobFolder, { recursive: true })
+const files = {}
+for (const name of readdirSync(folder)) {
+  if (name.startsWith('.')) continue
+  const bytes = readFileSync(join(folder, name))
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  writeFileSync(join(blobFolder, sha256), bytes)
+  files[`/${name}`] = { sha256, size: bytes.byteLength, type: 'text/plain; charset=utf-8' }
+}
+
+const edge = createEdge({
+  blobs: { path: sha256 => join(blobFolder, sha256) },
+  functions: { fetch: () => Promise.reject(new Error('there is no function')) },
+  clock,
+  logger,
+  edgeId: 'e1',
+})
+const live = {
+  project: 'site',
+  id: 'r-1',
+  manifestSha256: '0'.repeat(64),
+  hosts: ['site.test'],
+  files,
+  redirects: [],
+  headers: [],
+  routes: [],
+  modifiedMs: Date.now(),
+}
+edge.setSites(new Map([['site', { live, retained: [] }]]))
+const tls = createSniContexts({ alpnProtocols: ['h2', 'http/1.1'], logger })
+const [chain, key] = ['chain', 'key'].map(name =>
+  readFileSync(join(folder, '.tls', `${name}.pem`), 'utf8'),
+)
+tls.update({ certificates: [{ chain, key }], defaultCertificate: 0 })
+
+const served = engine === 'own' ? edge : { handle: edge.handle }
+const listen = { host: '127.0.0.1', port: 0 }
+const plain = await openEdgeServer({ edge: served, listen, logger })
+const secure = await openEdgeServer({ edge: served, listen, logger, tls })
+process.stdout.write(`${plain.port} ${secure.port}\n`)
