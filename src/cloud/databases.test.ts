@@ -28,6 +28,20 @@ function create(failures = 0) {
   return { databases, migrated }
 }
 
+it('an external database that is not there names the field of its address', async () => {
+  const databases = new Databases({
+    embedded: {} as unknown as Database,
+    readBlob: async () => new Uint8Array(),
+    secretOf: async () => 'postgres://me@localhost:1/x?host=/nonexistent/mokapot',
+    logger: createLogger(() => {}, 'error'),
+  })
+  const external = { kind: 'external' as const, urlSha256: 'a' }
+  await expect(databases.migrate({ ...schema('a'), database: external })).rejects.toMatchObject({
+    code: 'DATABASE_UNREACHABLE',
+    hint: expect.stringContaining('"database.url"'),
+  })
+})
+
 describe('the schema of a release', () => {
   it('is not looked at again by the first invocation after its deploy', async () => {
     const { databases, migrated } = create()

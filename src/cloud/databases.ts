@@ -68,7 +68,11 @@ export class Databases {
       return { url, ...(await this.#embedded.migrate(schema.project, migrations)) }
     }
     const url = await this.#externalUrl(schema)
-    return { url, ...(await applyMigrations(url, migrations, this.#logger)) }
+    try {
+      return { url, ...(await applyMigrations(url, migrations, this.#logger)) }
+    } catch (error) {
+      throw withField(error)
+    }
   }
 
   #readMigrations(schema: Schema): Promise<Migration[]> {
@@ -91,6 +95,18 @@ export class Databases {
       { hint: 'deploy again, with database.url set' },
     )
   }
+}
+
+/** Says which field an address comes from that leads to no database. */
+function withField(error: unknown): unknown {
+  if (!(error instanceof MokaError) || error.hint !== undefined) return error
+  const isAboutAddress = /^DATABASE_(?:UNREACHABLE|REFUSED|URL_INVALID)$/.test(error.code)
+  return isAboutAddress
+    ? new MokaError(error.code, error.message, {
+        hint: 'check field "database.url", and that its server is running and lets this machine in',
+        cause: error,
+      })
+    : error
 }
 
 function hashSchema({ database, migrations }: Schema): string {

@@ -86,6 +86,20 @@ describe('applyMigrations', () => {
     expect(await apply(good, mended)).toEqual({ applied: ['2.sql'], alreadyApplied: 1 })
   })
 
+  it.each([
+    ['one statement', '\n\ndrop table gone', 3],
+    ['several', 'create table b (n int unique);\n\n-- why\ninsert into b\n values (1), (1);', 4],
+    ['several, the last', 'create table b (n int);\nalter table gone add column x int;', 2],
+  ])('names the statement where the server names no place, of %s', async (_, sql, line) => {
+    await expect(apply(migration('1.sql', sql))).rejects.toThrow(
+      failure('DATABASE_MIGRATION_FAILED', `(in the statement at line ${line})`),
+    )
+    expect(await tables()).toEqual([])
+    expect(await apply(migration('1.sql', 'create table b ()'))).toMatchObject({
+      applied: ['1.sql'],
+    })
+  })
+
   it('refuses a changed migration and one out of order before running anything', async () => {
     await apply(migration('2.sql', 'create table a (n int)'))
     const next = migration('3.sql', 'create table c ()')

@@ -25,6 +25,8 @@ const LOCK_KEY = '30803244233617268'
 const LOCK_POLL_MS = 50
 // Longer than any migration ought to hold the lock, short enough that a deploy ends.
 const LOCK_WAIT_MS = 10 * 60_000
+// To say where a migration failed is worth this much waiting.
+const FIND_MS = 2000
 
 /**
  * Applies the migrations that the database does not have, in order, each in a transaction of its
@@ -123,8 +125,43 @@ async function applyAtomically(connection: Connection, migration: Migration): Pr
   } catch (error) {
     await sql.unsafe('rollback').catch(() => {})
     const isUnknown = isCommitting && sqlState(error) === undefined
-    throw failedMigration(migration, error, isUnknown ? 'unknown' : 'nothing')
+    const offset = isCommitting ? undefined : await findFailing(connection, migration, error)
+    throw failedMigration(migration, error, isUnknown ? 'unknown' : 'nothing', offset)
   }
+}
+
+/**
+ * Where the statement begins that failed with an error without a position: the server tells none
+ * of a constraint, or of a table that is there already. Of several, it is the one that fails the
+ * same way when they run one by one, in a transaction that is undone. Undefined when that takes
+ * long, or they do not fail so.
+ */
+async function findFailing(
+  { sql }: Connection,
+  migration: Migration,
+  error: unknown,
+): Promise<number | undefined> {
+  const state = sqlState(error)
+  if (state === undefined || Number((error as { position?: string }).position) > 0) return undefined
+  const statements = splitStatements(migration.sql)
+  if (statements.length === 1) return statements[0]!.offset
+  const end = performance.now() + FIND_MS
+  try {
+    await sql.unsafe(`begin; set local statement_timeout = ${FIND_MS}`)
+    for (const { text, offset } of statements) {
+      if (performance.now() > end) return undefined
+      try {
+        await sql.unsafe(text)
+      } catch (again) {
+        return sqlState(again) === state ? offset : undefined
+      }
+    }
+  } catch {
+    // The connection is gone: the first error is the one to tell.
+  } finally {
+    await sql.unsafe('rollback').catch(() => {})
+  }
+  return undefined
 }
 
 async function applyByStatement(connection: Connection, migration: Migration): Promise<void> {

@@ -63,20 +63,24 @@ interface ServerError {
  * `DATABASE_MIGRATION_FAILED`, with the server's words and the line where it saw the trouble.
  * `applied`: what remains of the migration: `nothing`, a number of whole statements (it ran
  * without a transaction), or `unknown` when the connection broke while it was being committed.
+ * `statementOffset`: where the statement that failed begins, when it is known; a position that the
+ * server gave counts from there.
  */
 export function failedMigration(
   { name, sql }: MigrationText,
   cause: unknown,
   applied: 'nothing' | 'unknown' | number,
-  statementOffset = 0,
+  statementOffset?: number,
 ): MokaError {
   const error = cause as ServerError
   const position = Number(error.position)
-  const statement = sql.slice(statementOffset)
+  const start = statementOffset ?? 0
   const line =
     position > 0
-      ? ` (line ${lineAt(sql, statementOffset + offsetOfPosition(statement, position))})`
-      : ''
+      ? ` (line ${lineAt(sql, start + offsetOfPosition(sql.slice(start), position))})`
+      : statementOffset === undefined
+        ? ''
+        : ` (in the statement at line ${lineAt(sql, statementOffset)})`
   const detail = error.detail === undefined ? '' : ` (${error.detail})`
   const hint =
     typeof applied === 'number'
