@@ -113,6 +113,7 @@ async function open(
     logSink: logs,
     clock,
     logger,
+    isOwnCode: options.mode === 'dev',
   })
   opened.push(() => functions.close())
   await functions.listen(data.socket('functions'))

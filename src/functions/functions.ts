@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
@@ -9,6 +9,7 @@ import { CodeStore } from './code/code-store.ts'
 import { HttpDoor } from './door/http-door.ts'
 import { Environment, type EnvironmentParts, type InitFailure } from './environments/environment.ts'
 import { EnvironmentPool } from './environments/environment-pool.ts'
+import { type FunctionUser, FunctionUsers } from './environments/function-users.ts'
 import { type MemoryLimiter, openMemoryLimiter } from './environments/memory-limit.ts'
 import { MAX_RESPONSE_BYTES, RuntimeApi } from './environments/runtime-api.ts'
 import { systemTimers, type Timers } from './environments/timers.ts'
@@ -16,7 +17,11 @@ import { environmentVariables } from './environments/variables.ts'
 import { Warden } from './environments/warden.ts'
 import type { InvocationOutcome, Throttled } from './outcome.ts'
 import { NodeRuntime } from './runtimes/node/node-runtime.ts'
-import { findPython, type PythonInterpreter } from './runtimes/python/interpreter.ts'
+import {
+  findPublicPython,
+  findPython,
+  type PythonInterpreter,
+} from './runtimes/python/interpreter.ts'
 import { PythonRuntime } from './runtimes/python/python-runtime.ts'
 import type { Runtime } from './runtimes/runtime.ts'
 import type { FunctionVersion, LogSink, RuntimeName } from './version.ts'
@@ -38,6 +43,8 @@ export interface FunctionsOptions {
   logSink: LogSink
   clock: Clock
   logger: Logger
+  /** Whoever runs the cloud wrote the functions: when they have to run as root it is worth no warning. */
+  isOwnCode?: boolean
   /** An environment, or a process kept ready, that nobody needed for so long ends. Default: 5 minutes. */
   idleMs?: number
   /** Execution environments at once, of all functions. Default: 30. */
@@ -79,11 +86,17 @@ export async function openFunctions(options: FunctionsOptions): Promise<Function
 }
 
 /** What is started with the first invocation and lives until the part is closed. */
-interface Machinery {
+interface Machinery extends Starters {
   parts: EnvironmentParts
   memory: MemoryLimiter
+}
+
+/** What is needed to start a process, made before the rest of the machinery. */
+interface Starters {
   socketDirectory: string
   runtimes: Record<RuntimeName, Runtime>
+  /** Undefined: functions run as we do. */
+  users: FunctionUsers | undefined
 }
 
 export class Functions {
@@ -219,6 +232,7 @@ export class Functions {
     machinery.parts.api.close()
     await machinery.parts.warden.close()
     machinery.memory.close()
+    await machinery.users?.close()
     rmSync(machinery.socketDirectory, { recursive: true, force: true })
   }
 
@@ -249,18 +263,18 @@ export class Functions {
     ready: Promise<InitFailure | undefined>
   } {
     this.#cancelRest()
-    const { parts, runtimes } = this.#machine(version)
-    const environment: Environment = new Environment(version, parts, {
+    const machinery = this.#machine(version)
+    const environment: Environment = new Environment(version, machinery.parts, {
       onIdle: () => this.#pool.release(environment),
       onEnded: () => this.#pool.remove(environment),
     })
-    return { environment, ready: this.#start(version, environment, runtimes[version.runtime]) }
+    return { environment, ready: this.#start(version, environment, machinery) }
   }
 
   async #start(
     version: FunctionVersion,
     environment: Environment,
-    runtime: Runtime,
+    machinery: Machinery,
   ): Promise<InitFailure | undefined> {
     this.#counts.coldStarts++
     this.#codeOf.set(version.id, version.codeSha256)
@@ -269,21 +283,23 @@ export class Functions {
       this.#options.environmentOf(version),
     ])
     if (this.#isClosed) throw closed(version)
+    const user = userOf(version, machinery)
     const variables = (apiAddress: string) =>
       environmentVariables(version, added, {
         taskRoot,
         apiAddress,
-        executionEnvironment: EXECUTION_ENVIRONMENT[version.runtime],
         startedAt: this.#options.clock.now(),
+        home: user?.home,
       })
-    return environment.start(runtime, taskRoot, variables, randomUUID())
+    const runtime = machinery.runtimes[version.runtime]
+    return environment.start(runtime, taskRoot, variables, randomUUID(), user)
   }
 
   /** Replaces the process that was taken, when the answer of the one that took it is likely out. */
   #prepareNext(version: FunctionVersion): void {
     this.#timers.after(PREPARE_AFTER_MS, () => {
       if (this.#isClosed) return
-      this.#machinery?.runtimes[version.runtime].prepare(version.memoryMb, false)
+      if (this.#machinery !== undefined) prepare(version, this.#machinery, false)
     })
   }
 
@@ -307,32 +323,44 @@ export class Functions {
 
   /** Starts the version's runtime first: its process loads while the rest is made. */
   #machine(version: FunctionVersion): Machinery {
-    if (this.#machinery !== undefined) {
-      this.#machinery.runtimes[version.runtime].prepare(version.memoryMb, true)
-      return this.#machinery
-    }
-    const { directory, logSink, clock, logger } = this.#options
+    const starters = this.#machinery ?? this.#openStarters()
+    prepare(version, starters, true)
+    this.#machinery ??= this.#openMachinery(starters)
+    return this.#machinery
+  }
+
+  #openStarters(): Starters {
+    const { directory, logger } = this.#options
     // Not below `directory`: a socket's path may have 107 bytes at most.
     const socketDirectory = mkdtempSync(join(tmpdir(), 'mokapot-'))
+    const users = FunctionUsers.open(directory, note => {
+      if (this.#options.isOwnCode === true) logger.debug(note)
+      else logger.warn(note, { try: REACHABLE })
+    })
+    if (users !== undefined) chmodSync(join(directory, 'code'), 0o711)
     const runtimes = {
-      node: new NodeRuntime(logger),
+      node: new NodeRuntime(logger, join(directory, 'node')),
       python: new PythonRuntime({
         socketDirectory,
         directory: join(directory, 'python'),
-        findPython: this.#options.findPython ?? findPython,
+        findPython:
+          this.#options.findPython ?? (users === undefined ? findPython : findPublicPython),
         logger,
       }),
     }
-    runtimes[version.runtime].prepare(version.memoryMb, true)
+    return { socketDirectory, runtimes, users }
+  }
+
+  #openMachinery(starters: Starters): Machinery {
+    const { directory, logSink, clock } = this.#options
     const memory = openMemoryLimiter()
     const warden = new Warden({
-      sockets: socketDirectory,
+      sockets: starters.socketDirectory,
       memory: memory.directory,
       code: join(directory, 'code'),
     })
     const parts = { api: new RuntimeApi(), warden, memory, logSink, clock, timers: this.#timers }
-    this.#machinery = { parts, memory, socketDirectory, runtimes }
-    return this.#machinery
+    return { ...starters, parts, memory }
   }
 
   /** With no environment left, what is kept ready for the next one ends too, after a while. */
@@ -345,9 +373,18 @@ export class Functions {
   }
 }
 
-const EXECUTION_ENVIRONMENT: Readonly<Record<RuntimeName, string>> = {
-  node: `AWS_Lambda_nodejs${process.versions.node.split('.', 1)[0]}.x`,
-  python: 'AWS_Lambda_python3',
+const REACHABLE =
+  'keep programs and data where every user can reach them, or run the cloud as another user'
+
+/** As whom a function runs. */
+function userOf(version: FunctionVersion, starters: Starters): FunctionUser | undefined {
+  const runtime = starters.runtimes[version.runtime]
+  return starters.users?.of(version.project, version.runtime, () => runtime.programs())
+}
+
+function prepare(version: FunctionVersion, starters: Starters, isUrgent: boolean): void {
+  const user = userOf(version, starters)
+  starters.runtimes[version.runtime].prepare(version.memoryMb, user, isUrgent)
 }
 
 /** Request ids stand in the runtime API's paths. */

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Fixture, openFixture } from './fixture.contract.ts'
 import type { FunctionVersion } from './version.ts'
@@ -143,6 +144,8 @@ describe('handlers', () => {
       const outcome = await run({
         'index.mjs': 'export const handler = async () => Object.keys(process.env).sort()',
       })
+      const { uid } = userInfo() // root's functions are other users, with a home
+      const [home, temporary] = uid === 0 ? [['HOME'], ['TMPDIR']] : [[], []]
       expect(outcome).toMatchObject({
         payload: [
           'AWS_DEFAULT_REGION',
@@ -155,9 +158,11 @@ describe('handlers', () => {
           'AWS_LAMBDA_LOG_STREAM_NAME',
           'AWS_LAMBDA_RUNTIME_API',
           'AWS_REGION',
+          ...home,
           'LAMBDA_TASK_ROOT',
           'LANG',
           'PATH',
+          ...temporary,
           'TZ',
           '_HANDLER',
           '_X_AMZN_TRACE_ID',

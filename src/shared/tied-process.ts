@@ -20,15 +20,20 @@ export function findOnPath(program: string, path = process.env.PATH ?? ''): stri
  * A command line whose process the kernel ends with `signal` when the process that spawned it
  * dies, however it dies (Linux PR_SET_PDEATHSIG, through util-linux `setpriv`). Where setpriv is
  * missing the command is returned as it is, and the child has to watch its parent by itself.
+ * `setprivOptions` apply where there is one.
  */
 export function tieToParent(
   command: string,
   args: readonly string[],
   signal: 'KILL' | 'QUIT' | 'TERM' = 'KILL',
+  setprivOptions: readonly string[] = [],
 ): { command: string; args: string[] } {
   if (setpriv === null) setpriv = process.platform === 'linux' ? findSetpriv() : undefined
   if (setpriv === undefined) return { command, args: [...args] }
-  return { command: setpriv, args: ['--pdeathsig', signal, '--', command, ...args] }
+  return {
+    command: setpriv,
+    args: ['--pdeathsig', signal, ...setprivOptions, '--', command, ...args],
+  }
 }
 
 function findSetpriv(): string | undefined {

@@ -1,6 +1,16 @@
 import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -147,7 +157,9 @@ async function start(
 
 /** A temporary folder, removed by `remove`. */
 export async function temporaryFolder(name: string): Promise<string> {
-  return mkdtemp(join(tmpdir(), `moka-${name}-`))
+  const folder = await mkdtemp(join(tmpdir(), `moka-${name}-`))
+  await chmod(folder, 0o711) // like most folders: other users can pass, functions of root's cloud
+  return folder
 }
 
 export async function remove(folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -158,9 +158,18 @@ async function takeClearing(path: string): Promise<Server | undefined> {
 function alreadyRunning(root: string): MokaError {
   return new MokaError(
     'CLOUD_ALREADY_RUNNING',
-    `cannot start a cloud in "${root}": one is running there`,
+    `cannot start a cloud in "${root}": ${whoRuns(root)}`,
     { hint: 'use that one, or end it first' },
   )
+}
+
+function whoRuns(root: string): string {
+  try {
+    const { pid, addresses } = JSON.parse(readFileSync(join(root, RUNTIME_FILE), 'utf8'))
+    return `one is running there, pid ${pid}, at ${addresses.site}`
+  } catch {
+    return 'one is running there' // and has not said yet where it answers
+  }
 }
 
 /** Undefined where the path is taken. */

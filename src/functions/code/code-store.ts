@@ -158,13 +158,17 @@ async function writeEntries(
   entries: readonly ZipEntry[],
   files: Readonly<Record<string, Uint8Array>>,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o755 })
-  const made = new Set<string>([folder])
-  const makeFolder = async (path: string) => {
+  const made = new Set<string>()
+  const makeFolder = async (path: string): Promise<void> => {
     if (made.has(path)) return
+    if (path !== folder) await makeFolder(dirname(path))
     await mkdir(path, { recursive: true })
+    // Whatever our umask: functions may run as another user.
+    await chmod(path, 0o755)
     made.add(path)
   }
+  await makeFolder(folder)
+  const isMasked = (process.umask() & 0o755) !== 0
   for (const entry of entries) {
     const path = join(folder, entry.name)
     if (entry.name.endsWith('/')) {
@@ -172,8 +176,9 @@ async function writeEntries(
       continue
     }
     await makeFolder(dirname(path))
-    await writeFile(path, files[entry.name]!, { mode: 0o644 })
-    if (entry.isExecutable) await chmod(path, 0o755)
+    const mode = entry.isExecutable ? 0o755 : 0o644
+    await writeFile(path, files[entry.name]!, { mode })
+    if (isMasked) await chmod(path, mode)
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -60,6 +60,7 @@ function call(
       },
     })
     outgoing.on('error', reject)
+    outgoing.on('socket', ignoreLateErrors)
     outgoing.on('response', response => {
       const chunks: Buffer[] = []
       response.on('data', chunk => chunks.push(chunk))
@@ -75,6 +76,9 @@ function call(
     outgoing.end(options.body)
   })
 }
+
+/** A door that is closed while we still send a body, whose answer we have, is no error. */
+const ignoreLateErrors = (socket: Socket) => void socket.on('error', () => {})
 
 const json = (answer: Answer) => JSON.parse(answer.body.toString('utf8'))
 
@@ -223,6 +227,7 @@ describe('bodies', () => {
     }
     const outgoing = httpRequest({ socketPath, method: 'POST', headers })
     outgoing.on('error', () => {})
+    outgoing.on('socket', ignoreLateErrors)
     const answer = new Promise<{ status: number; retryAfter: string | undefined }>(resolve => {
       outgoing.on('response', response => {
         response.resume()

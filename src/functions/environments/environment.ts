@@ -11,6 +11,7 @@ import {
 import type { Runtime, RuntimeProcess } from '../runtimes/runtime.ts'
 import type { FunctionVersion, LogSink } from '../version.ts'
 import { EnvironmentLog } from './environment-log.ts'
+import type { FunctionUser } from './function-users.ts'
 import { type MemoryGroup, type MemoryLimiter, peakMemoryMb } from './memory-limit.ts'
 import { killTree, signalGroup } from './process-group.ts'
 import type { NextAnswer, RuntimeApi, RuntimeListener } from './runtime-api.ts'
@@ -121,6 +122,7 @@ export class Environment implements RuntimeListener {
     taskRoot: string,
     variables: (apiAddress: string) => Record<string, string>,
     requestId: string,
+    user?: FunctionUser,
   ): Promise<InitFailure | undefined> {
     this.#startedAt = performance.now()
     const initialised = new Promise<InitFailure | undefined>(resolve => {
@@ -134,6 +136,7 @@ export class Environment implements RuntimeListener {
           taskRoot,
           variables: variables(api.address),
           memoryMb: this.version.memoryMb,
+          user,
           onOutput: (stream, chunk) => this.#log.output(stream, chunk),
         },
         this.version.name,

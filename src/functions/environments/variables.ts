@@ -1,7 +1,12 @@
-import type { FunctionVersion } from '../version.ts'
+import type { FunctionVersion, RuntimeName } from '../version.ts'
 
 const DEFAULT_REGION = 'us-east-1'
 const ACCOUNT = '000000000000' // there is no account at home; ARNs need twelve digits
+
+const EXECUTION_ENVIRONMENT: Readonly<Record<RuntimeName, string>> = {
+  node: `AWS_Lambda_nodejs${process.versions.node.split('.', 1)[0]}.x`,
+  python: 'AWS_Lambda_python3',
+}
 
 export function functionArn(version: FunctionVersion): string {
   const region = version.environment.AWS_REGION ?? DEFAULT_REGION
@@ -15,7 +20,13 @@ export function functionArn(version: FunctionVersion): string {
 export function environmentVariables(
   version: FunctionVersion,
   added: Readonly<Record<string, string>>,
-  place: { taskRoot: string; apiAddress: string; executionEnvironment: string; startedAt: number },
+  place: {
+    taskRoot: string
+    apiAddress: string
+    startedAt: number
+    /** A folder that is the function's to write, where it has one. */
+    home?: string | undefined
+  },
 ): Record<string, string> {
   const date = new Date(place.startedAt).toISOString().slice(0, 10).replaceAll('-', '/')
   return {
@@ -24,9 +35,10 @@ export function environmentVariables(
     LANG: 'en_US.UTF-8',
     PATH: '/usr/local/bin:/usr/bin:/bin:/opt/bin',
     TZ: ':UTC',
+    ...(place.home === undefined ? {} : { HOME: place.home, TMPDIR: place.home }),
     ...added,
     ...version.environment,
-    AWS_EXECUTION_ENV: place.executionEnvironment,
+    AWS_EXECUTION_ENV: EXECUTION_ENVIRONMENT[version.runtime],
     AWS_LAMBDA_FUNCTION_NAME: version.name,
     AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(version.memoryMb),

@@ -1,3 +1,4 @@
+import type { FunctionUser } from '../environments/function-users.ts'
 import type { ProcessExit } from '../outcome.ts'
 
 export interface StartRequest {
@@ -6,6 +7,8 @@ export interface StartRequest {
   /** The whole environment of the process. */
   variables: Readonly<Record<string, string>>
   memoryMb: number
+  /** As whom it runs. Undefined: as we do. */
+  user: FunctionUser | undefined
   onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): void
 }
 
@@ -21,7 +24,9 @@ export interface Runtime {
   /** Names the function in the error where the runtime is not to be had on this machine. */
   start(request: StartRequest, functionName: string): Promise<RuntimeProcess>
   /** Has one ready for the next start, in the background. Urgent: it is about to be needed. */
-  prepare(memoryMb: number, isUrgent: boolean): void
+  prepare(memoryMb: number, user: FunctionUser | undefined, isUrgent: boolean): void
+  /** What a user must be able to read who is to run it. */
+  programs(): string[]
   /** Ends what is kept ready. Processes that were handed out stay. */
   rest(): void
   /** Processes kept ready, for the curious and for tests. */

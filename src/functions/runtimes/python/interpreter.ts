@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, readFileSync, realpathSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs'
+import { basename, delimiter, dirname, join } from 'node:path'
+import { isReachableByAll } from '../../environments/function-users.ts'
 
 export interface PythonInterpreter {
   /** The interpreter itself, not a shim that looks for it at each start. */
@@ -25,6 +26,12 @@ export function findPython(minimum = '3.9'): PythonInterpreter | undefined {
   return found.get(minimum)
 }
 
+/** `findPython`, but rather one that every user can run than one that stands before it. */
+export function findPublicPython(minimum = '3.9'): PythonInterpreter | undefined {
+  const isPublic = (python: PythonInterpreter) => filesOf(python).every(isReachableByAll)
+  return search(minimum, process.env.PATH ?? '', isPublic) ?? findPython(minimum)
+}
+
 /** Whether this machine has a Python that can run functions. For use in moka.config.ts. */
 export function hasPython(minimum = '3.9'): boolean {
   return findPython(minimum) !== undefined
@@ -40,15 +47,26 @@ export function isAtLeast(version: string, minimum: string): boolean {
   return true
 }
 
+/** The interpreter and, unless it was built in an unusual way, a file of its standard library. */
+export function filesOf({ executable }: PythonInterpreter): string[] {
+  const library = join(dirname(dirname(executable)), 'lib', basename(executable), 'os.py')
+  return existsSync(library) ? [executable, library] : [executable]
+}
+
 /** `findPython` without its memory, on a PATH of the caller's. */
-export function search(minimum: string, path: string): PythonInterpreter | undefined {
+export function search(
+  minimum: string,
+  path: string,
+  isUsable: (python: PythonInterpreter) => boolean = () => true,
+): PythonInterpreter | undefined {
   const folders = path.split(delimiter).filter(folder => folder !== '')
   for (const name of NAMES) {
     for (const folder of folders) {
       const candidate = join(folder, name)
       if (!isExecutable(candidate)) continue
       const python = probe(behindShim(candidate) ?? candidate)
-      if (python !== undefined && isAtLeast(python.version, minimum)) return python
+      if (python === undefined || !isAtLeast(python.version, minimum)) continue
+      if (isUsable(python)) return python
     }
   }
   return undefined

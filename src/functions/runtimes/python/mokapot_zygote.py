@@ -1,6 +1,8 @@
 """Forks one Python process for each execution environment.
 
-Reads lines `TOKEN JSON` on standard input and forks a child for each; tells `forked TOKEN PID` and
+Reads lines `TOKEN SOCKET` on standard input and forks a child for each, which asks at that socket
+what it is to become: a function's variables never are in this process, whose memory all children
+have a copy of. Tells `forked TOKEN PID` and
 `exited PID CODE` on standard output. Ends at end of input. The first lines are served before
 anything costly is loaded; the rest is loaded while nobody waits, so that later children find it
 there. There must be no thread in this process.
@@ -22,7 +24,10 @@ _WARM = (
     "functools", "itertools", "contextlib", "threading", "csv", "io", "time", "zlib", "email.utils",
 )  # fmt: skip
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
 
 
 def main():
@@ -90,7 +95,7 @@ def _tell(line):
 
 
 def _fork(line, sockets):
-    token, _, request = line.partition(b" ")
+    token, _, address = line.partition(b" ")
     parent = os.getpid()
     try:
         pid = os.fork()
@@ -107,7 +112,7 @@ def _fork(line, sockets):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for held in sockets:
             held.close()
-        _become(json.loads(request), parent)
+        _become(token, os.fsdecode(address), parent)
         code = 0
     except SystemExit as ending:
         code = _exit_code(ending)
@@ -117,27 +122,92 @@ def _fork(line, sockets):
         _leave(code)
 
 
-def _become(request, parent):
+def _become(token, address, parent):
     """Turns the child into the function's process, which never returns from here."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
-    for number, name in ((1, "stdout"), (2, "stderr")):
+    request = None
+    for number, name in ((1, b"stdout"), (2, b"stderr")):
         stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        stream.connect(request["output"])
-        stream.sendall(("%s %s\n" % (request["token"], name)).encode())
+        stream.connect(address)
+        stream.sendall(b"%s %s\n" % (token, name))
+        if number == 1:
+            request = _read_line(stream)
         os.dup2(stream.fileno(), number)
         os.set_inheritable(number, True)
         stream.close()
+    request = json.loads(request)
     os.environ.clear()
     os.environ.update(request["variables"])
+    user = request.get("user")
+    if user:
+        _change_user(user, request["taskRoot"], parent)
+        parent = None
     os.chdir(request["taskRoot"])
-    if "ctypes" in sys.modules:
+    if parent and "ctypes" in sys.modules:
         end_with_parent(parent)
         parent = None
     import mokapot_bootstrap
 
     mokapot_bootstrap.run(after_first=lambda: parent and end_with_parent(parent))
+
+
+def _read_line(stream):
+    data = b""
+    while not data.endswith(b"\n"):
+        chunk = stream.recv(65536)
+        if not chunk:
+            os._exit(1)  # the cloud is gone
+        data += chunk
+    return data
+
+
+def _change_user(user, task_root, parent):
+    """Gives up root for good: the user that the function's code meets owns its home alone."""
+    uid, gid = user["uid"], user["gid"]
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    # After it, since a change of user undoes both: it dies with us, and can see itself in /proc.
+    prctl = _find_prctl()
+    prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    prctl(_PR_SET_DUMPABLE, 1)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+    _compile_into(os.path.join(user["home"], ".pycache"), os.path.join(task_root, ""))
+
+
+def _find_prctl():
+    # ctypes itself takes 4 ms to load, and the first function of all would wait for it.
+    try:
+        import _ctypes
+
+        address = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+        return lambda *arguments: _ctypes.call_function(address, arguments)
+    except (ImportError, AttributeError):
+        import ctypes
+
+        return ctypes.CDLL(None).prctl
+
+
+def _compile_into(folder, task_root):
+    """Keeps the compiled form of the function's modules, whose own folder is read-only for it."""
+    import _frozen_importlib_external as external  # what the loaders take it from
+
+    original = external.cache_from_source
+
+    def cache_from_source(path, *arguments, **options):
+        if not path.startswith(task_root):
+            return original(path, *arguments, **options)
+        sys.pycache_prefix = folder
+        try:
+            return original(path, *arguments, **options)
+        finally:
+            sys.pycache_prefix = None
+
+    external.cache_from_source = cache_from_source
 
 
 def end_with_parent(parent):

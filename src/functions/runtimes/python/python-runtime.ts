@@ -1,14 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,8 +8,9 @@ import type { Logger } from '../../../shared/logger.ts'
 import { tieToParent } from '../../../shared/tied-process.ts'
 import { signalGroup } from '../../environments/process-group.ts'
 import type { ProcessExit } from '../../outcome.ts'
+import { copyModules } from '../copy-modules.ts'
 import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
-import type { PythonInterpreter } from './interpreter.ts'
+import { filesOf, type PythonInterpreter } from './interpreter.ts'
 
 const FOLDER = dirname(fileURLToPath(new URL('./mokapot_zygote.py', import.meta.url)))
 const START =
@@ -37,6 +29,8 @@ export interface PythonRuntimeOptions {
 
 /** A process that the zygote was asked to fork. */
 interface Fork {
+  /** What it is to become, as JSON. */
+  request: string
   onOutput: StartRequest['onOutput']
   started: (pid: number) => void
   failed: (error: Error) => void
@@ -54,6 +48,7 @@ export class PythonRuntime implements Runtime {
   readonly #forks = new Map<string, Fork>()
   readonly #byPid = new Map<number, Fork>()
   #zygote: ChildProcess | undefined
+  #copied: string | undefined
   #isResting = false
   #outputs: Promise<Server> | undefined
   readonly #sockets = new Set<Socket>()
@@ -67,16 +62,12 @@ export class PythonRuntime implements Runtime {
     const zygote = this.#zygote ?? this.#spawn(functionName)
     await this.#listen()
     const token = randomBytes(16).toString('hex')
-    const line = JSON.stringify({
-      taskRoot: request.taskRoot,
-      variables: request.variables,
-      output: join(this.#options.socketDirectory, 'output'),
-      token,
-    })
+    const { taskRoot, variables, user } = request
     return new Promise((resolve, reject) => {
       const exited = new Promise<ProcessExit>(exitedWith => {
         const started = (pid: number) => resolve({ pid, exited })
         this.#forks.set(token, {
+          request: JSON.stringify({ taskRoot, variables, user }),
           onOutput: request.onOutput,
           started,
           failed: reject,
@@ -89,8 +80,13 @@ export class PythonRuntime implements Runtime {
         reject(zygoteEnded())
         return
       }
-      zygote.stdin?.write(`${token} ${line}\n`)
+      zygote.stdin?.write(`${token} ${join(this.#options.socketDirectory, 'output')}\n`)
     })
+  }
+
+  programs(): string[] {
+    const python = this.#options.findPython()
+    return python === undefined ? [] : [...filesOf(python), this.#modules()]
   }
 
   prepare(): void {
@@ -143,7 +139,7 @@ export class PythonRuntime implements Runtime {
     }
     const { command, args } = tieToParent(python.executable, [
       ...['-I', '-S', '-X', 'utf8', '-c', START],
-      copyModules(this.#options.directory),
+      this.#modules(),
     ])
     const zygote = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -165,6 +161,11 @@ export class PythonRuntime implements Runtime {
       this.#options.logger.warn('Python zygote', { text: chunk.toString('utf8').trimEnd() })
     })
     return zygote
+  }
+
+  #modules(): string {
+    this.#copied ??= copyModules(FOLDER, this.#options.directory, name => name.endsWith('.py'))
+    return this.#copied
   }
 
   /** `forked TOKEN PID`, or `exited PID CODE` with the code negative for a signal. */
@@ -215,7 +216,11 @@ export class PythonRuntime implements Runtime {
     }
   }
 
-  /** Forks connect here once for each of their two output streams, and say which in a first line. */
+  /**
+   * Forks connect here once for each of their two output streams, and say which in a first line.
+   * By the first they are told what to become: in the zygote's memory, which all forks have a copy
+   * of, no function's variables are to be found.
+   */
   #listen(): Promise<Server> {
     this.#outputs ??= new Promise<Server>((resolve, reject) => {
       const server = createServer(socket => this.#accept(socket))
@@ -244,6 +249,10 @@ export class PythonRuntime implements Runtime {
       if (fork === undefined) return void socket.destroy()
       fork.openStreams++
       stream = name === 'stderr' ? 'stderr' : 'stdout'
+      if (stream === 'stdout') {
+        socket.write(`${fork.request}\n`)
+        fork.request = ''
+      }
       if (end + 1 < head.length) fork.onOutput(stream, head.subarray(end + 1))
     })
     socket.on('close', () => {
@@ -252,31 +261,6 @@ export class PythonRuntime implements Runtime {
         this.#finish(fork)
     })
   }
-}
-
-/** A folder, named after their content, with our modules: the installed ones may be read-only. */
-function copyModules(directory: string): string {
-  const hash = createHash('sha256')
-  const names = readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })
-  const modules = names
-    .filter(name => name.endsWith('.py'))
-    .sort()
-    .map(name => {
-      const content = readFileSync(join(FOLDER, name))
-      hash.update(`${name}\0`).update(content)
-      return { name, content }
-    })
-  const folder = join(directory, hash.digest('hex').slice(0, 16))
-  if (modules.every(({ name }) => existsSync(join(folder, name)))) return folder
-  const temporary = `${folder}.${randomBytes(4).toString('hex')}.tmp`
-  if (existsSync(directory)) rmSync(directory, { recursive: true }) // of another version of ours
-  mkdirSync(temporary, { recursive: true, mode: 0o700 })
-  for (const { name, content } of modules) {
-    mkdirSync(dirname(join(temporary, name)), { recursive: true, mode: 0o700 })
-    writeFileSync(join(temporary, name), content)
-  }
-  renameSync(temporary, folder)
-  return folder
 }
 
 function zygoteEnded(): MokaError {

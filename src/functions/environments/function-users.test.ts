@@ -1,0 +1,69 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import {
+  chooseUid,
+  FIRST_UID,
+  hasCapabilities,
+  isMapped,
+  isReachableByAll,
+  LAST_UID,
+} from './function-users.ts'
+
+describe('chooseUid', () => {
+  it('gives a project the same number each time, and never one that is taken', () => {
+    const taken = new Set<number>()
+    for (let index = 0; index < LAST_UID - FIRST_UID + 1; index++) {
+      const uid = chooseUid(`project-${index}`, taken)
+      expect(taken.has(uid)).toBe(false)
+      expect(uid).toBeGreaterThanOrEqual(FIRST_UID)
+      expect(uid).toBeLessThanOrEqual(LAST_UID)
+      taken.add(uid)
+    }
+    expect(chooseUid('site', new Set())).toBe(chooseUid('site', new Set()))
+  })
+
+  it('has two share one when there are more projects than numbers', () => {
+    const all = Array.from({ length: LAST_UID - FIRST_UID + 1 }, (_, index) => FIRST_UID + index)
+    expect(chooseUid('site', new Set(all))).toBe(chooseUid('site', new Set()))
+  })
+})
+
+it('reads capabilities', () => {
+  const status = 'Name:\tnode\nCapEff:\t00000000a80425fb\nSeccomp:\t2\n' // Docker's
+  expect(hasCapabilities(status, [0, 5, 6, 7])).toBe(true)
+  expect(hasCapabilities(status, [0, 21])).toBe(false) // CAP_SYS_ADMIN
+  expect(hasCapabilities('', [0])).toBe(false)
+})
+
+it('reads which numbers a user namespace has', () => {
+  expect(isMapped('         0          0 4294967295\n', FIRST_UID, LAST_UID)).toBe(true)
+  expect(isMapped('0 1000 1\n1 100000 65536\n', FIRST_UID, LAST_UID)).toBe(true)
+  expect(isMapped('0 1000 1\n1 100000 60000\n', FIRST_UID, LAST_UID)).toBe(false)
+  expect(isMapped('0 1000 1\n', FIRST_UID, LAST_UID)).toBe(false)
+})
+
+it('finds that a file is out of reach by its own mode, a folder above it, or what a link leads to', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'reach-'))
+  try {
+    const [open, closed, link] = ['open', 'closed', 'link'].map(name => join(directory, name))
+    for (const folder of [open!, closed!]) {
+      mkdirSync(folder)
+      writeFileSync(join(folder, 'file'), '')
+      chmodSync(join(folder, 'file'), 0o644)
+    }
+    symlinkSync(join(closed!, 'file'), link!)
+    chmodSync(directory, 0o711)
+    chmodSync(open!, 0o711)
+    chmodSync(closed!, 0o700)
+    expect(isReachableByAll(join(open!, 'file'))).toBe(true)
+    expect(isReachableByAll(join(closed!, 'file'))).toBe(false)
+    expect(isReachableByAll(link!)).toBe(false)
+    expect(isReachableByAll(join(open!, 'missing'))).toBe(false)
+    chmodSync(join(open!, 'file'), 0o640)
+    expect(isReachableByAll(join(open!, 'file'))).toBe(false)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
