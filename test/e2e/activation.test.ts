@@ -179,7 +179,7 @@ test('across 50 deploys of two releases in turn every answer is of exactly one o
   for (const count of rounds) expect(count).toBeGreaterThan(10)
   expect(seen).toEqual(new Set(letters))
   expect(cloud.errors()).toBe('')
-}, 40_000)
+}, 150_000)
 
 test('no page of a new release names an asset that another edge worker does not have yet', async () => {
   const host = 'news.example'
@@ -215,4 +215,4 @@ test('no page of a new release names an asset that another edge worker does not 
   const rounds = await Promise.all([...browsers, caller].map(visitor => visitor.stop()))
   for (const count of rounds) expect(count).toBeGreaterThan(5)
   expect(cloud.errors()).toBe('')
-}, 40_000)
+}, 150_000)

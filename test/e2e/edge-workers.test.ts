@@ -96,7 +96,7 @@ test('workers that are killed during deploys of two projects come back with what
       `${where}: pages`,
     )
   }
-}, 60_000)
+}, 150_000)
 
 test('with every worker killed at once the site is back at the same address', async () => {
   const page = (await ask(cloud.addresses.site, '/', { host: HOSTS[0]! })).body.toString()
