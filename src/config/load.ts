@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { type Project, resolveProject } from './project.ts'
 import { validateConfig } from './validate.ts'
-import { withEsbuild } from './with-esbuild.ts'
+import { hintForImport, withEsbuild } from './with-esbuild.ts'
 
 const CONFIG_FILES = ['moka.config.ts', 'moka.config.mts', 'moka.config.js', 'moka.config.mjs']
 
@@ -92,7 +92,9 @@ async function evaluate(file: string, root: string): Promise<unknown> {
 }
 
 function unreadable(file: string, error: Error): MokaError {
+  const hint = hintForImport(error.message)
   return new MokaError('CONFIG_INVALID', `cannot read ${basename(file)}: ${error.message}`, {
+    ...(hint === undefined ? {} : { hint }),
     cause: error,
   })
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { withEsbuild } from './with-esbuild.ts'
+import { hintForImport, withEsbuild } from './with-esbuild.ts'
 
 const transform = (code: string) =>
   withEsbuild(esbuild => esbuild.transform(code, { loader: 'ts' })).then(({ code }) => code.trim())
@@ -37,4 +37,14 @@ test.skipIf(process.platform !== 'linux')(
 
 test('an error in the code is thrown as it is', async () => {
   await expect(transform('const = 1')).rejects.toThrow(/Expected identifier/)
+})
+
+test.each([
+  ['a.ts:1:19: ERROR: Could not resolve "leftpadx"', 'npm install leftpadx'],
+  ['Could not resolve "@a/b/c.js"', 'npm install @a/b'],
+  ["Cannot find package 'chalk' imported from /x/y.mjs", 'npm install chalk'],
+  ['Could not resolve "./gone.ts"', 'correct the path of the import'],
+  ['Expected ")" but found end of file', undefined],
+])('%j hints at %j', (message, hint) => {
+  expect(hintForImport(message)).toBe(hint)
 })

@@ -36,3 +36,14 @@ function isServiceGone(error: unknown): boolean {
   const text = error instanceof Error ? error.message : ''
   return /^The service (?:was stopped|is no longer running)/.test(text)
 }
+
+/** What to do about an import that is not found, esbuild's or Node's; undefined for other errors. */
+export function hintForImport(message: string): string | undefined {
+  const name = /(?:Could not resolve|Cannot find (?:package|module)) ["']([^"']+)["']/.exec(
+    message,
+  )?.[1]
+  if (name === undefined) return undefined
+  if (/^[./#~]|^\w+:/.test(name)) return 'correct the path of the import'
+  const packageName = /^(?:@[^/]+\/)?[^/]+/.exec(name)![0]
+  return `npm install ${packageName}`
+}

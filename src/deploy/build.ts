@@ -3,7 +3,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { MokaError } from '../shared/errors.ts'
 import { tieToParent } from '../shared/tied-process.ts'
 
-/** How much of the end of a failed build's output goes into the error. */
+/** How much of the end of a failed build's output goes into the error, where nobody was shown it. */
 const TAIL_LINES = 20
 
 /** A build that was told to end is ended by force after this. */
@@ -11,13 +11,13 @@ const TERMINATE_MS = 1000
 
 /**
  * Runs a project's build command with the shell, in the project. Output is handed on as it comes.
- * `signal` ends it together with what it started. Throws `DEPLOY_BUILD_FAILED` with the end of
- * the output.
+ * `signal` ends it together with what it started. Throws `DEPLOY_BUILD_FAILED`, with the end of
+ * the output unless that was handed on.
  */
 export async function runBuild(
   command: string,
   root: string,
-  onOutput: (text: string) => void,
+  onOutput: ((text: string) => void) | undefined,
   signal?: AbortSignal,
 ): Promise<void> {
   const { command: program, args } = tieToParent('/bin/sh', ['-c', command])
@@ -33,7 +33,7 @@ export async function runBuild(
     stream.on('data', (chunk: Buffer) => {
       const text = decoder.write(chunk)
       tail = (tail + text).split('\n').slice(-TAIL_LINES).join('\n')
-      onOutput(text)
+      onOutput?.(text)
     })
   }
   const outcome = await new Promise<string | undefined>(resolve => {
@@ -44,9 +44,11 @@ export async function runBuild(
   })
   release()
   if (outcome === undefined) return
+  if (onOutput !== undefined && tail !== '' && !tail.endsWith('\n')) onOutput('\n')
+  const output = onOutput === undefined ? `\n${tail.trimEnd()}` : ''
   throw new MokaError(
     'DEPLOY_BUILD_FAILED',
-    `cannot build the site with "${command}": it ended with ${outcome}\n${tail.trimEnd()}`,
+    `cannot build the site with "${command}": it ended with ${outcome}${output}`,
     { hint: 'nothing was changed; mend the build and deploy again' },
   )
 }

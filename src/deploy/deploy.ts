@@ -63,7 +63,7 @@ async function buildAndDeploy(
   if (project.site?.build !== undefined) {
     const { build } = project.site
     observer.onStep?.('build', build)
-    await runBuild(build, project.root, text => observer.onBuildOutput?.(text), options.signal)
+    await runBuild(build, project.root, observer.onBuildOutput?.bind(observer), options.signal)
   }
   observer.onStep?.('prepare')
   for (let attempt = 1; ; attempt++) {

@@ -4,7 +4,7 @@ import { basename, dirname, extname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Zippable, zipSync } from 'fflate'
 import type { ProjectFunction } from '../../config/project.ts'
-import { withEsbuild } from '../../config/with-esbuild.ts'
+import { hintForImport, withEsbuild } from '../../config/with-esbuild.ts'
 import { MokaError } from '../../shared/errors.ts'
 import { readCommonJsExports } from './commonjs-exports.ts'
 
@@ -113,10 +113,11 @@ async function runEsbuild(
       logLevel: 'silent',
     }),
   ).catch((error: Error) => {
+    const hint = hintForImport(error.message)
     throw new MokaError(
       'DEPLOY_FUNCTION_BUILD_FAILED',
       `cannot bundle function "${definition.name}": ${error.message}`,
-      { cause: error },
+      { cause: error, ...(hint === undefined ? {} : { hint }) },
     )
   })
   const [output] = Object.values(result.metafile.outputs)
