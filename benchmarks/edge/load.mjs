@@ -24,6 +24,14 @@ export async function load(server, path, options) {
   return { ...counts, cpuMicros: (ticks / TICKS_PER_SECOND / counts.requests) * 1e6 }
 }
 
+/** So many requests that count for nothing. */
+export async function warmUp(server, path, { scheme = 'http', streams }, requests) {
+  const url = `${scheme}://127.0.0.1:${server.portOf[scheme]}${path}`
+  const version = streams === undefined ? ['--h1'] : [`-m${streams}`]
+  const command = ['-c', LOAD_CORE, 'h2load', ...version, '-c16', '-n', requests, url]
+  await promisify(execFile)('taskset', command.map(String))
+}
+
 function wrk(url, { connections = 32, seconds, fields = [] }) {
   const headers = fields.flatMap(field => ['-H', field])
   return ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...headers, url]
