@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { InvokeOptions } from './commands/invoke.ts'
 import type { CloudOptions } from './find-cloud.ts'
 
 // Each command's code is loaded when it runs, so that `moka --help` and short commands start fast.
@@ -64,11 +65,13 @@ function addUp(program: Command): void {
   withPorts(
     program
       .command('up')
-      .description('run the cloud as a service on your own server')
+      .description(
+        'run the cloud as a service on your own server, with its data in $MOKA_HOME (default: /var/lib/mokapot)',
+      )
       .option('--host <address>', 'where site and DNS listen', '0.0.0.0')
       .option(
         '--address <address>',
-        'an address DNS gives for the domains; again for more (default: this machine’s)',
+        'an address DNS gives for the domains; again for more (default: --host, or this machine’s)',
         collect,
       )
       .option(
@@ -107,7 +110,8 @@ function addDeploy(program: Command): void {
 function addReleases(program: Command): void {
   withCloud(program.command('releases'))
     .description('list the releases, newest first')
-    .action(async (options: CloudOptions & { json?: boolean }) => {
+    .option('-n, --count <count>', 'only so many, the newest (default: all)', wholeNumber)
+    .action(async (options: CloudOptions & { json?: boolean; count?: number }) => {
       const { releases } = await import('./commands/releases.ts')
       await releases(options)
     })
@@ -137,8 +141,11 @@ function addInvoke(program: Command): void {
   withCloud(program.command('invoke'))
     .description('invoke a function of the live release and print what it returns')
     .argument('<function>')
-    .option('--payload <json>', 'the event: JSON, @file, or - for standard input', '{}')
-    .action(async (name: string, options: CloudOptions & { json?: boolean; payload: string }) => {
+    .option('--payload <json>', 'the event: JSON, @file, or - for standard input (default: {})')
+    .option('--path <path>', 'make the event of an HTTP request for this path and query')
+    .option('--method <method>', 'its method (default: GET, and POST with a body)')
+    .option('--body <text>', 'its body: text, @file, or - for standard input')
+    .action(async (name: string, options: InvokeOptions) => {
       const { invoke } = await import('./commands/invoke.ts')
       await invoke(name, options)
     })

@@ -210,7 +210,9 @@ async function open(
     control: `http://${LOOPBACK}:${control.port}`,
     dns: `${shownHost(options.host)}:${dns.port}`,
   }
-  await data.announce({ ...(await backend.status()), token: data.token })
+  const status = await backend.status()
+  const projects = only === undefined ? status.projects : [only]
+  await data.announce({ ...status, projects, token: data.token })
   return { addresses: backend.addresses, api: backend, token: data.token, serveOnly, close }
 }
 

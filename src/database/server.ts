@@ -47,7 +47,7 @@ export async function openDoor({ host, port, wake, logger }: DoorOptions): Promi
     )
   })
   await listen(server, host, port)
-  server.on('error', error => logger.warn('database door', { error: error.message }))
+  server.on('error', error => logger.warn('database connections', { error: error.message }))
   const address = server.address()
   return {
     port: address !== null && typeof address === 'object' ? address.port : port,
@@ -125,13 +125,13 @@ function listenError(host: string, port: number, cause: Error): MokaError {
   if (systemErrorCode(cause) === 'EADDRINUSE') {
     return new MokaError(
       'DATABASE_PORT_TAKEN',
-      `cannot open the database door: port ${port} is taken on ${host}`,
+      `cannot open the database: port ${port} is taken on ${host}`,
       { hint: 'end what is using the port, or choose another one (0 takes a free one)', cause },
     )
   }
   return new MokaError(
     'DATABASE_PORT',
-    `cannot open the database door at "${host}:${port}": ${cause.message}`,
+    `cannot open the database at "${host}:${port}": ${cause.message}`,
     { cause },
   )
 }

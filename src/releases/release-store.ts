@@ -72,9 +72,10 @@ export class ReleaseStore {
       ? await this.#manifests.get(keyOf(project, id))
       : undefined
     if (bytes === undefined) {
-      const known = this.list(project)
-        .slice(0, 5)
-        .map(release => release.id)
+      const known = nearest(
+        this.list(project).map(release => release.id),
+        id,
+      )
       throw new MokaError(
         'RELEASES_UNKNOWN',
         `cannot find release "${id}" of project "${project}": there is no such release`,
@@ -93,6 +94,14 @@ export class ReleaseStore {
   list(project: string): ReleaseSummary[] {
     return this.#manifests.list(prefixOf(project)).map(summarise).reverse()
   }
+}
+
+/** The newest five, or where a number was asked for the five about it. */
+function nearest(ids: readonly string[], id: string): string[] {
+  const asked = Number(/^r-(\d+)$/.exec(id)?.[1] ?? Infinity)
+  const before = ids.findIndex(each => Number(each.slice(2)) < asked)
+  const start = Math.max(0, Math.min((before === -1 ? ids.length : before) - 2, ids.length - 5))
+  return ids.slice(start, start + 5)
 }
 
 function summarise({ sha256, metadata }: ManifestEntry): ReleaseSummary {

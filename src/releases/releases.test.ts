@@ -218,6 +218,23 @@ describe('rollback', () => {
       hint: expect.stringContaining('r-1'),
     })
   })
+
+  it.each([
+    ['r-99', 'r-9, r-8, r-7, r-6, r-5'],
+    ['r-0', 'r-5, r-4, r-3, r-2, r-1'],
+    ['latest', 'r-9, r-8, r-7, r-6, r-5'],
+  ])('names the five that are nearest to "%s"', async (id, nearest) => {
+    const releases = open()
+    for (let number = 1; number <= 9; number++) {
+      await releases.publish(
+        draftOf({ '/n': String(number) }),
+        base(number === 1 ? null : `r-${number - 1}`),
+      )
+    }
+    await expect(releases.rollback('site', id)).rejects.toMatchObject({
+      hint: expect.stringContaining(`one of ${nearest};`),
+    })
+  })
 })
 
 describe('the live pointer', () => {

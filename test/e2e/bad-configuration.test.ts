@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -41,6 +41,9 @@ const FUNCTIONS = {
   'functions/other.ts': 'export const other = async () => {}',
   'functions/other.py': 'def other(event, context):\n    pass\n',
   'functions/broken.ts': 'export const handler = (',
+  'functions/import.ts': 'import pad from "leftpadx"\nexport const handler = pad',
+  'functions/broken.py': '# one\ndef handler(event, context)\n    pass\n',
+  'rules/_redirects': '/a /b 302\n/foo /bar 999\n',
 }
 
 describe('a configuration with a mistake', () => {
@@ -58,7 +61,7 @@ describe('a configuration with a mistake', () => {
       'a wrong type',
       withFunction(`entry: 'functions/good.ts', timeoutSeconds: '5'`),
       '"functions.a.timeoutSeconds"',
-      undefined,
+      'timeoutSeconds: 5',
     ],
     [
       'a number out of range',
@@ -66,8 +69,8 @@ describe('a configuration with a mistake', () => {
       '"functions.a.memoryMb"',
       undefined,
     ],
-    ['no name', `domain: 'site.example'`, '"name"', undefined],
-    ['a name that is none', `name: 'My Site'`, '"My Site"', undefined],
+    ['no name', `domain: 'site.example'`, '"name"', '"my-site"'],
+    ['a name that is none', `name: 'My Site'`, '"My Site"', '"my-site"'],
     [
       'a limit that is none',
       withFunction(`entry: 'functions/good.ts', rateLimit: 'often'`),
@@ -111,8 +114,38 @@ describe('a configuration with a mistake', () => {
     [
       'a build that fails',
       `name: 'site', site: { build: 'echo out of beans; exit 3' }`,
-      'exit code 3\nout of beans',
+      'out of beans\ncannot build the site with "echo out of beans; exit 3": it ended with exit code 3\ntry:',
       'mend the build',
+    ],
+    [
+      'a route with a parameter',
+      withFunction(`entry: 'functions/good.ts', routes: ['/api/a/:id']`),
+      '"/api/a/:id" has a parameter',
+      '"/api/a/*"; the rest is in event.pathParameters.proxy',
+    ],
+    [
+      'a variable that Lambda keeps for itself',
+      withFunction(`entry: 'functions/good.ts', environment: { AWS_REGION: 'x' }`),
+      '"functions.a.environment.AWS_REGION"',
+      'another name',
+    ],
+    [
+      'a package that is not installed',
+      withFunction(`entry: 'functions/import.ts'`),
+      'Could not resolve "leftpadx"',
+      'npm install leftpadx',
+    ],
+    [
+      'a Python function that does not compile',
+      withFunction(`entry: 'functions/broken.py'`),
+      'functions/broken.py, line 2: ',
+      'nothing was changed',
+    ],
+    [
+      'a redirect with a status that is none',
+      `name: 'site', site: { directory: 'rules' }`,
+      'cannot read _redirects, line 2: "999" is no status',
+      '301',
     ],
     [
       'a DNS record that is none',
@@ -186,6 +219,32 @@ describe('a taken port', () => {
   })
 })
 
+describe('taken ports', () => {
+  it('are named together, with the cloud that has them', async () => {
+    await writeProject(project, { 'dist/index.html': 'here' })
+    const cloud = await startDev(project)
+    const home = await temporaryFolder('home')
+    const port = (address: string) => address.split(':').at(-1) ?? ''
+    const { site, control, dns } = cloud.addresses
+    const ports = [port(site), port(control), port(dns)]
+    const [sitePort = '', controlPort = '', dnsPort = ''] = ports
+    const args = ['--site-port', sitePort, '--control-port', controlPort, '--dns-port', dnsPort]
+    const { code, stderr } = await moka(
+      ['up', '--host', '127.0.0.1', '--database-port', '0', ...args],
+      { cwd: home, env: { MOKA_HOME: join(home, 'data') } },
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain(`cannot start: ports ${ports.join(', ')} are taken`)
+    expect(stderr).toMatch(/\ntry: .*--site-port, --control-port, --dns-port/)
+    if (process.platform === 'linux') {
+      expect(stderr).toContain(`by moka dev of "site" (pid ${cloud.pid})\ntry: end it, or `)
+    }
+    expect(await readdir(home)).toEqual([])
+    await cloud.stop()
+    await remove(home)
+  })
+})
+
 describe('a data directory', () => {
   it('that is a file is refused by name', async () => {
     await writeProject(project, { '.moka': 'not a folder' })
@@ -207,7 +266,7 @@ describe('a data directory', () => {
     const cloud = await startDev(project)
     const { code, stdout, stderr } = await moka(['dev', '--ephemeral'], { cwd: project })
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/one is running there\ntry: /)
+    expect(stderr).toMatch(/one is running there, pid \d+, at http:\S+\ntry: /)
     expect(String((await ask(cloud.addresses.site, '/')).body)).toBe('here')
     expect(await moka(['releases'], { cwd: project })).toMatchObject({ code: 0 })
     expect(await cloud.stop()).toBe(0)

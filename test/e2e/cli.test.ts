@@ -199,7 +199,9 @@ describe('the commands of a project', () => {
     await publish('two')
     const second = await json(['deploy'])
     expect(second).toMatchObject({ release: 'r-2', isNew: false })
-    expect((await at(['deploy'])).stdout).toContain('nothing differs from r-2, which stays live')
+    expect((await at(['deploy'])).stdout).toContain(
+      `nothing differs from r-2 of site, which stays live on ${cloud.addresses.site}\n`,
+    )
   })
 
   it('deploy --dry-run: prints the plan, and nothing is changed', async () => {
@@ -240,13 +242,15 @@ describe('the commands of a project', () => {
     const { stdout } = await at(['releases'])
     expect(stdout).toMatch(new RegExp(`^\\* ${latest} `, 'm'))
     expect(stdout).toMatch(/^\d+ releases of site, \* is live\n$/m)
+    expect((await json<unknown[]>(['releases', '-n', '1'])).length).toBe(1)
 
     const back = await json(['rollback'])
     expect(back).toMatchObject({ confirmedBy: ['edge-1'] })
     expect(await liveRelease()).toBe(back.release)
     expect(back.release).not.toBe(latest)
     expect(await page()).not.toBe('three')
-    expect(await json(['rollback', latest ?? ''])).toMatchObject({ release: latest })
+    const { stdout: told } = await at(['rollback', (latest ?? '').replace('r-', '')])
+    expect(told).toContain(`${latest} of site is live again on ${cloud.addresses.site}, `)
     expect(await page()).toBe('three')
 
     const { code, stderr } = await at(['rollback', 'r-99'])
@@ -276,6 +280,24 @@ describe('the commands of a project', () => {
       expect(JSON.parse(result.stdout), payload).toEqual({ event })
     }
     await rm(join(project, 'event.json'))
+  })
+
+  it('invoke: makes the event of an HTTP request', async () => {
+    const body = '{"note":"from a form"}'
+    const { event } = await json<{ payload: { event: Record<string, unknown> } }>([
+      ...['invoke', 'echo', '--path', '/api/echo?cups=2', '--body', body],
+    ]).then(({ payload }) => payload)
+    expect(event).toMatchObject({
+      version: '2.0',
+      rawPath: '/api/echo',
+      queryStringParameters: { cups: '2' },
+      headers: { 'content-type': 'application/json' },
+      requestContext: { http: { method: 'POST', path: '/api/echo' } },
+      body,
+      isBase64Encoded: false,
+    })
+    const { code, stderr } = await at(['invoke', 'echo', '--method', 'POST'])
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('--path') })
   })
 
   it('invoke: ends with 1 and Lambda’s error when the function fails', async () => {

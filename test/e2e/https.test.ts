@@ -70,7 +70,7 @@ describe('moka dev', () => {
     const failed = await moka(['dev', ...zeros, ...more], { cwd: project() })
     taken.close()
     expect(failed).toMatchObject({ code: 1 })
-    expect(failed.stderr).toContain(`:${port}"`)
+    expect(failed.stderr).toContain(`port ${port} is taken\n`)
     expect(failed.stderr).toContain('--https-port')
   })
 })

@@ -34,6 +34,7 @@ export async function deployCommand(
   try {
     const project = await loadProject(process.cwd())
     const named = options.project === undefined ? project : { ...project, name: options.project }
+    const { site } = (await cloud.api.status()).addresses
     const result = await deploy(
       named,
       cloud.api,
@@ -42,8 +43,8 @@ export async function deployCommand(
     )
     const durationMs = Math.round(performance.now() - startMs)
     reporter.result(
-      { ...toJson(result, options.dryRun === true), durationMs },
-      summarise(result, options, durationMs),
+      { ...toJson(result, options.dryRun === true), project: named.name, site, durationMs },
+      summarise(result, `of ${named.name}`, site, options, durationMs),
     )
   } finally {
     cloud.close()
@@ -107,6 +108,8 @@ function printPlan(plan: Plan, reporter: Reporter): void {
 
 function summarise(
   { plan, activated, live, uploaded }: DeployResult,
+  ofProject: string,
+  site: string,
   options: { dryRun?: boolean },
   durationMs: number,
 ): string {
@@ -115,7 +118,7 @@ function summarise(
   const files = `${formatCount(total, 'file')}: ${added} added, ${changed} changed, ${removed} removed, ${unchanged} unchanged`
   if (options.dryRun === true) return `${files}\ndry run: nothing was changed`
   if (activated === undefined) {
-    const unchanged = `${files}\nnothing differs from ${live}, which stays live`
+    const unchanged = `${files}\nnothing differs from ${live} ${ofProject}, which stays live on ${site}`
     if (uploaded.blobs === 0) return unchanged
     const were = uploaded.blobs === 1 ? 'was' : 'were'
     return `${unchanged}; ${formatCount(uploaded.blobs, 'object')} ${were} missing and ${were} sent again`
@@ -127,7 +130,7 @@ function summarise(
   const workers = formatCount(activated.confirmedBy.length, 'edge worker')
   return [
     `${files}; ${formatCount(uploaded.blobs, 'object')} uploaded${migrated}`,
-    `${activated.id} is live, confirmed by ${workers}, after ${formatDuration(durationMs)}`,
+    `${activated.id} ${ofProject} is live on ${site}, confirmed by ${workers}, after ${formatDuration(durationMs)}`,
   ].join('\n')
 }
 

@@ -9,10 +9,11 @@ export async function invalidate(
   const reporter = createReporter(options.json === true)
   const cloud = await findCloud(options)
   try {
-    const result = await cloud.api.invalidate(await findProjectName(options), paths)
+    const project = await findProjectName(options)
+    const result = await cloud.api.invalidate(project, paths)
     reporter.result(
       result,
-      `${formatCount(result.dropped, 'stored response')} dropped, confirmed by ${formatCount(result.confirmedBy.length, 'edge worker')}`,
+      `${formatCount(result.dropped, 'stored response')} of ${project} dropped, confirmed by ${formatCount(result.confirmedBy.length, 'edge worker')}`,
     )
   } finally {
     cloud.close()

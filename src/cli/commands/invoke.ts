@@ -1,15 +1,22 @@
 import { readFileSync } from 'node:fs'
+import { requestEvent } from '../../cloud/request-event.ts'
+import { systemClock } from '../../shared/clock.ts'
 import { MokaError } from '../../shared/errors.ts'
 import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
 import { createReporter } from '../reporter.ts'
 
+export interface InvokeOptions extends CloudOptions {
+  json?: boolean
+  payload?: string
+  path?: string
+  method?: string
+  body?: string
+}
+
 /** `moka invoke`: prints the function's result; exit code 1 when it ended with an error. */
-export async function invoke(
-  name: string,
-  options: CloudOptions & { json?: boolean; payload: string },
-): Promise<void> {
+export async function invoke(name: string, options: InvokeOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
-  const payload = readPayload(options.payload)
+  const payload = readEvent(options)
   const cloud = await findCloud(options)
   try {
     const result = await cloud.api.invoke(await findProjectName(options), name, payload)
@@ -23,13 +30,33 @@ export async function invoke(
   }
 }
 
+/** The event as it is given, or API Gateway's for the request that is described. */
+function readEvent({ payload, path, method, body }: InvokeOptions): unknown {
+  if (path === undefined && method === undefined && body === undefined) {
+    return readPayload(payload ?? '{}')
+  }
+  if (path === undefined || payload !== undefined || !/^\/[\x21-\x7e]*$/.test(path)) {
+    const reason =
+      payload !== undefined
+        ? '--payload is an event already'
+        : path === undefined
+          ? '--path is missing'
+          : `"${path}" is not a path as a browser sends it`
+    throw new MokaError('CLI_BAD_REQUEST', `cannot make an event of a request: ${reason}`, {
+      hint: `--path /api/visits --method POST --body '{"key": "value"}'`,
+    })
+  }
+  const content = body === undefined ? undefined : readSource(body)
+  return requestEvent({ method, path, body: content }, systemClock.now())
+}
+
+function readSource(source: string): string {
+  if (source === '-') return readText(0, 'standard input')
+  return source.startsWith('@') ? readText(source.slice(1), source.slice(1)) : source
+}
+
 function readPayload(source: string): unknown {
-  const text =
-    source === '-'
-      ? readText(0, 'standard input')
-      : source.startsWith('@')
-        ? readText(source.slice(1), source.slice(1))
-        : source
+  const text = readSource(source)
   try {
     return JSON.parse(text)
   } catch (error) {

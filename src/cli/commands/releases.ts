@@ -2,14 +2,17 @@ import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
 import { createReporter, formatAge, formatCount } from '../reporter.ts'
 
 /** `moka releases`: newest first, the live one marked. */
-export async function releases(options: CloudOptions & { json?: boolean }): Promise<void> {
+export async function releases(
+  options: CloudOptions & { json?: boolean; count?: number },
+): Promise<void> {
   const reporter = createReporter(options.json === true)
   const cloud = await findCloud(options)
   try {
     const project = await findProjectName(options)
     const list = await cloud.api.releases(project)
     const nowMs = Date.now()
-    for (const release of list) {
+    const shown = list.slice(0, options.count)
+    for (const release of shown) {
       const from = [release.commit?.slice(0, 8), release.message].filter(Boolean).join(' ')
       reporter.line(
         [
@@ -21,7 +24,9 @@ export async function releases(options: CloudOptions & { json?: boolean }): Prom
         ].join(' '),
       )
     }
-    reporter.result(list, `${formatCount(list.length, 'release')} of ${project}, * is live`)
+    const left = list.length - shown.length
+    const more = left === 0 ? '' : `, ${left} older not shown`
+    reporter.result(shown, `${formatCount(list.length, 'release')} of ${project}${more}, * is live`)
   } finally {
     cloud.close()
   }

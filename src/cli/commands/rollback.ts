@@ -11,12 +11,14 @@ export async function rollback(
   const cloud = await findCloud(options)
   try {
     const project = await findProjectName(options)
-    const activated = await cloud.api.rollback(project, release)
+    const id = release !== undefined && /^\d+$/.test(release) ? `r-${release}` : release
+    const { site } = (await cloud.api.status()).addresses
+    const activated = await cloud.api.rollback(project, id)
     const durationMs = Math.round(performance.now() - startMs)
     const workers = formatCount(activated.confirmedBy.length, 'edge worker')
     reporter.result(
-      { release: activated.id, ...activated, durationMs },
-      `${activated.id} is live again, confirmed by ${workers}, after ${formatDuration(durationMs)}; the database stays as it is`,
+      { release: activated.id, ...activated, project, site, durationMs },
+      `${activated.id} of ${project} is live again on ${site}, confirmed by ${workers}, after ${formatDuration(durationMs)}; the database stays as it is`,
     )
   } finally {
     cloud.close()

@@ -1,6 +1,7 @@
 import { type CloudOptions, openCloud, type RunningCloud } from '../../cloud/open-cloud.ts'
 import { MokaError } from '../../shared/errors.ts'
 import { createLogger, type Logger } from '../../shared/logger.ts'
+import { requireFreePorts } from '../taken-ports.ts'
 
 export interface PortOptions {
   sitePort: number
@@ -59,7 +60,7 @@ const PORT_OPTIONS: Readonly<Record<string, string>> = {
   DATABASE_PORT_TAKEN: '--database-port',
 }
 
-/** The parts do not know the command line: the option for a taken port is named here. */
+/** A port that was taken just now: the parts do not know the command line, so its option is named here. */
 function withPortOption(error: unknown, { https }: CloudOptions['ports']): unknown {
   if (!(error instanceof MokaError)) return error
   const isHttps = error.code === 'EDGE_PORT_TAKEN' && error.message.includes(`:${https}"`)
@@ -87,6 +88,7 @@ export async function runCloud(
     }
   })
   if (options.mode === 'dev') endWithNpm()
+  await requireFreePorts(options)
   const cloud = await openCloud(options).catch(error => {
     throw withPortOption(error, options.ports)
   })

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { HttpsSource } from '../../cloud/https/https.ts'
@@ -28,7 +29,7 @@ export async function up(options: UpOptions): Promise<void> {
       directory: homeDirectory(),
       ports: portsOf(options),
       host: options.host,
-      addresses: options.address ?? publicAddresses(),
+      addresses: options.address ?? answeredAddresses(options.host),
       workers: availableParallelism(),
       trustedProxies: options.trustProxy ?? [],
       version: ownVersion(),
@@ -48,6 +49,12 @@ export async function up(options: UpOptions): Promise<void> {
       )
     },
   )
+}
+
+/** What DNS answers: where we listen; where that is everywhere, the machine's own addresses. */
+export function answeredAddresses(host: string): string[] {
+  const isEverywhere = ['0.0.0.0', '::'].includes(host) || isIP(host) === 0
+  return isEverywhere ? publicAddresses() : [host]
 }
 
 /** HTTPS is there when there is a way to get a certificate. */
