@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 const here = path => join(import.meta.dirname, path)
 const read = path => fs.readFileSync(here(path), 'utf8')
 const safe = value => String(value).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`)
-const fields = JSON.parse(read('site.json'))
+const fields = readFields()
 const assets = new Map() // '/css/main.css' → '/css/main.3f2a9c1d0b.css'
 const output = new Map() // path in dist → content
 
@@ -38,20 +38,29 @@ function page(path) {
   const description = /<meta name="description" content="(.*?)"/s.exec(html)?.[1]
   const url = path.replace(/index\.html$/, '')
   const whole = html
-    .replace(/<!-- part: (\w+) -->/g, (_, name) => read(`parts/${name}.html`).trim())
-    .replaceAll('{{title}}', () => title ?? fail(path, 'has no title'))
-    .replaceAll('{{description}}', () => description ?? fail(path, 'has no description'))
+    .replace(/<!-- part: (\w+) -->/g, (mark, name) => part(path, mark, name))
+    .replaceAll('{{title}}', () => title ?? fail(`site${path} has no title`))
+    .replaceAll('{{description}}', () => description ?? fail(`site${path} has no description`))
     .replaceAll('{{path}}', url)
     .replaceAll(`<a href="${url}"`, `<a aria-current="page" href="${url}"`)
   return text(path, whole).replace(/\{\{(\w+)\}\}/g, (all, key) => {
-    return key in fields ? safe(fields[key]) : fail(path, `has ${all}, but site.json has not`)
+    if (key in fields) return safe(fields[key])
+    return fail(`${whereIs(all, path)} has ${all}, but site.json has not`)
   })
+}
+
+function part(path, mark, name) {
+  const isThere = fs.existsSync(here(`parts/${name}.html`))
+  return isThere
+    ? read(`parts/${name}.html`).trim()
+    : fail(`${whereIs(mark, path)} wants parts/${name}.html, which does not exist`)
 }
 
 /** A text file with the hashed names of what it refers to. */
 function text(path, source = read(`site${path}`)) {
   return source.replace(/(?<=["'(=\s]|\}\})\/(images|css|js)\/[\w./-]+\.\w+/g, asset => {
-    return assets.get(asset) ?? fail(path, `refers to ${asset}, which does not exist`)
+    const hashed = assets.get(asset)
+    return hashed ?? fail(`${whereIs(asset, path)} refers to ${asset}, which does not exist`)
   })
 }
 
@@ -74,7 +83,33 @@ function replace(folder, files) {
   fs.rmSync(fresh, { recursive: true })
 }
 
-function fail(path, message) {
-  console.error(`cannot build the site: site${path} ${message}`)
+function readFields() {
+  const json = read('site.json')
+  try {
+    return JSON.parse(json)
+  } catch ({ message }) {
+    // Node says where in one of three ways: a position, the text around it, or the end.
+    const position = /position (\d+)/.exec(message)?.[1]
+    const near = /"(.*)"(?:\.{3})? is not valid JSON/s.exec(message)?.[1] ?? ''
+    const end = json.trimEnd().length
+    const at = Math.min(position ?? (near ? json.indexOf(near) + near.length / 2 : end), end)
+    return fail(`site.json, line ${lineOf(json, at)}: ${message.replace(/\s+/g, ' ')}`)
+  }
+}
+
+/** File and line of what stands in a file of the site, or in a part that it has. */
+function whereIs(thing, path) {
+  const parts = read(`site${path}`).matchAll(/<!-- part: (\w+) -->/g)
+  const files = [`site${path}`, ...Array.from(parts, ([, name]) => `parts/${name}.html`)]
+  const file = files.find(file => fs.existsSync(here(file)) && read(file).includes(thing))
+  return file ? `${file}, line ${lineOf(read(file), read(file).indexOf(thing))},` : `site${path}`
+}
+
+function lineOf(text, index) {
+  return text.slice(0, index).split('\n').length
+}
+
+function fail(problem) {
+  console.error(`cannot build the site: ${problem}`)
   process.exit(1)
 }
