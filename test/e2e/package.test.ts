@@ -45,13 +45,25 @@ describe('the package', () => {
 
     const odd = files.filter(
       path =>
-        !/^(?:dist|docs|examples\/portfolio)\/|^(?:package\.json|[A-Z]+(?:\.md)?)$/.test(path) ||
+        !/^(?:dist|docs|decisions|examples\/portfolio)\/|^(?:package\.json|[A-Z]+(?:\.md)?)$|^benchmarks\/RESULTS\.md$/.test(
+          path,
+        ) ||
         /\.test\.|\.contract\.|\/testing\/|node_modules|__pycache__|\.pyc$|\.tsbuildinfo$/.test(
           path,
         ) ||
         /^examples\/portfolio\/(?:dist|dist\.tmp|\.moka)\//.test(path),
     )
     expect(odd).toEqual([])
+  })
+
+  it('holds what its README leads to', async () => {
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+    const links = Array.from(readme.matchAll(/\]\(([^)#:]+)[)#]/g), ([, link]) => link ?? '')
+    expect(links.length).toBeGreaterThan(5)
+    const dead = links.filter(link =>
+      link.endsWith('/') ? !files.some(file => file.startsWith(link)) : !files.includes(link),
+    )
+    expect(dead).toEqual([])
   })
 
   it.each([
