@@ -162,6 +162,22 @@ describe('projects', () => {
     }
   })
 
+  it('leave connections to others, however many one of them opens', async () => {
+    const { url } = await database.ensure('greedy')
+    const other = await database.ensure('modest')
+    const opened: Awaited<ReturnType<typeof connect>>[] = []
+    try {
+      // One after the other: each takes a place while it signs in.
+      for (let count = 0; count < 30; count++) opened.push(await connect(url))
+      await expect(connect(url)).rejects.toThrow(/too many connections for role "greedy"/)
+      expect(await query(other.url, 'select 1 as one')).toEqual([{ one: 1 }])
+      const [{ sql }] = opened as [(typeof opened)[0]]
+      await expect(sql.unsafe('alter role greedy connection limit -1')).rejects.toThrow()
+    } finally {
+      for (const connection of opened) await connection.close()
+    }
+  })
+
   it('keep UTC, UTF-8 and the design’s settings', async () => {
     const { url } = await database.ensure('owner')
     const [row] = await query(

@@ -1,11 +1,18 @@
 import { type Connection, connect, sqlState } from './client/connect.ts'
 import { type Credentials, fingerprint, roleOf, SUPERUSER } from './credentials.ts'
 
+/**
+ * Of the server's 40 connections 3 are the superuser's alone: this leaves 7 to other projects. One
+ * for each execution environment that a project can have.
+ */
+const CONNECTION_LIMIT = 30
+
 interface ProjectState {
   role: string
   password: string
   hasRole: boolean
   hasPassword: boolean
+  hasLimit: boolean
   hasDatabase: boolean
   isPrivate: boolean
 }
@@ -46,14 +53,17 @@ async function inspect(
   credentials: Credentials,
   projects: readonly string[],
 ): Promise<ProjectState[]> {
-  const roles = await sql.unsafe<{ name: string; comment: string | null }[]>(
-    `select rolname as name, shobj_description(oid, 'pg_authid') as comment from pg_roles`,
+  const roles = await sql.unsafe<{ name: string; comment: string | null; connections: number }[]>(
+    `select rolname as name, rolconnlimit as connections,
+       shobj_description(oid, 'pg_authid') as comment
+     from pg_roles`,
   )
   const databases = await sql.unsafe<{ name: string; is_open: boolean }[]>(
     `select datname as name, has_database_privilege('public', oid, 'connect') as is_open
      from pg_database`,
   )
   const comments = new Map(roles.map(role => [role.name, role.comment]))
+  const limits = new Map(roles.map(role => [role.name, role.connections]))
   const isOpen = new Map(databases.map(database => [database.name, database.is_open]))
   return projects.map(project => {
     const role = roleOf(project)
@@ -63,6 +73,7 @@ async function inspect(
       password,
       hasRole: comments.has(role),
       hasPassword: comments.get(role) === fingerprint(password),
+      hasLimit: limits.get(role) === CONNECTION_LIMIT,
       hasDatabase: isOpen.has(role),
       isPrivate: isOpen.get(role) === false,
     }
@@ -78,6 +89,9 @@ async function complete({ sql }: Connection, state: ProjectState): Promise<void>
       `${state.hasRole ? 'alter' : 'create'} role "${role}" ${attributes};
        comment on role "${role}" is '${fingerprint(password)}'`,
     )
+  }
+  if (!state.hasLimit) {
+    await sql.unsafe(`alter role "${role}" connection limit ${CONNECTION_LIMIT}`)
   }
   if (!state.hasDatabase) {
     await sql.unsafe(`create database "${role}" owner "${role}"`)

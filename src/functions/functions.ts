@@ -47,7 +47,7 @@ export interface FunctionsOptions {
   isOwnCode?: boolean
   /** An environment, or a process kept ready, that nobody needed for so long ends. Default: 5 minutes. */
   idleMs?: number
-  /** Execution environments at once, of all functions. Default: 30. */
+  /** Execution environments at once, of all functions, shared as `fairShare` says. Default: 30. */
   maxEnvironments?: number
   timers?: Timers
   /** The Python for functions. Default: the first on the PATH that is 3.9 or newer. */
@@ -121,6 +121,7 @@ export class Functions {
       maxEnvironments: options.maxEnvironments ?? 30,
       idleMs: options.idleMs ?? 5 * 60_000,
       timers: this.#timers,
+      now: () => options.clock.now(),
       create: version => this.#create(version),
       onEmptied: () => this.#restLater(),
     })

@@ -3,9 +3,9 @@ import type { FunctionVersion } from '../version.ts'
 import { EnvironmentPool, type PooledEnvironment } from './environment-pool.ts'
 import type { Timers } from './timers.ts'
 
-function version(id: string): FunctionVersion {
+function version(id: string, project = 'site'): FunctionVersion {
   return {
-    project: 'site',
+    project,
     name: id,
     id,
     runtime: 'node',
@@ -46,18 +46,23 @@ function setUp(maxEnvironments = 3) {
   }
   const made: FakeEnvironment[] = []
   let failure: string | undefined
+  let now = 0
+  const pass = (ms: number) => {
+    now += ms
+  }
   const pool = new EnvironmentPool<FakeEnvironment, string>({
     maxEnvironments,
     idleMs: 1000,
     timers,
+    now: () => now,
     create(of) {
       const environment = new FakeEnvironment(of)
       made.push(environment)
       return { environment, ready: Promise.resolve(failure) }
     },
   })
-  const take = async (id: string) => {
-    const acquired = await pool.acquire(version(id))
+  const take = async (id: string, project?: string) => {
+    const acquired = await pool.acquire(version(id, project))
     if (acquired.kind !== 'environment') return acquired.kind
     acquired.environment.state = 'busy'
     acquired.environment.isFrozen = false
@@ -71,7 +76,7 @@ function setUp(maxEnvironments = 3) {
   const fail = (reason: string | undefined) => {
     failure = reason
   }
-  return { pool, made, pending, take, release, fail }
+  return { pool, made, pending, take, release, fail, pass }
 }
 
 it('reuses the environment used last, and freezes what is idle', async () => {
@@ -190,4 +195,47 @@ it('keeps no place for an environment whose init failed', async () => {
   expect([...pool.environments]).toEqual([])
   fail(undefined)
   expect(await take('a')).toBeInstanceOf(FakeEnvironment)
+})
+
+it('leaves places for another project that is active, however many one asks for', async () => {
+  const { take, release, pool } = setUp(8)
+  release(await take('b', 'other'))
+  const busy = []
+  for (let count = 0; count < 6; count++) busy.push(await take('a'))
+  expect(await pool.acquire(version('a'))).toMatchObject({ kind: 'throttled', limit: 6 })
+  expect(pool.throttle(version('a'))).toMatchObject({ limit: 6 })
+  expect(pool.throttle(version('b', 'other'))).toBeUndefined()
+  expect(await take('b', 'other')).toMatchObject({ state: 'busy' })
+  expect(await take('b', 'other')).toMatchObject({ state: 'busy' })
+  release(busy[0]!)
+  expect(await take('a')).toBe(busy[0])
+})
+
+it('gives an environment that is idle to no project that has used its share up', async () => {
+  const { take, release } = setUp(4)
+  const own = [await take('a'), await take('a'), await take('a'), await take('a')]
+  for (const environment of own) release(environment)
+  release(await take('b', 'other'))
+  for (let count = 0; count < 3; count++) expect(await take('a')).toMatchObject({ state: 'busy' })
+  expect(await take('a')).toBe('throttled')
+})
+
+it('keeps nothing for a project that has not been called for the idle time', async () => {
+  const { take, release, pass, pool } = setUp(4)
+  const other = await take('b', 'other')
+  release(other)
+  pass(1001)
+  for (let count = 0; count < 4; count++) expect(await take('a')).toMatchObject({ state: 'busy' })
+  expect(pool.throttle(version('a'))).toMatchObject({ limit: 4 })
+})
+
+it('waits for an environment of its own that is about to be free when its share is used up', async () => {
+  const { take, release } = setUp(4)
+  release(await take('b', 'other'))
+  const [first] = [await take('a'), await take('a'), await take('a')]
+  if (typeof first !== 'object') throw new Error('no environment')
+  first.state = 'settling'
+  const next = take('a')
+  release(first)
+  expect(await next).toBe(first)
 })

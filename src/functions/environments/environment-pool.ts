@@ -1,5 +1,6 @@
 import type { Throttled } from '../outcome.ts'
 import type { FunctionVersion } from '../version.ts'
+import { fairShare } from './fair-share.ts'
 import type { Timers } from './timers.ts'
 
 /** What the pool needs of an execution environment. */
@@ -21,6 +22,8 @@ export interface PoolOptions<E, F> {
   maxEnvironments: number
   idleMs: number
   timers: Timers
+  /** Milliseconds, for telling which projects are active. */
+  now(): number
   /** Makes an environment that is idle, or tells why its init failed. */
   create(version: FunctionVersion): { environment: E; ready: Promise<F | undefined> }
   /** The last environment has ended, or the first is about to be made. */
@@ -37,7 +40,8 @@ interface Waiter {
 
 /**
  * The execution environments of all functions: which one runs the next invocation, and when one
- * goes. The one used last is used next, so that what is not needed grows old and ends.
+ * goes. The one used last is used next, so that what is not needed grows old and ends. No project
+ * takes all places from others that were called lately.
  */
 export class EnvironmentPool<E extends PooledEnvironment, F> {
   readonly #options: PoolOptions<E, F>
@@ -46,6 +50,8 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
   readonly #idle = new Map<E, { cancelExpiry: () => void }>()
   readonly #retired = new Set<E>()
   readonly #waiters: Waiter[] = []
+  /** When each project was called last. */
+  readonly #calledAt = new Map<string, number>()
 
   constructor(options: PoolOptions<E, F>) {
     this.#options = options
@@ -57,9 +63,11 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
 
   /** An environment that is idle now and the caller's alone: run exactly one invocation in it. */
   async acquire(version: FunctionVersion): Promise<Acquired<E, F>> {
+    this.#calledAt.set(version.project, this.#options.now())
     let mayWait = true
     for (;;) {
-      const idle = this.#lastUsed(version)
+      const share = this.#share(version.project)
+      const idle = share.isUsedUp ? undefined : this.#lastUsed(version)
       if (idle !== undefined) {
         this.#take(idle)
         return { kind: 'environment', environment: idle, isCold: false }
@@ -69,22 +77,27 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
       if (mayWait) {
         mayWait = false
         const isFor = (environment: PooledEnvironment) =>
-          environment.version.id === version.id || (isFull && !mayEvict)
+          environment.version.id === version.id ||
+          (share.isUsedUp ? environment.version.project === version.project : isFull && !mayEvict)
         if (this.#isSettling(isFor)) {
           await this.#settles(isFor)
           continue
         }
       }
+      if (share.isUsedUp || (isFull && !mayEvict)) return throttled(share.places)
       if (mayEvict) this.#endOldest()
-      else if (isFull) return this.#throttled()
       return this.#make(version)
     }
   }
 
-  /** The throttle that `acquire` would meet now: every place taken and none about to be free. */
-  throttle(_version: FunctionVersion): PoolThrottle | undefined {
-    if (this.#all.size < this.#options.maxEnvironments || this.#idle.size > 0) return undefined
-    return this.#isSettling(() => true) ? undefined : this.#throttled()
+  /** The throttle that `acquire` would meet now: no place, and none about to be free. */
+  throttle(version: FunctionVersion): PoolThrottle | undefined {
+    const share = this.#share(version.project)
+    const isFull = this.#all.size >= this.#options.maxEnvironments && this.#idle.size === 0
+    if (!share.isUsedUp && !isFull) return undefined
+    const isFor = (environment: PooledEnvironment) =>
+      !share.isUsedUp || environment.version.project === version.project
+    return this.#isSettling(isFor) ? undefined : throttled(share.places)
   }
 
   /** An environment has asked for its next invocation. */
@@ -199,12 +212,27 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
     return { kind: 'environment', environment, isCold: true }
   }
 
-  #throttled(): PoolThrottle {
-    return {
-      kind: 'throttled',
-      reason: 'ConcurrentInvocationLimitExceeded',
-      limit: this.#options.maxEnvironments,
-      retryAfterSeconds: 1,
+  #share(project: string): { places: number; isUsedUp: boolean } {
+    const border = this.#options.now() - this.#options.idleMs
+    for (const [other, calledAt] of this.#calledAt) {
+      if (calledAt < border) this.#calledAt.delete(other)
     }
+    const busy = new Map<string, number>()
+    for (const environment of this.#all) {
+      if (this.#idle.has(environment)) continue
+      busy.set(environment.version.project, (busy.get(environment.version.project) ?? 0) + 1)
+    }
+    const active = new Set(this.#calledAt.keys())
+    const places = fairShare(this.#options.maxEnvironments, project, busy, active)
+    return { places, isUsedUp: (busy.get(project) ?? 0) >= places }
+  }
+}
+
+function throttled(limit: number): PoolThrottle {
+  return {
+    kind: 'throttled',
+    reason: 'ConcurrentInvocationLimitExceeded',
+    limit,
+    retryAfterSeconds: 1,
   }
 }
