@@ -16,14 +16,14 @@ interface Folder {
 }
 
 /**
- * Calls back whenever something changes in a folder or below it, as often as the system says so.
+ * Calls back with the path whenever something changes in a folder or below it, as often as the system says so.
  * Folders are watched and not files, so that thousands of files cost nothing. Paths that
  * `isIgnored` are neither watched nor told of; symbolic links are not followed.
  */
 export function watchTree(
   root: string,
   isIgnored: (path: string) => boolean,
-  onChange: () => void,
+  onChange: (path: string) => void,
   onError: (error: Error) => void,
 ): TreeWatch {
   const folders = new Map<string, Folder>()
@@ -45,10 +45,10 @@ export function watchTree(
       forget(path)
       if (!info.isDirectory()) return
       const watcher = watch(path, (_event, name) => {
-        if (name === null) return onChange()
+        if (name === null) return onChange(path)
         const changed = join(path, name)
         // Only looking tells whether it is a folder that has come, gone or been replaced.
-        if (!isIgnored(changed)) void follow(changed).then(onChange)
+        if (!isIgnored(changed)) void follow(changed).then(() => onChange(changed))
       })
       watcher.on('error', () => forget(path)) // it has gone
       folders.set(path, { watcher, inode: info.ino })

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { ask } from '../support/http.ts'
@@ -70,6 +70,28 @@ it('says when a mistake is mended, and when another command rolls back', async (
   await isSaid('1 change live as r-2')
   await moka(['rollback'], { cwd: project })
   await isSaid('r-1 went live by another command')
+})
+
+it('comes to rest where the build writes a file that is watched', async () => {
+  const [config = ''] = Object.values(files('first', '{ echo: ECHO }'))
+  await writeFile(
+    join(project, 'moka.config.ts'),
+    config.replace(`{ directory: 'public' }`, `{ build: 'echo . >> runs; mkdir -p dist' }`),
+  )
+  await isSaid('live as r-2')
+  const runs = async () => (await readFile(join(project, 'runs'), 'utf8')).length
+  let [seen, seenMs] = [0, 0]
+  await until(
+    async () => {
+      const now = await runs()
+      if (now !== seen) [seen, seenMs] = [now, performance.now()]
+      return performance.now() - seenMs > 1500
+    },
+    20_000,
+    'the last build',
+  )
+  await writeFile(join(project, 'functions/echo.ts'), 'export const handler = async () => 1')
+  await isSaid('1 change live as r-3')
 })
 
 it('serves the project under its new name, for any host, now and after a restart', async () => {

@@ -7,6 +7,7 @@ import type { FunctionLogEntry } from '../../functions/version.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { formatError } from '../../shared/errors.ts'
 import { DevNews, RUNTIME_NAMES } from '../dev-news.ts'
+import { Echoes } from '../echoes.ts'
 import { ignoredPaths } from '../ignored-paths.ts'
 import { ownVersion } from '../program.ts'
 import { createReporter, type Reporter } from '../reporter.ts'
@@ -80,9 +81,10 @@ function watchProject(
       project = await loadProject(initial.root)
       isIgnored = ignoredPaths(project)
       cloud.serveOnly(project.name)
-      await deployChange(project, run)
+      return await deployChange(project, run)
     } catch (error) {
       if (!signal.aborted) news.failed(error)
+      return false
     }
   }, signal)
   const tree = watchTree(
@@ -132,19 +134,23 @@ async function reportReady(
 
 /** Deploys again whenever something changes. */
 class Follower {
-  readonly #deploy: () => Promise<void>
+  readonly #deploy: () => Promise<boolean>
+  readonly #echoes = new Echoes()
+  readonly #changed = new Set<string>()
   readonly #signal: AbortSignal
   #timer: NodeJS.Timeout | undefined
   #isBusy = true // until `begin`
   #isStale = false
 
-  constructor(deploy: () => Promise<void>, signal: AbortSignal) {
+  /** `deploy` tells whether it made a release. */
+  constructor(deploy: () => Promise<boolean>, signal: AbortSignal) {
     this.#deploy = deploy
     this.#signal = signal
     signal.addEventListener('abort', () => clearTimeout(this.#timer))
   }
 
-  readonly changed = (): void => {
+  readonly changed = (path: string): void => {
+    this.#changed.add(path)
     clearTimeout(this.#timer)
     if (!this.#signal.aborted) this.#timer = setTimeout(() => void this.#run(), SETTLE_MS)
   }
@@ -161,7 +167,9 @@ class Follower {
     this.#isBusy = true
     while (this.#isStale && !this.#signal.aborted) {
       this.#isStale = false
-      await this.#deploy()
+      const isNews = this.#echoes.isNews(this.#changed, performance.now())
+      this.#changed.clear()
+      if (isNews) this.#echoes.ended(await this.#deploy(), performance.now())
     }
     this.#isBusy = false
   }
@@ -170,7 +178,7 @@ class Follower {
 async function deployChange(
   project: Project,
   { cloud, reporter, news, follow, signal }: DevRun,
-): Promise<void> {
+): Promise<boolean> {
   const startMs = performance.now()
   const result = await deploy(
     project,
@@ -180,6 +188,7 @@ async function deployChange(
   )
   news.deployed(result, project, cloud.addresses.site, performance.now() - startMs)
   follow(project.name)
+  return result.activated !== undefined
 }
 
 /** Tells of the failures of the project's functions; of another one's once it is called otherwise. */
