@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest'
 import { parseInvalidation } from '../../invalidation.ts'
-import { describeResponseStore, keyOf, storedResponse } from '../../testing/describe-response-store.ts'
-import { createMemoryStore } from './memory-store.ts'
+import {
+  describeResponseStore,
+  keyOf,
+  storedResponse,
+} from '../../testing/describe-response-store.ts'
 import { currentAge } from '../response-store.ts'
+import { createMemoryStore } from './memory-store.ts'
 
 describeResponseStore('the memory store', maxBytes => createMemoryStore(maxBytes))
 

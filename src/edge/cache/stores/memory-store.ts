@@ -1,5 +1,4 @@
 import type { Invalidation } from '../../invalidation.ts'
-import { PathIndex, type PathNode } from './path-index.ts'
 import {
   type CacheKey,
   entryBytes,
@@ -8,6 +7,7 @@ import {
   type StoredResponse,
   withVariant,
 } from '../response-store.ts'
+import { PathIndex, type PathNode } from './path-index.ts'
 
 /** A thing that alone takes more of the cache than this part of it is not kept. */
 const MAX_SHARE = 1 / 4
