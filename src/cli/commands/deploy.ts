@@ -83,7 +83,10 @@ function endAtSignal(): {
   }
 }
 
-/** Shows a deploy's progress and its warnings. */
+/** What each reporter's last deploy warned of: `dev` deploys at each change, and says it once. */
+const warned = new WeakMap<Reporter, readonly string[]>()
+
+/** Shows a deploy's progress, and the warnings that the one before did not have. */
 export function observeDeploy(reporter: Reporter, onPlan?: (plan: Plan) => void): DeployObserver {
   return {
     onStep(step, detail) {
@@ -92,7 +95,10 @@ export function observeDeploy(reporter: Reporter, onPlan?: (plan: Plan) => void)
     onBuildOutput: text => reporter.passThrough(text),
     onPlan(plan) {
       onPlan?.(plan)
-      for (const warning of plan.warnings) reporter.note(`warning: ${warning}`)
+      const before = warned.get(reporter)
+      warned.set(reporter, plan.warnings)
+      const news = plan.warnings.filter(warning => before?.includes(warning) !== true)
+      for (const warning of news) reporter.note(`warning: ${warning}`)
     },
   }
 }
