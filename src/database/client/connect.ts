@@ -49,12 +49,26 @@ export async function connect(url: string | ConnectionTarget): Promise<Connectio
     },
   } as postgres.Options<Record<string, never>>)
   try {
-    await Promise.race([sql.unsafe('select 1'), closed])
+    await Promise.race([liftTimeouts(sql), closed])
   } catch (error) {
     await sql.end({ timeout: 0 })
     throw error instanceof MokaError ? error : refused(target, error)
   }
   return { target, sql, close: () => sql.end({ timeout: 1 }) }
+}
+
+/**
+ * Time-outs that a role has given itself (`alter role … set statement_timeout`) are meant for its
+ * queries, and would end a migration, or the wait for another's. After `reset all` they are back.
+ */
+export async function liftTimeouts(sql: postgres.Sql): Promise<void> {
+  // First and alone, lest the next is ended by it.
+  await sql.unsafe('set statement_timeout = 0')
+  await sql.unsafe(
+    `select set_config(name, '0', false) from pg_catalog.pg_settings where name in
+       ('lock_timeout', 'transaction_timeout', 'idle_session_timeout',
+        'idle_in_transaction_session_timeout')`,
+  )
 }
 
 function refused(target: ConnectionTarget, error: unknown): MokaError {

@@ -53,6 +53,15 @@ const failure = (code: string, ...words: string[]) =>
   })
 
 describe('applyMigrations', () => {
+  it('is not ended by the time-outs that a role has given itself', async () => {
+    const timeouts = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']
+    for (const name of timeouts) await query(`alter role current_user set ${name} = '20ms'`)
+    const slow = (name: string) =>
+      migration(name, 'create schema if not exists s; select pg_sleep(0.1)')
+    expect(await apply(slow('1.sql'), slow('2.sql'))).toMatchObject({ applied: ['1.sql', '2.sql'] })
+    expect(await query('show statement_timeout')).toEqual([{ statement_timeout: '0' }])
+  })
+
   it('applies each migration once, in order, and records it', async () => {
     const first = migration('1.sql', 'create table a (n int); insert into a values (1)')
     const second = migration('2.sql', 'update a set n = n + 1')

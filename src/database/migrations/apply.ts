@@ -1,6 +1,6 @@
 import { MokaError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
-import { type Connection, connect, sqlState } from '../client/connect.ts'
+import { type Connection, connect, liftTimeouts, sqlState } from '../client/connect.ts'
 import type { ConnectionTarget } from '../client/connection-url.ts'
 import { checkMigration, failedMigration, isWithoutTransaction } from './check.ts'
 import { planMigrations } from './plan.ts'
@@ -98,6 +98,7 @@ async function readApplied({ sql }: Connection): Promise<{ name: string; sha256:
 /** A migration may have set a role or a search path (a dump does); the next starts without. */
 async function resetSession({ sql }: Connection): Promise<void> {
   await sql.unsafe('reset session authorization; reset all; set standard_conforming_strings = on')
+  await liftTimeouts(sql)
 }
 
 async function record({ sql }: Connection, migration: Migration): Promise<string> {
