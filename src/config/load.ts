@@ -93,7 +93,9 @@ async function evaluate(file: string, root: string): Promise<unknown> {
 
 function unreadable(file: string, error: Error): MokaError {
   const hint = hintForImport(error.message)
-  return new MokaError('CONFIG_INVALID', `cannot read ${basename(file)}: ${error.message}`, {
+  // Node names the compiled file, which is gone by now.
+  const message = error.message.replace(/ imported from \S.*\/config-[0-9a-f]{12}\.mjs$/, '')
+  return new MokaError('CONFIG_INVALID', `cannot read ${basename(file)}: ${message}`, {
     ...(hint === undefined ? {} : { hint }),
     cause: error,
   })

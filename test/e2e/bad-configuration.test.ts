@@ -173,6 +173,11 @@ describe('a configuration with a mistake', () => {
     ['does not parse', 'export default {', 'moka.config.ts:1:'],
     ['throws', `throw new Error('no beans')`, 'no beans'],
     ['exports nothing', 'export const name = 1', 'no default export'],
+    [
+      'imports what is not installed',
+      `import 'leftpadx'`,
+      "Cannot find package 'leftpadx'\ntry: npm install leftpadx",
+    ],
   ])('that %s is refused', async (_what, text, thing) => {
     await writeProject(project, { 'moka.config.ts': text })
     expect(await refusal()).toContain(thing)
