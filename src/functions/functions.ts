@@ -11,7 +11,8 @@ import { Environment, type EnvironmentParts, type InitFailure } from './environm
 import { EnvironmentPool } from './environments/environment-pool.ts'
 import { type FunctionUser, FunctionUsers } from './environments/function-users.ts'
 import { type MemoryLimiter, openMemoryLimiter } from './environments/memory-limit.ts'
-import { MAX_RESPONSE_BYTES, RuntimeApi } from './environments/runtime-api.ts'
+import { ownerMark, sweepOrphans } from './environments/owner-mark.ts'
+import { MAX_RESPONSE_BYTES, RuntimeApi, validRequestId } from './environments/runtime-api.ts'
 import { systemTimers, type Timers } from './environments/timers.ts'
 import { environmentVariables } from './environments/variables.ts'
 import { Warden } from './environments/warden.ts'
@@ -81,6 +82,7 @@ export interface FunctionsStats {
 
 /** Runs nothing until the first invocation. */
 export async function openFunctions(options: FunctionsOptions): Promise<Functions> {
+  sweepOrphans(tmpdir())
   const codeStore = await CodeStore.open(join(options.directory, 'code'), options.readCode)
   return new Functions(options, codeStore)
 }
@@ -333,7 +335,7 @@ export class Functions {
   #openStarters(): Starters {
     const { directory, logger } = this.#options
     // Not below `directory`: a socket's path may have 107 bytes at most.
-    const socketDirectory = mkdtempSync(join(tmpdir(), 'mokapot-'))
+    const socketDirectory = mkdtempSync(join(tmpdir(), ownerMark()))
     const users = FunctionUsers.open(directory, note => {
       if (this.#options.isOwnCode === true) logger.debug(note)
       else logger.warn(note, { try: REACHABLE })
@@ -386,11 +388,6 @@ function userOf(version: FunctionVersion, starters: Starters): FunctionUser | un
 function prepare(version: FunctionVersion, starters: Starters, isUrgent: boolean): void {
   const user = userOf(version, starters)
   starters.runtimes[version.runtime].prepare(version.memoryMb, user, isUrgent)
-}
-
-/** Request ids stand in the runtime API's paths. */
-function validRequestId(requestId: string | undefined): string | undefined {
-  return requestId !== undefined && /^[\w-]{1,128}$/.test(requestId) ? requestId : undefined
 }
 
 function closed(version: FunctionVersion): MokaError {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -54,6 +54,7 @@ let running: ChildProcess | undefined
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'kill-'))
+  await chmod(directory, 0o711) // so that root's functions are other users
   const python = join(HERE, 'runtimes/python')
   const modules = (await readdir(python)).filter(name => name.endsWith('.py'))
   for (const name of modules) await copyFile(join(python, name), join(directory, name))
@@ -104,4 +105,35 @@ describe.runIf(process.platform === 'linux')('when the cloud is killed', () => {
       expect(await eventually(isSwept)).toBe(true)
     },
   )
+
+  it('and its warden too, the next one removes the folder of sockets', async () => {
+    const folders = async () =>
+      (await readdir(directory)).filter(name => name.startsWith('mokapot-'))
+    const first = await startParent('node')
+    const [left] = await folders()
+    process.kill(await wardenOf(first.parent.pid!), 'SIGKILL')
+    first.parent.kill('SIGKILL')
+    const isOver = async () => (await processState(first.parent.pid!)) === undefined
+    expect(await eventually(isOver)).toBe(true)
+    // What functions started outlives both.
+    for (const pid of first.pids) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {}
+    }
+    expect(await folders()).toEqual([left])
+    const second = await startParent('node')
+    expect(await folders()).not.toContain(left)
+    second.parent.kill('SIGKILL')
+    expect(await eventually(async () => (await folders()).length === 0)).toBe(true)
+  })
 })
+
+async function wardenOf(pid: number): Promise<number> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'latin1')
+  for (const child of children.trim().split(' ')) {
+    const command = await readFile(`/proc/${child}/cmdline`, 'latin1').catch(() => '')
+    if (command.includes('mokapot-warden')) return Number(child)
+  }
+  throw new Error('there is no warden')
+}

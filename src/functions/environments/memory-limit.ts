@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from '
 import { mkdir, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findOnPath } from '../../shared/tied-process.ts'
+import { isOrphan, ownerMark } from './owner-mark.ts'
 
 const MB = 1024 * 1024
 
@@ -91,7 +92,7 @@ function openCgroup(cgroups: string, mounts: string): MemoryLimiter | undefined 
   if (own === undefined) return undefined
   const files = own.version === 1 ? VERSION_1 : VERSION_2
   sweep(own.folder)
-  const directory = join(own.folder, `mokapot-${process.pid}-${randomBytes(3).toString('hex')}`)
+  const directory = join(own.folder, `${ownerMark()}${randomBytes(3).toString('hex')}`)
   mkdirSync(directory, { recursive: true })
   try {
     if (own.version === 2) writeFileSync(join(directory, 'cgroup.subtree_control'), '+memory')
@@ -113,8 +114,7 @@ function openCgroup(cgroups: string, mounts: string): MemoryLimiter | undefined 
 /** Removes the empty groups of clouds that were killed. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const pid = /^mokapot-(\d+)-/.exec(name)?.[1]
-    if (pid === undefined || isAlive(Number(pid))) continue
+    if (!isOrphan(name)) continue
     const dead = join(folder, name)
     try {
       for (const entry of readdirSync(dead, { withFileTypes: true })) {
@@ -122,15 +122,6 @@ function sweep(folder: string): void {
       }
       rmdirSync(dead)
     } catch {}
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as { code?: string }).code === 'EPERM'
   }
 }
 

@@ -79,6 +79,11 @@ export class RuntimeApi {
   }
 }
 
+/** Request ids stand in the API's paths. */
+export function validRequestId(requestId: string | undefined): string | undefined {
+  return requestId !== undefined && /^[\w-]{1,128}$/.test(requestId) ? requestId : undefined
+}
+
 type Posted = { kind: 'init error' } | { kind: 'response' | 'error'; requestId: string }
 
 function parseCall(method: string | undefined, url: string): Posted | { kind: 'next' } | undefined {
