@@ -2,7 +2,7 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { Project } from '../config/project.ts'
+import type { Project } from '../../config/project.ts'
 import { gitignore, ignoredPaths } from './ignored-paths.ts'
 
 let root: string

@@ -1,6 +1,6 @@
 import { fstatSync, lstatSync, readFileSync, type Stats } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
-import type { Project } from '../config/project.ts'
+import type { Project } from '../../config/project.ts'
 
 const TOOL_FOLDERS = new Set(['node_modules', '__pycache__'])
 

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import { systemErrorCode } from '../shared/errors.ts'
+import { systemErrorCode } from '../../shared/errors.ts'
 
 export interface TreeWatch {
   /** Resolves when every folder that is there is watched: from then on no change is missed. */
