@@ -135,6 +135,7 @@ export class Environment implements RuntimeListener {
         {
           taskRoot,
           variables: variables(api.address),
+          apiKey: api.key,
           memoryMb: this.version.memoryMb,
           user,
           onOutput: (stream, chunk) => this.#log.output(stream, chunk),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createListener, type Socket } from 'node:net'
 import { type FunctionError, parseFunctionError } from '../outcome.ts'
@@ -5,6 +6,9 @@ import { type FunctionError, parseFunctionError } from '../outcome.ts'
 /** Lambda's quota for a synchronous answer: 6 MB and 100 bytes of grace. */
 export const MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024 // past that the connection is cut instead of read out
+/** Connections that have not shown the key: the bootstrap's, and those of who should not be there. */
+const MAX_UNKNOWN = 64
+const KEY_FIELD = 'mokapot-key'
 const VERSION = '/2018-06-01/runtime'
 
 /** What a runtime says, in order of a normal life: `next`, `response`, `next` … */
@@ -22,12 +26,15 @@ export type NextAnswer = (headers: Readonly<Record<string, string>>, event: stri
 
 /**
  * The AWS Lambda runtime API, version 2018-06-01. Each execution environment gets a port of its
- * own, which takes one connection, the bootstrap's, made before any code of a user's runs: so an
- * environment takes its own invocations and nobody else's.
+ * own, which serves one connection: the first whose request shows the environment's key. The key is
+ * told to the bootstrap alone, not in a variable, and before any code of a user's runs: so an
+ * environment takes its own invocations, and other users of the machine, who can see and connect to
+ * the port, take none.
  */
 export class RuntimeApi {
   readonly #http: Server
   readonly #listeners = new WeakMap<Socket, RuntimeListener>()
+  readonly #admit = new WeakMap<Socket, (key: unknown) => void>()
   readonly #sockets = new Set<Socket>()
 
   constructor() {
@@ -39,25 +46,37 @@ export class RuntimeApi {
     this.#http.requestTimeout = 0
   }
 
-  /** Resolves to the value of AWS_LAMBDA_RUNTIME_API. */
-  listen(listener: RuntimeListener): Promise<{ address: string; close(): void }> {
-    const server = createListener({ noDelay: true }, socket => {
+  /** Resolves to the value of AWS_LAMBDA_RUNTIME_API, and the key that the first request shows. */
+  listen(listener: RuntimeListener): Promise<{ address: string; key: string; close(): void }> {
+    const key = randomBytes(16).toString('hex')
+    const unknown = new Set<Socket>()
+    const close = () => {
       server.close()
-      this.#listeners.set(socket, listener)
+      for (const socket of unknown) socket.destroy()
+    }
+    const server = createListener({ noDelay: true }, socket => {
+      unknown.add(socket)
       this.#sockets.add(socket)
+      this.#admit.set(socket, shown => {
+        if (shown !== key) return
+        unknown.delete(socket)
+        this.#listeners.set(socket, listener)
+        close()
+      })
       socket.on('error', () => {})
       socket.on('close', () => {
+        unknown.delete(socket)
         this.#sockets.delete(socket)
-        listener.onDisconnect()
+        if (this.#listeners.has(socket)) listener.onDisconnect()
       })
       this.#http.emit('connection', socket)
     })
-    server.maxConnections = 1
+    server.maxConnections = MAX_UNKNOWN
     return new Promise((resolve, reject) => {
       server.once('error', reject)
       server.listen(0, '127.0.0.1', () => {
         const { port } = server.address() as AddressInfo
-        resolve({ address: `127.0.0.1:${port}`, close: () => server.close() })
+        resolve({ address: `127.0.0.1:${port}`, key, close })
       })
     })
   }
@@ -67,9 +86,12 @@ export class RuntimeApi {
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {
-    const listener = this.#listeners.get(request.socket)
+    const { socket } = request
+    if (!this.#listeners.has(socket)) this.#admit.get(socket)?.(request.headers[KEY_FIELD])
+    const listener = this.#listeners.get(socket)
+    if (listener === undefined) return void socket.destroy()
     const call = parseCall(request.method, request.url ?? '')
-    if (listener === undefined || call === undefined) {
+    if (call === undefined) {
       answer(response, 404, NOT_FOUND)
     } else if (call.kind === 'next') {
       listener.onNext((headers, event) => sendEvent(response, headers, event))

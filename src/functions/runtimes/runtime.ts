@@ -6,6 +6,8 @@ export interface StartRequest {
   taskRoot: string
   /** The whole environment of the process. */
   variables: Readonly<Record<string, string>>
+  /** Shown to the runtime API by the first request. No secret from the function, but from others. */
+  apiKey: string
   memoryMb: number
   /** As whom it runs. Undefined: as we do. */
   user: FunctionUser | undefined

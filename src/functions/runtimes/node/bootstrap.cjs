@@ -54,9 +54,10 @@ class ApiConnection {
   #buffer = Buffer.alloc(0)
   #head = null
 
-  constructor(address) {
+  constructor(address, key) {
     const [host, port] = address.split(':')
     this.host = address
+    this.first = `mokapot-key: ${key}\r\n`
     this.#socket = connect({ host, port: Number(port), noDelay: true })
     this.#socket.on('data', chunk => this.#read(chunk))
     this.#socket.on('error', () => process.exit(1))
@@ -73,10 +74,11 @@ class ApiConnection {
       const length = method === 'POST' ? `content-length: ${bytes.length}\r\n` : ''
       parts.push(
         Buffer.from(
-          `${method} ${API}${path} HTTP/1.1\r\nhost: ${this.host}\r\n${length}${headers}\r\n`,
+          `${method} ${API}${path} HTTP/1.1\r\nhost: ${this.host}\r\n${this.first}${length}${headers}\r\n`,
         ),
       )
       parts.push(bytes)
+      this.first = ''
       last = new Promise(resolve => this.#pending.push(resolve))
     }
     this.#socket.write(Buffer.concat(parts))
@@ -328,13 +330,13 @@ async function warmUp() {
 async function main() {
   closeInherited()
   if (process.argv[2] === 'early') await warmUp().catch(() => {})
-  const { taskRoot, variables } = readControlLine()
+  const { taskRoot, variables, apiKey } = readControlLine()
   closeSync(CONTROL)
   for (const name of Object.keys(process.env)) delete process.env[name]
   Object.assign(process.env, variables)
   process.chdir(taskRoot)
-  const api = new ApiConnection(variables.AWS_LAMBDA_RUNTIME_API)
-  await api.connected // the API takes one connection: ours, before any code of the function runs
+  const api = new ApiConnection(variables.AWS_LAMBDA_RUNTIME_API, apiKey)
+  await api.connected
   const state = { requestId: undefined, onEmpty: undefined }
   const fatal = async (error, type) => {
     const wrapped = new RuntimeError(type, error?.message ?? String(error))

@@ -55,7 +55,8 @@ export class NodeRuntime implements Runtime {
     child.stdout?.on('data', chunk => request.onOutput('stdout', chunk))
     child.stderr?.on('data', chunk => request.onOutput('stderr', chunk))
     const control = child.stdio[3] as Socket
-    control.end(`${JSON.stringify({ taskRoot: request.taskRoot, variables: request.variables })}\n`)
+    const { taskRoot, variables, apiKey } = request
+    control.end(`${JSON.stringify({ taskRoot, variables, apiKey })}\n`)
     return { pid, exited: exitOf(child) }
   }
 

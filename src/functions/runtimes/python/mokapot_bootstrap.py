@@ -28,22 +28,24 @@ class _RuntimeError(Exception):
 class _Connection:
     """One keep-alive HTTP/1.1 connection. Our own server answers: status, headers, length, body."""
 
-    def __init__(self, address):
+    def __init__(self, address, key):
         host, _, port = address.partition(":")
         self._host = address
         self._socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         self._socket.connect((host, int(port)))
         self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self._pending = b""
+        self._first = "mokapot-key: %s\r\n" % key
 
     def send(self, *requests):
         """Sends requests in one write and returns headers and body of the answer to the last."""
         parts = []
         for method, path, headers, body in requests:
             length = "" if body is None else "content-length: %d\r\n" % len(body)
-            head = "%s %s%s HTTP/1.1\r\nhost: %s\r\n%s%s\r\n" % (
-                method, _API, path, self._host, length, headers,
+            head = "%s %s%s HTTP/1.1\r\nhost: %s\r\n%s%s%s\r\n" % (
+                method, _API, path, self._host, self._first, length, headers,
             )  # fmt: skip
+            self._first = ""
             parts += (head.encode("latin-1"), body or b"")
         self._socket.sendall(b"".join(parts))
         for _ in requests:
@@ -221,7 +223,7 @@ def _error_request(path, described):
     return ("POST", path, header, json.dumps(described).encode())
 
 
-def run(after_first):
+def run(api_key, after_first):
     """Serves invocations until the process is ended from outside. `after_first` is called when the
     first answer is out and nobody waits."""
     for stream in (sys.stdout, sys.stderr):
@@ -231,7 +233,7 @@ def run(after_first):
     task_root = os.environ["LAMBDA_TASK_ROOT"]
     paths = os.environ.get("PYTHONPATH", "").split(":")
     sys.path[0:0] = [task_root] + [path for path in paths if path]
-    connection = _Connection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    connection = _Connection(os.environ["AWS_LAMBDA_RUNTIME_API"], api_key)
     _logging.install()
     try:
         handler = _load_handler(os.environ["_HANDLER"], task_root)

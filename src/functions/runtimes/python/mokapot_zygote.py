@@ -150,7 +150,9 @@ def _become(token, address, parent):
         parent = None
     import mokapot_bootstrap
 
-    mokapot_bootstrap.run(after_first=lambda: parent and end_with_parent(parent))
+    mokapot_bootstrap.run(
+        request["apiKey"], after_first=lambda: parent and end_with_parent(parent)
+    )
 
 
 def _read_line(stream):

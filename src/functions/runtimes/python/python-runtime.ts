@@ -62,12 +62,12 @@ export class PythonRuntime implements Runtime {
     const zygote = this.#zygote ?? this.#spawn(functionName)
     await this.#listen()
     const token = randomBytes(16).toString('hex')
-    const { taskRoot, variables, user } = request
+    const { taskRoot, variables, apiKey, user } = request
     return new Promise((resolve, reject) => {
       const exited = new Promise<ProcessExit>(exitedWith => {
         const started = (pid: number) => resolve({ pid, exited })
         this.#forks.set(token, {
-          request: JSON.stringify({ taskRoot, variables, user }),
+          request: JSON.stringify({ taskRoot, variables, apiKey, user }),
           onOutput: request.onOutput,
           started,
           failed: reject,
