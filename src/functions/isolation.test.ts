@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { open } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createLogger } from '../shared/logger.ts'
-import { FIRST_UID, LAST_UID } from './environments/function-users.ts'
 import { type Fixture, openFixture } from './fixture.contract.ts'
+import { FIRST_UID, LAST_UID } from './processes/function-users.ts'
 import { hasPython } from './runtimes/python/interpreter.ts'
 
 const runtimes = hasPython() ? (['node', 'python'] as const) : (['node'] as const)

@@ -8,16 +8,16 @@ import {
   type ProcessExit,
   timeoutError,
 } from '../outcome.ts'
+import type { FunctionUser } from '../processes/function-users.ts'
+import { type MemoryGroup, type MemoryLimiter, peakMemoryMb } from '../processes/memory-limit.ts'
+import { killTree, signalGroup } from '../processes/process-group.ts'
+import type { Warden } from '../processes/warden.ts'
 import type { Runtime, RuntimeProcess } from '../runtimes/runtime.ts'
 import type { FunctionVersion, LogSink } from '../version.ts'
 import { EnvironmentLog } from './environment-log.ts'
-import type { FunctionUser } from './function-users.ts'
-import { type MemoryGroup, type MemoryLimiter, peakMemoryMb } from './memory-limit.ts'
-import { killTree, signalGroup } from './process-group.ts'
 import type { NextAnswer, RuntimeApi, RuntimeListener } from './runtime-api.ts'
 import type { Timers } from './timers.ts'
 import { functionArn } from './variables.ts'
-import type { Warden } from './warden.ts'
 
 /** Lambda's limit for what a function does before its first invocation. */
 export const INIT_TIMEOUT_MS = 10_000

@@ -1,5 +1,5 @@
-import type { FunctionUser } from '../environments/function-users.ts'
 import type { ProcessExit } from '../outcome.ts'
+import type { FunctionUser } from '../processes/function-users.ts'
 
 export interface StartRequest {
   /** Folder with the unpacked code, the working directory of the process. */
