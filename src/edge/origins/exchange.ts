@@ -22,12 +22,14 @@ export interface ExchangeTimeouts {
 /** Where to, and over what: the part of node:http's options that an origin decides. */
 export interface ExchangePlace extends RequestOptions {
   isSecure: boolean
+  /** The server closes no connection that idles, so that any request may take a kept one. */
+  keepsIdleConnections?: boolean
 }
 
 /**
- * Methods that may go twice (RFC 9110 §9.2.2). The others never take a kept connection: one that
- * breaks would not tell whether the request was carried out, and a new one costs little. Neither do
- * requests with a body: viewers who send theirs slowly would hold all connections that there are.
+ * Methods that may go twice (RFC 9110 §9.2.2). The others take no kept connection of a server that
+ * may close it meanwhile: one that breaks would not tell whether the request was carried out.
+ * Requests with a body never do: viewers who send theirs slowly would hold all that there are.
  */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
@@ -42,8 +44,9 @@ export async function exchange(
   request: OriginRequest,
 ): Promise<OriginResponse> {
   const oneWay = { ...place, agent: false }
+  const mayTakeKept = place.keepsIdleConnections ? request.body === undefined : mayGoTwice(request)
   try {
-    return await send(mayGoTwice(request) ? place : oneWay, timeouts, request)
+    return await send(mayTakeKept ? place : oneWay, timeouts, request)
   } catch (error) {
     if (!isStaleConnection(error, request)) throw asOriginError(error, request)
   }
@@ -59,7 +62,7 @@ export async function exchange(
 class ReusedConnectionReset extends Error {}
 
 function send(
-  { isSecure, ...place }: ExchangePlace,
+  { isSecure, keepsIdleConnections: _, ...place }: ExchangePlace,
   timeouts: ExchangeTimeouts,
   request: OriginRequest,
 ): Promise<OriginResponse> {

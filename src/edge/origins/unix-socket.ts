@@ -13,7 +13,10 @@ export interface UnixSocketOriginOptions {
 /** Lambda's longest timeout is 900 s; the function host answers its own timeouts before ours. */
 const DEFAULT_TIMEOUT_MS = 905_000
 
-/** An HTTP/1.1 server behind a Unix socket, over connections that are kept. */
+/**
+ * The function host behind its Unix socket, over connections that are kept. It closes none that
+ * idles, and when it ends so does the edge worker.
+ */
 export function createUnixSocketOrigin(options: UnixSocketOriginOptions): Origin {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
   const agent = new Agent({
@@ -21,7 +24,8 @@ export function createUnixSocketOrigin(options: UnixSocketOriginOptions): Origin
     maxSockets: options.maxConnections ?? 256,
     maxFreeSockets: 32,
   })
-  const place = { isSecure: false, socketPath: options.socketPath, agent }
+  const { socketPath } = options
+  const place = { isSecure: false, socketPath, agent, keepsIdleConnections: true }
   const timeouts = { connectMs: timeoutMs, firstByteMs: timeoutMs, idleMs: timeoutMs }
   return {
     fetch: request => exchange(place, timeouts, request),

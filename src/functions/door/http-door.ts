@@ -57,6 +57,8 @@ export class HttpDoor {
       socket.on('close', () => this.#sockets.delete(socket))
     })
     this.#server.requestTimeout = 0 // the edge guards against slow viewers
+    this.#server.keepAliveTimeout = 0 // the edge relies on it: a POST that it sends on a kept
+    // connection, which we close at that moment, would be lost
   }
 
   /** Throws FUNCTIONS_SOCKET_PATH_TOO_LONG, and what listening may throw. */
