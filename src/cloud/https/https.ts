@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../shared/clock.ts'
 import { formatError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -59,7 +60,9 @@ export class Https {
   #acme: AcmeCertificates | undefined
   #challenges: Challenge[] = []
   #ticketKey: TicketKey
-  #hosts: readonly ServedHosts[] = []
+  #hosts: readonly ServedHosts[] | undefined
+  /** What the workers were sent last; the same is not sent to them again. */
+  #sent: { text: string; done: Promise<void> } | undefined
   #upkeep: NodeJS.Timeout | undefined
 
   private constructor(parts: HttpsParts) {
@@ -114,24 +117,31 @@ export class Https {
   /** From now on the workers are told of every change. Call it when they listen. */
   start(send: (message: CertificateMessage) => Promise<void>): void {
     this.#send = send
+    this.#sent = undefined
     this.#acme?.start()
     this.#upkeep = setInterval(() => {
       this.#ticketKey = currentTicketKey(this.#ticketKey, this.#parts.clock.now())
-      this.serve(this.#hosts).catch(error => this.#report(error))
+      this.#renew().catch(error => this.#report(error))
     }, UPKEEP_MS)
     this.#upkeep.unref()
   }
 
-  /** Which hosts there have to be certificates for. */
+  /** Which hosts there have to be certificates for. Costs nothing while they are the same. */
   async serve(hosts: readonly ServedHosts[]): Promise<void> {
+    if (isDeepStrictEqual(hosts, this.#hosts)) return
     this.#hosts = hosts
+    await this.#renew()
+  }
+
+  async #renew(): Promise<void> {
+    const hosts = this.#hosts ?? []
     if (this.#localCa !== undefined) {
       const names = hosts.length === 0 ? localHosts({}) : hosts.flatMap(host => localHosts(host))
       this.#local = await this.#localCa.certificateFor([...new Set(names)])
     }
     const domains = hosts.flatMap(({ domain }) => domain ?? [])
     await this.#acme?.setNames(domains.map(domain => [domain, `www.${domain}`]))
-    await this.#send(this.message())
+    await this.#publish()
   }
 
   async close(): Promise<void> {
@@ -141,7 +151,20 @@ export class Https {
   }
 
   #changed(): void {
-    this.#send(this.message()).catch(error => this.#report(error))
+    this.#publish().catch(error => this.#report(error))
+  }
+
+  /** Resolves when every worker serves with what there is now. */
+  #publish(): Promise<void> {
+    const message = this.message()
+    const text = JSON.stringify(message)
+    if (this.#sent?.text === text) return this.#sent.done
+    const sent = { text, done: this.#send(message) }
+    this.#sent = sent
+    sent.done.catch(() => {
+      if (this.#sent === sent) this.#sent = undefined // what did not arrive is sent again
+    })
+    return sent.done
   }
 
   #report(error: unknown): void {
@@ -155,11 +178,11 @@ export class Https {
       type,
       publish: async challenge => {
         this.#challenges = [...this.#challenges, challenge]
-        await this.#send(this.message())
+        await this.#publish()
       },
       retract: async challenge => {
         this.#challenges = this.#challenges.filter(other => other !== challenge)
-        await this.#send(this.message())
+        await this.#publish()
       },
     })
     const dns: ChallengeResponder = { type: 'dns-01', ...this.#parts.dns }
