@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findProjectRoot, loadProject } from '../config/load.ts'
 import { createControlClient } from '../control/client.ts'
 import type { CloudApi } from '../control/cloud-api.ts'
+import { readRuntime } from '../control/runtime-file.ts'
 import { MokaError } from '../shared/errors.ts'
 import { homeDirectory } from './home-directory.ts'
 
@@ -25,7 +25,7 @@ export async function findCloud(options: CloudOptions): Promise<FoundCloud> {
   const url = options.cloud
   if (url !== undefined && url !== '') return connect(url, await tokenFor(url))
   for (const directory of dataDirectories()) {
-    const runtime = await readRuntime(directory)
+    const runtime = readRuntime(directory)
     if (runtime === undefined) continue
     const cloud = connect(runtime.addresses.control, runtime.token)
     const isRunning = await cloud.api.status().then(
@@ -55,7 +55,7 @@ async function tokenFor(url: string): Promise<string> {
   const { MOKA_TOKEN } = process.env
   if (MOKA_TOKEN !== undefined && MOKA_TOKEN !== '') return MOKA_TOKEN
   for (const directory of dataDirectories()) {
-    const runtime = await readRuntime(directory)
+    const runtime = readRuntime(directory)
     if (runtime?.addresses.control === url.replace(/\/$/, '')) return runtime.token
   }
   throw new MokaError('CLI_NO_TOKEN', `cannot use cloud "${url}": MOKA_TOKEN is not set`, {
@@ -66,18 +66,4 @@ async function tokenFor(url: string): Promise<string> {
 function dataDirectories(): string[] {
   const root = findProjectRoot(process.cwd())
   return [...(root === undefined ? [] : [join(root, '.moka')]), homeDirectory()]
-}
-
-interface Runtime {
-  pid: number
-  token: string
-  addresses: { control: string }
-}
-
-async function readRuntime(directory: string): Promise<Runtime | undefined> {
-  try {
-    return JSON.parse(await readFile(join(directory, 'cloud.json'), 'utf8')) as Runtime
-  } catch {
-    return undefined
-  }
 }

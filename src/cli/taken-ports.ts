@@ -4,13 +4,12 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { CloudOptions } from '../cloud/open-cloud.ts'
 import { findProjectRoot } from '../config/load.ts'
-import type { CloudStatus } from '../control/cloud-api.ts'
+import { type CloudRuntime, readRuntime } from '../control/runtime-file.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { homeDirectory } from './home-directory.ts'
 
 type Part = keyof CloudOptions['ports']
 type Wanted = Pick<CloudOptions, 'ports' | 'host' | 'https' | 'mode' | 'directory'>
-type Runtime = Pick<CloudStatus, 'mode' | 'pid' | 'addresses' | 'projects'>
 
 const LOOPBACK = '127.0.0.1'
 
@@ -83,15 +82,16 @@ function isInUse(error: Error): boolean {
 }
 
 /** The running cloud at one or more of these ports. */
-function findHolder(ports: readonly number[]): { directory: string; runtime: Runtime } | undefined {
+function findHolder(
+  ports: readonly number[],
+): { directory: string; runtime: CloudRuntime } | undefined {
   for (const directory of knownDataDirectories()) {
     const runtime = readRuntime(directory)
     const at = Object.values(runtime?.addresses ?? {}).map(
       address => /:(\d+)\/?$/.exec(address)?.[1],
     )
-    if (runtime !== undefined && ports.some(port => at.includes(String(port)))) {
-      return { directory, runtime }
-    }
+    const isHolder = ports.some(port => at.includes(String(port)))
+    if (runtime !== undefined && isHolder && isAlive(runtime)) return { directory, runtime }
   }
   return undefined
 }
@@ -123,17 +123,15 @@ function processes(): string[] {
   }
 }
 
-function readRuntime(directory: string): Runtime | undefined {
+function isAlive({ pid }: CloudRuntime): boolean {
   try {
-    const runtime = JSON.parse(readFileSync(join(directory, 'cloud.json'), 'utf8')) as Runtime
-    process.kill(runtime.pid, 0)
-    return runtime
+    return process.kill(pid, 0)
   } catch {
-    return undefined
+    return false
   }
 }
 
-function describe({ mode, pid, projects }: Runtime): string {
+function describe({ mode, pid, projects }: CloudRuntime): string {
   const of = mode === 'dev' && projects[0] !== undefined ? ` of "${projects[0]}"` : ''
   return `moka ${mode}${of} (pid ${pid})`
 }

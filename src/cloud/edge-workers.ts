@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
-import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { MokaError } from '../shared/errors.ts'
+import { freePort } from '../shared/free-port.ts'
 import type { Logger } from '../shared/logger.ts'
 import type {
   CertificateMessage,
@@ -311,15 +311,4 @@ class Slot {
 
 function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
-}
-
-/** A port that was free a moment ago. */
-async function freePort(host: string): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, host, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
 }

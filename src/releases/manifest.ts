@@ -118,7 +118,6 @@ const manifestSchema = v.strictObject({ ...draftEntries, id: v.string(), created
 
 export type ReleaseFile = v.InferOutput<typeof releaseFile>
 export type ReleaseFunction = v.InferOutput<typeof releaseFunction>
-export type ReleaseDatabase = ReleaseManifest['database']
 /** A release as the developer's half makes it, before the cloud gives it an id and a time. */
 export type ReleaseDraft = v.InferOutput<typeof draftSchema>
 /** A release: everything that is live while it is, and never changed. */

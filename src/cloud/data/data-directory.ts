@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RUNTIME_FILE, readRuntime } from '../../control/runtime-file.ts'
 import { writeFileAtomic } from '../../shared/atomic-file.ts'
 import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 
@@ -33,9 +34,6 @@ export interface DataDirectory {
   /** Lets the directory go to the next cloud. */
   release(): Promise<void>
 }
-
-/** The file by which commands find a running cloud. */
-export const RUNTIME_FILE = 'cloud.json'
 
 /**
  * Takes a data directory for this process alone. Throws `CLOUD_ALREADY_RUNNING` when a cloud
@@ -164,12 +162,9 @@ function alreadyRunning(root: string): MokaError {
 }
 
 function whoRuns(root: string): string {
-  try {
-    const { pid, addresses } = JSON.parse(readFileSync(join(root, RUNTIME_FILE), 'utf8'))
-    return `one is running there, pid ${pid}, at ${addresses.site}`
-  } catch {
-    return 'one is running there' // and has not said yet where it answers
-  }
+  const runtime = readRuntime(root)
+  if (runtime?.addresses === undefined) return 'one is running there' // it has not said where yet
+  return `one is running there, pid ${runtime.pid}, at ${runtime.addresses.site}`
 }
 
 /** Undefined where the path is taken. */

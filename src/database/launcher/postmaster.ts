@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MokaError } from '../../shared/errors.ts'
+import { freePort } from '../../shared/free-port.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { type Binaries, locateBinaries } from './binaries.ts'
 import { chooseIdentity, giveTo, type Identity } from './identity.ts'
@@ -283,16 +283,4 @@ function endedWithin(running: Running, ms: number): Promise<boolean> {
       resolve(true)
     })
   })
-}
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw startFailure('no free port')
-  return address.port
 }

@@ -16,7 +16,6 @@ import type { CertificateStatus } from './status.ts'
 import { type AcmeStore, openAcmeStore } from './store.ts'
 
 export const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory'
-export const LETS_ENCRYPT_STAGING = 'https://acme-staging-v02.api.letsencrypt.org/directory'
 
 export interface AcmeOptions {
   /** The authority's directory URL. Default: Let's Encrypt. */
