@@ -2,7 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { freePort, hasPebble, type Pebble, startPebble } from '../conformance/acme/pebble.ts'
+import { freePort } from '../../src/shared/free-port.ts'
+import { hasPebble, type Pebble, startPebble } from '../conformance/acme/pebble.ts'
 import {
   moka,
   remove,

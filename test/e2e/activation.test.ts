@@ -2,40 +2,33 @@ import { Agent } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadProject } from '../../src/config/load.ts'
-import { type ControlClient, controlOf, deployFrom } from '../support/deploying.ts'
-import { type Answer, ask } from '../support/http.ts'
 import {
-  moka,
-  remove,
-  startUp,
-  type TestCloud,
-  temporaryFolder,
-  writeProject,
-} from '../support/moka.ts'
+  type ControlClient,
+  closeOwnCloud,
+  deployFrom,
+  type OwnCloud,
+  openOwnCloud,
+} from '../support/deploying.ts'
+import { type Answer, ask } from '../support/http.ts'
+import { moka, type TestCloud, writeProject } from '../support/moka.ts'
 
 // Visitors ask without a pause while releases come and go. `moka up` runs one edge worker for
 // each core, so that what one worker has already and another has not yet shows.
 
 const DOMAIN = 'twin.example'
 
+let own: OwnCloud | undefined
 let root: string
 let home: string
 let cloud: TestCloud
 let client: ControlClient
 
 beforeAll(async () => {
-  root = await temporaryFolder('activation')
-  home = await temporaryFolder('home')
-  cloud = await startUp(home)
-  client = await controlOf(home)
+  own = await openOwnCloud('activation')
+  ;({ root, home, cloud, client } = own)
 })
 
-afterAll(async () => {
-  client?.close()
-  await cloud?.stop()
-  await remove(root)
-  await remove(home)
-})
+afterAll(() => closeOwnCloud(own))
 
 /** Hex with letters and digits, as the names of hashed assets have it. */
 const hashOf = (release: string) => `a1${Buffer.from(release).toString('hex').padEnd(8, '0')}`

@@ -5,16 +5,15 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ControlClient, controlOf, deployFrom } from '../support/deploying.ts'
-import { ask, exchange, portOf } from '../support/http.ts'
 import {
-  moka,
-  remove,
-  startUp,
-  type TestCloud,
-  temporaryFolder,
-  writeProject,
-} from '../support/moka.ts'
+  type ControlClient,
+  closeOwnCloud,
+  deployFrom,
+  type OwnCloud,
+  openOwnCloud,
+} from '../support/deploying.ts'
+import { ask, exchange, portOf } from '../support/http.ts'
+import { moka, type TestCloud, writeProject } from '../support/moka.ts'
 
 // Bad input at every door of a whole cloud with two projects. Each gets a clean refusal, and
 // after all of it the cloud answers as before and has written nothing about it but clean lines.
@@ -22,16 +21,15 @@ import {
 const HOST = 'first.example'
 const SECRET = 'nothing of this may ever be served'
 
+let own: OwnCloud | undefined
 let root: string
 let home: string
 let cloud: TestCloud
 let client: ControlClient
 
 beforeAll(async () => {
-  root = await temporaryFolder('bad-input')
-  home = await temporaryFolder('home')
-  cloud = await startUp(home)
-  client = await controlOf(home)
+  own = await openOwnCloud('bad-input')
+  ;({ root, home, cloud, client } = own)
   for (const name of ['first', 'second']) {
     await writeProject(join(root, name), {
       'moka.config.ts': `export default { name: '${name}', domain: '${name}.example',
@@ -51,12 +49,7 @@ beforeAll(async () => {
   })
 })
 
-afterAll(async () => {
-  client?.close()
-  await cloud?.stop()
-  await remove(root)
-  await remove(home)
-})
+afterAll(() => closeOwnCloud(own))
 
 const raw = (bytes: string | Uint8Array) => exchange(portOf(cloud.addresses.site), bytes)
 

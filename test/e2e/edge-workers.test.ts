@@ -1,15 +1,14 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type ControlClient, controlOf, deployFrom } from '../support/deploying.ts'
-import { ask } from '../support/http.ts'
 import {
-  remove,
-  startUp,
-  type TestCloud,
-  temporaryFolder,
-  until,
-  writeProject,
-} from '../support/moka.ts'
+  type ControlClient,
+  closeOwnCloud,
+  deployFrom,
+  type OwnCloud,
+  openOwnCloud,
+} from '../support/deploying.ts'
+import { ask } from '../support/http.ts'
+import { type TestCloud, until, writeProject } from '../support/moka.ts'
 import { commandOf, descendants } from '../support/processes.ts'
 import { createRandom } from '../support/random.ts'
 
@@ -17,24 +16,17 @@ import { createRandom } from '../support/random.ts'
 
 const random = createRandom('MOKA_CHAOS_SEED')
 const HOSTS = ['one.example', 'two.example']
+let own: OwnCloud | undefined
 let root: string
-let home: string
 let cloud: TestCloud
 let client: ControlClient
 
 beforeAll(async () => {
-  root = await temporaryFolder('workers')
-  home = await temporaryFolder('home')
-  cloud = await startUp(home)
-  client = await controlOf(home)
+  own = await openOwnCloud('workers')
+  ;({ root, cloud, client } = own)
 })
 
-afterAll(async () => {
-  client?.close()
-  await cloud?.stop()
-  await remove(root)
-  await remove(home)
-})
+afterAll(() => closeOwnCloud(own))
 
 async function workers(): Promise<number[]> {
   const below = await descendants(cloud.pid)

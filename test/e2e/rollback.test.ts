@@ -1,35 +1,28 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ControlClient, controlOf, deployFrom } from '../support/deploying.ts'
-import { ask } from '../support/http.ts'
 import {
-  type MokaResult,
-  moka,
-  remove,
-  startUp,
-  type TestCloud,
-  temporaryFolder,
-  writeProject,
-} from '../support/moka.ts'
+  type ControlClient,
+  closeOwnCloud,
+  controlOf,
+  deployFrom,
+  type OwnCloud,
+  openOwnCloud,
+} from '../support/deploying.ts'
+import { ask } from '../support/http.ts'
+import { type MokaResult, moka, startUp, type TestCloud, writeProject } from '../support/moka.ts'
 
+let own: OwnCloud | undefined
 let root: string
 let home: string
 let cloud: TestCloud
 let client: ControlClient
 
 beforeAll(async () => {
-  root = await temporaryFolder('rollback')
-  home = await temporaryFolder('home')
-  cloud = await startUp(home)
-  client = await controlOf(home)
+  own = await openOwnCloud('rollback')
+  ;({ root, home, cloud, client } = own)
 })
 
-afterAll(async () => {
-  client?.close()
-  await cloud?.stop()
-  await remove(root)
-  await remove(home)
-})
+afterAll(() => closeOwnCloud(own))
 
 const run = (args: string[], folder: string): Promise<MokaResult> =>
   moka([...args, '--json'], { cwd: join(root, folder), env: { MOKA_HOME: home } })

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { get } from 'node:https'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../../../src/shared/clock.ts'
+import { freePort } from '../../../src/shared/free-port.ts'
 import { findOnPath, tieToParent } from '../../../src/shared/tied-process.ts'
 import { openLocalCa } from '../../../src/tls/local-ca.ts'
 
@@ -133,13 +133,3 @@ function read(url: string, ca: string): Promise<string> {
 }
 
 /** Pebble takes no port 0: one that the system has just called free. */
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
