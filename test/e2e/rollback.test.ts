@@ -136,6 +136,7 @@ describe('what an old tab still asks for', () => {
     client.close()
     cloud = await startUp(home)
     client = await controlOf(home)
+    own = { root, home, cloud, client }
     await expectOldTab()
   })
 })
