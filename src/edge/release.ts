@@ -79,8 +79,22 @@ export interface EdgeRelease {
   behaviors?: readonly EdgeBehavior[]
   /** Servers that behaviors name. */
   origins?: Readonly<Record<string, EdgeOriginSettings>>
+  /** Public keys (PEM, RSA or ECDSA P-256) by name, for behaviors' `signedBy`. */
+  signingKeys?: Readonly<Record<string, string>>
+  /** Strict-Transport-Security of this site. Default: none. */
+  hsts?: StrictTransport
   /** When the release was made, milliseconds since the epoch: Last-Modified of its files. */
   modifiedMs: number
+}
+
+/**
+ * Tells browsers to come by HTTPS alone for that long (RFC 6797): said over HTTPS only, where
+ * neither `_headers` nor a function says something else.
+ */
+export interface StrictTransport {
+  maxAgeSeconds: number
+  includeSubDomains?: boolean
+  preload?: boolean
 }
 
 export interface SiteState {

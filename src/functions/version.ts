@@ -1,4 +1,4 @@
-import type { RateLimit } from './limits/rate-limit.ts'
+import type { RateLimit } from '../http/rate-limits/rate-limit.ts'
 
 export type RuntimeName = 'python' | 'node'
 

@@ -1,3 +1,4 @@
+import type { RateLimit } from '../../http/rate-limits/rate-limit.ts'
 import type { HttpOriginOptions } from '../origins/http.ts'
 
 /** Some of all query parameters, cookies or header fields, by name. */
@@ -51,7 +52,21 @@ export interface EdgeBehavior {
   /** What becomes of plain HTTP. Default `allow-all`. */
   viewerProtocol?: 'allow-all' | 'redirect-to-https' | 'https-only'
   errorPages?: readonly ErrorPageRule[]
+  /** Requests of one client address, over all edge workers; more get 429. Default: no limit. */
+  rateLimit?: RateLimit
+  /** Where visitors may come from, by ISO 3166-1 country code; others get 403. Default: anywhere. */
+  countries?: CountryRule
+  /**
+   * Names in `signingKeys`: only who has an URL or cookies signed by one of them gets an answer,
+   * others get 403. Default: everybody does.
+   */
+  signedBy?: readonly string[]
 }
+
+/** Upper-case codes. An address whose country is not known is no country's. */
+export type CountryRule =
+  | { readonly only: readonly string[] }
+  | { readonly allBut: readonly string[] }
 
 export interface BehaviorCachePolicy {
   /** What tells responses apart, besides host, path and Vary. All of it is forwarded, too. */
