@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
 import type { CloudOptions } from './find-cloud.ts'
 
@@ -130,8 +131,12 @@ function addRollback(program: Command): void {
 function addInvalidate(program: Command): void {
   withCloud(program.command('invalidate'))
     .description('drop stored responses on every edge worker')
-    .argument('<path...>', 'a path, a prefix such as "/api/*", or "/*"')
-    .action(async (paths: string[], options: CloudOptions & { json?: boolean }) => {
+    .argument('[path...]', 'a path, a prefix such as "/api/*", or "/*"')
+    .option('--tag <name...>', 'what has one of these names in its Cache-Tag; after the paths')
+    .action(async (paths: string[], options: InvalidateOptions, command: Command) => {
+      if (paths.length === 0 && options.tag === undefined) {
+        command.error("error: missing required argument 'path', or --tag")
+      }
       const { invalidate } = await import('./commands/invalidate.ts')
       await invalidate(paths, options)
     })

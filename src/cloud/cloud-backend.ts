@@ -125,7 +125,11 @@ export class CloudBackend implements ControlBackend {
     return describe(await this.#parts.releases.rollback(project, release, onStep))
   }
 
-  async invalidate(project: string, patterns: readonly string[]): Promise<Invalidated> {
+  async invalidate(
+    project: string,
+    patterns: readonly string[],
+    tags: readonly string[] = [],
+  ): Promise<Invalidated> {
     this.#requireProject(project)
     for (const pattern of patterns) {
       if (/^\/[^*]*\*?$/.test(pattern)) continue
@@ -135,7 +139,15 @@ export class CloudBackend implements ControlBackend {
         { hint: 'a path such as /about/, a prefix such as /api/*, or /* for everything' },
       )
     }
-    return this.#parts.workers.invalidate(project, [...patterns])
+    for (const tag of tags) {
+      if (/^[^\s,]+$/.test(tag)) continue
+      throw new MokaError(
+        'CLOUD_BAD_TAG',
+        `cannot invalidate tag "${tag}": a tag has no blank and no comma, and is not empty`,
+        { hint: 'name it as it stands in Cache-Tag; several as --tag one two' },
+      )
+    }
+    return this.#parts.workers.invalidate(project, [...patterns], [...tags])
   }
 
   async invoke(project: string, name: string, payload: unknown): Promise<Invoked> {

@@ -131,10 +131,11 @@ export class EdgeWorkers {
   async invalidate(
     project: string,
     patterns: string[],
+    tags: string[] = [],
   ): Promise<{ confirmedBy: string[]; dropped: number }> {
     const answers = await Promise.all(
       this.#slots.map(async slot => {
-        const done = await slot.ask(() => ({ kind: 'invalidate', project, patterns }))
+        const done = await slot.ask(() => ({ kind: 'invalidate', project, patterns, tags }))
         return done === undefined ? [] : [{ id: slot.id, dropped: done.dropped ?? 0 }]
       }),
     )

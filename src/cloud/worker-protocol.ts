@@ -51,7 +51,7 @@ export type WorkerRequest =
       /** What of which project to drop once the sites are in place. */
       invalidate?: { project: string; patterns: string[] }
     }
-  | { id: number; kind: 'invalidate'; project: string; patterns: string[] }
+  | { id: number; kind: 'invalidate'; project: string; patterns: string[]; tags: string[] }
   | { id: number; kind: 'stop' }
 
 /** From a worker, unasked: it listens to requests now; a blob on the disk is not what it should be. */

@@ -72,7 +72,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       takeCertificates(request.certificates)
       return { id: request.id, kind: 'done' }
     case 'invalidate': {
-      const dropped = edge?.invalidate(request.project, request.patterns) ?? 0
+      const dropped = edge?.invalidate(request.project, request.patterns, request.tags) ?? 0
       return { id: request.id, kind: 'done', dropped }
     }
     case 'stop':

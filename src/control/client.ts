@@ -29,7 +29,8 @@ export function createControlClient(url: string, token: string): CloudApi & { cl
     publish: (body, onStep) => http.steps('/v1/releases', body, onStep),
     rollback: (project, release, onStep) =>
       http.steps(`${of(project)}/rollback`, { release }, onStep),
-    invalidate: (project, patterns) => http.json('POST', `${of(project)}/invalidate`, patterns),
+    invalidate: (project, patterns, tags = []) =>
+      http.json('POST', `${of(project)}/invalidate`, { patterns, tags }),
     invoke: (project, name, payload) =>
       http.json('POST', `${of(project)}/functions/${encodeURIComponent(name)}/invoke`, payload),
     logs: (project, name, count) =>

@@ -21,8 +21,12 @@ export interface CloudApi {
     release?: string,
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated>
-  /** Drops stored responses by path or prefix on every edge worker. */
-  invalidate(project: string, patterns: readonly string[]): Promise<Invalidated>
+  /** Drops stored responses by path or prefix, and by `Cache-Tag`, on every edge worker. */
+  invalidate(
+    project: string,
+    patterns: readonly string[],
+    tags?: readonly string[],
+  ): Promise<Invalidated>
   invoke(project: string, name: string, payload: unknown): Promise<Invoked>
   /** The last `count` entries, oldest first; of one function or of all. */
   logs(project: string, name: string | undefined, count: number): Promise<FunctionLogEntry[]>

@@ -30,8 +30,9 @@ export interface ControlServer {
 
 type Environment = { Bindings: HttpBindings }
 
-const strings = v.array(v.string())
+const strings = v.pipe(v.array(v.string()), v.maxLength(10_000))
 const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
+const invalidateRequest = v.object({ patterns: strings, tags: v.optional(strings, []) })
 const rollbackRequest = v.object({ release: v.optional(v.string()) })
 /** The draft is checked field by field by whoever makes a release of it. */
 const publishRequest = v.object({
@@ -154,8 +155,8 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
     )
   })
   app.post('/v1/projects/:project/invalidate', async context => {
-    const patterns = await readBody(context, strings)
-    return context.json(await backend.invalidate(context.req.param('project'), patterns))
+    const { patterns, tags } = await readBody(context, invalidateRequest)
+    return context.json(await backend.invalidate(context.req.param('project'), patterns, tags))
   })
   app.post('/v1/projects/:project/functions/:name/invoke', async context => {
     const { project, name } = context.req.param()
