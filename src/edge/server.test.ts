@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createConnection, createServer } from 'node:net'
+import { createConnection, createServer, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { silentLogger } from '../shared/logger.ts'
 import { type EdgeServer, openEdgeServer } from './server.ts'
@@ -108,6 +108,25 @@ test('a broken body before any answer is 400', async () => {
   const [chunk] = (await once(socket, 'data')) as [Buffer]
   expect(chunk.toString()).toMatch(/^HTTP\/1\.1 400 /)
   await once(socket.resume(), 'close')
+})
+
+test('closing with a grace answers what was on its way on idle connections, as the last', async () => {
+  const server = await openWith((_request, response) => response.end('done'))
+  const sockets = [0, 1].map(() => createConnection(server.port, '127.0.0.1'))
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  const [used, fresh] = sockets as [Socket, Socket]
+  used.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  await once(used, 'data')
+  const closed = open.pop()!.close(5_000)
+  const texts = sockets.map(async socket => {
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+    const chunks: Buffer[] = []
+    for await (const chunk of socket) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks).toString()
+  })
+  for (const text of await Promise.all(texts)) expect(text).toMatch(/connection: close[^]*done$/i)
+  expect(fresh.readableEnded).toBe(true)
+  await closed
 })
 
 test('closing does not wait for ever', async () => {

@@ -26,8 +26,11 @@ export interface EdgeServerOptions extends PlainDoorOptions {
 export interface EdgeServer {
   /** The port really taken, where 0 was asked for. */
   readonly port: number
-  /** Stops accepting, closes idle connections, and lets requests under way finish. */
-  close(): Promise<void>
+  /**
+   * Stops accepting and lets requests under way finish; also those that come within `idleGraceMs`
+   * on connections that idle. Default 0: these close at once.
+   */
+  close(idleGraceMs?: number): Promise<void>
 }
 
 export interface ServerLimits extends NodeHttpLimits {
@@ -89,9 +92,14 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const address = listener.server.address() as AddressInfo | null
   return {
     port: address?.port ?? 0,
-    async close() {
-      const deadline = setTimeout(() => listener.destroyAll(), limits.drainTimeoutMs)
-      await Promise.all([listener.shutDown(), nodeHttp.drain(limits.drainTimeoutMs)])
+    async close(idleGraceMs = 0) {
+      const deadline = setTimeout(() => {
+        listener.destroyAll()
+        nodeHttp.destroyAll()
+      }, idleGraceMs + limits.drainTimeoutMs)
+      nodeHttp.leave(idleGraceMs)
+      await listener.shutDown(idleGraceMs) // until then it may hand connections over
+      await nodeHttp.drained()
       clearTimeout(deadline)
     },
   }

@@ -81,7 +81,8 @@ beforeAll(async () => {
   }
 })
 afterAll(async () => {
-  await reference.drain(100)
+  reference.leave(0)
+  reference.destroyAll()
   await new Promise<void>(resolve => reference.server.close(() => resolve()))
   await fixture.close()
 })

@@ -61,20 +61,30 @@ export class Connections {
     return isClean
   }
 
-  /** Stops accepting, closes idle connections, waits for the others at most `timeoutMs`. */
-  drain(timeoutMs: number): Promise<void> {
+  /**
+   * Stops accepting; each answer is the last of its connection from now on. Idle connections close
+   * after `idleGraceMs`: a request may be on its way that its sender would see fail.
+   */
+  leave(idleGraceMs: number): void {
     this.#isClosing = true
-    this.#server.close()
-    for (const [socket, exchanges] of this.#exchanges) if (exchanges.size === 0) socket.destroy()
+    if (idleGraceMs === 0) this.#closeIdle()
+    else setTimeout(() => this.#closeIdle(), idleGraceMs).unref()
+  }
+
+  /** Resolves when no connection is left. */
+  drained(): Promise<void> {
     if (this.#exchanges.size === 0) return Promise.resolve()
     return new Promise(resolve => {
-      const deadline = setTimeout(() => {
-        for (const socket of this.#exchanges.keys()) socket.destroy()
-      }, timeoutMs)
-      this.#whenEmpty = () => {
-        clearTimeout(deadline)
-        resolve()
-      }
+      this.#whenEmpty = resolve
     })
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#exchanges.keys()) socket.destroy()
+  }
+
+  #closeIdle(): void {
+    this.#server.close() // which closes only those idle connections that have sent a request
+    for (const [socket, exchanges] of this.#exchanges) if (exchanges.size === 0) socket.destroy()
   }
 }

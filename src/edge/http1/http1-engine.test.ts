@@ -154,8 +154,38 @@ test('the peer ends: half a request is 400, else the connection ends', () => {
 
 test('a shutdown sends what was written and ends', () => {
   transport.receive(GET)
-  transport.handler.onShutdown()
+  transport.handler.onShutdown(0)
   expect(transport.state).toBe('ended')
   transport.receive(GET)
   expect(seen).toHaveLength(1)
+})
+
+describe('a shutdown with a grace', () => {
+  test('answers the request that was on its way, and says that it was the last', () => {
+    transport.receive(GET)
+    transport.takeWrites()
+    transport.handler.onShutdown(500)
+    expect(transport.deadlineMs).toBe(500)
+    transport.receive(GET)
+    expect(transport.takeWrites().join('')).toMatch(/^HTTP\/1\.1 200 [^]*connection: close/i)
+    expect(transport.state).toBe('ended')
+  })
+
+  test('ends who stays silent, without a word', () => {
+    transport.receive(GET)
+    transport.takeWrites()
+    transport.handler.onShutdown(500)
+    transport.handler.onDeadline()
+    expect(transport.takeWrites()).toEqual([])
+    expect(transport.state).toBe('ended')
+  })
+
+  test('waits for the rest of a request', () => {
+    transport.receive(GET.slice(0, 10))
+    transport.handler.onShutdown(500)
+    expect(transport.deadlineMs).toBe(LIMITS.headersTimeoutMs)
+    transport.receive(GET.slice(10))
+    expect(transport.takeWrites().join('')).toMatch(/^HTTP\/1\.1 200 /)
+    expect(transport.state).toBe('ended')
+  })
 })

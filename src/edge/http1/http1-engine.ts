@@ -63,6 +63,8 @@ class Http1Connection implements TransportHandler {
   #pieces = 0
   #isWaiting = false
   #isEnding = false
+  /** The next answer is the last. */
+  #isLeaving = false
 
   constructor(transport: Transport, shared: Shared) {
     this.#transport = transport
@@ -99,13 +101,24 @@ class Http1Connection implements TransportHandler {
   }
 
   onDeadline(): void {
+    if (this.#isLeaving && this.#held.byteLength === 0) {
+      this.#end()
+      return
+    }
     // Between two requests silence is no fault.
     if (this.#held.byteLength === 0 && this.#requests > 0) this.#transport.destroy()
     else this.#refuse(408)
   }
 
-  onShutdown(): void {
-    this.#end()
+  onShutdown(idleGraceMs: number): void {
+    if (this.#isEnding) return
+    const isIdle = this.#held.byteLength === 0 && !this.#isWaiting
+    if (isIdle && idleGraceMs === 0) {
+      this.#end()
+      return
+    }
+    this.#isLeaving = true
+    if (isIdle) this.#transport.setDeadline(idleGraceMs)
   }
 
   onClose(): void {
@@ -132,7 +145,8 @@ class Http1Connection implements TransportHandler {
       head.isSecure = this.#transport.isEncrypted
       const isPlain = outcome === 'plain' && head.end - at <= limits.maxHeaderBytes
       const response = isPlain ? hot?.find(head) : undefined
-      const isLast = head.wantsClose || this.#requests + 1 === limits.maxRequestsPerConnection
+      const isLast =
+        this.#isLeaving || head.wantsClose || this.#requests + 1 === limits.maxRequestsPerConnection
       // One request alone goes without a cork, which would cost more than it saves.
       if (response !== undefined && !isCorked && head.end < length) {
         this.#transport.cork()
@@ -164,7 +178,8 @@ class Http1Connection implements TransportHandler {
 
   /** The time between two requests begins. */
   #rest(): void {
-    this.#transport.setDeadline(this.#shared.limits.keepAliveTimeoutMs)
+    if (this.#isLeaving) this.#end()
+    else this.#transport.setDeadline(this.#shared.limits.keepAliveTimeoutMs)
   }
 
   #mayHold(sizeBytes: number): boolean {

@@ -58,9 +58,18 @@ export class NodeHttpServer {
     this.server.emit('connection', socket)
   }
 
-  /** Closes idle connections, waits for the others at most `timeoutMs`. */
-  drain(timeoutMs: number): Promise<void> {
-    return this.#connections.drain(timeoutMs)
+  /** From now on each answer is the last of its connection; idle ones close after `idleGraceMs`. */
+  leave(idleGraceMs: number): void {
+    this.#connections.leave(idleGraceMs)
+  }
+
+  /** Resolves when no connection is left. */
+  drained(): Promise<void> {
+    return this.#connections.drained()
+  }
+
+  destroyAll(): void {
+    this.#connections.destroyAll()
   }
 }
 

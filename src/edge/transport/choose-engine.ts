@@ -39,6 +39,7 @@ class FirstBytes implements TransportHandler {
   readonly #http1: Engine
   readonly #http2: Engine
   #seen: Uint8Array = NOTHING
+  #shutdownGraceMs: number | undefined
 
   constructor(transport: Transport, http1: Engine, http2: Engine) {
     this.#transport = transport
@@ -64,12 +65,21 @@ class FirstBytes implements TransportHandler {
   }
 
   onDeadline(): void {
+    if (this.#shutdownGraceMs !== undefined && this.#seen.byteLength === 0) {
+      this.#transport.end()
+      return
+    }
     this.#give(this.#http1, this.#seen)
     this.#transport.handler.onDeadline()
   }
 
-  onShutdown(): void {
-    this.#transport.destroy()
+  onShutdown(idleGraceMs: number): void {
+    if (idleGraceMs === 0) {
+      this.#transport.destroy()
+      return
+    }
+    this.#shutdownGraceMs = idleGraceMs
+    this.#transport.setDeadline(idleGraceMs)
   }
 
   onDrain(): void {}
@@ -79,6 +89,8 @@ class FirstBytes implements TransportHandler {
   #give(engine: Engine, first: Uint8Array): void {
     this.#transport.setDeadline(0)
     engine.accept(this.#transport, first)
+    const grace = this.#shutdownGraceMs
+    if (grace !== undefined) this.#transport.handler.onShutdown(grace)
   }
 }
 

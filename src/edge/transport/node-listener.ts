@@ -23,6 +23,7 @@ export class NodeListener {
   readonly #handshakes = new Handshakes(() => this.#tellIfIdle())
   readonly #timer: NodeJS.Timeout
   #isClosing = false
+  #idleGraceMs = 0
   #whenIdle: () => void = () => {}
 
   constructor(options: NodeListenerOptions) {
@@ -40,7 +41,7 @@ export class NodeListener {
       const transport = new NodeTransport(socket, host)
       this.#transports.add(transport)
       options.onConnection(transport)
-      if (this.#isClosing) transport.handler.onShutdown()
+      if (this.#isClosing) transport.handler.onShutdown(this.#idleGraceMs)
     }
     // A peer that closed its direction may still want its answer; but not one of a handshake.
     if (options.tls === undefined) {
@@ -71,11 +72,12 @@ export class NodeListener {
    * Stops accepting and asks every engine to finish. Resolves once no transport is left, and no
    * handshake that a viewer has begun.
    */
-  async shutDown(): Promise<void> {
+  async shutDown(idleGraceMs = 0): Promise<void> {
     this.#isClosing = true
+    this.#idleGraceMs = idleGraceMs
     this.server.close()
     this.#handshakes.endSilent()
-    for (const transport of this.#transports) transport.handler.onShutdown()
+    for (const transport of this.#transports) transport.handler.onShutdown(idleGraceMs)
     await new Promise<void>(resolve => {
       this.#whenIdle = resolve
       this.#tellIfIdle()

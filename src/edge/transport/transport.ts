@@ -59,8 +59,11 @@ export interface TransportHandler {
   /** The peer sends no more; it may still read. */
   onEnd(): void
   onDeadline(): void
-  /** The server shuts down: finish what is under way, take nothing new, then `end`. */
-  onShutdown(): void
+  /**
+   * The server shuts down: finish what is under way, then `end`. A request that comes within
+   * `idleGraceMs` was on its way before the peer could know, and is still answered.
+   */
+  onShutdown(idleGraceMs: number): void
   /** The last call. The connection is closed, for whatever reason. */
   onClose(): void
 }

@@ -319,7 +319,7 @@ describe('the end', () => {
       respond: () => new Promise(resolve => (finish = resolve)),
     })
     peer.request(1)
-    peer.transport.handler.onShutdown()
+    peer.transport.handler.onShutdown(0)
     const ping = await peer.frame('ping')
     expect(endings(peer)).toEqual([0x7fff_ffff])
     peer.request(3)
@@ -336,7 +336,7 @@ describe('the end', () => {
 
   test('comes at once where nothing runs and nobody answers', () => {
     const peer = new Peer()
-    peer.transport.handler.onShutdown()
+    peer.transport.handler.onShutdown(0)
     peer.pass(1000)
     expect(endings(peer)).toEqual([0x7fff_ffff, 0])
     expect(peer.transport.isEnded).toBe(true)
