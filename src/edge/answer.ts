@@ -13,6 +13,7 @@ import { type FileToSend, respondWithFile } from './files/file-response.ts'
 import type { FunctionCall, FunctionGateway } from './functions/function-gateway.ts'
 import { isAuthorised } from './headers/basic-auth.ts'
 import { applySecurityDefaults, credentialsFor } from './headers/header-rules.ts'
+import { applyStrictTransport } from './headers/strict-transport.ts'
 import { clientAddress, normaliseAddress, type TrustedProxies } from './origins/client-address.ts'
 import { errorPage } from './pages.ts'
 import { parseCookies } from './redirects/conditions.ts'
@@ -79,6 +80,7 @@ export async function answer(
   }
   const response = await answerForSite(asked, parts)
   if (!response.fields.has('x-moka-release')) response.fields.set('x-moka-release', site.live.id)
+  applyStrictTransport(response.fields, site.live.hsts, request.isSecure)
   return response
 }
 

@@ -34,12 +34,6 @@ export interface EdgeOptions {
    * Default: none, so the client address is the socket's.
    */
   trustedProxies?: readonly string[]
-  /**
-   * Tells browsers to come by HTTPS alone for that long (RFC 6797): said over HTTPS only, where
-   * neither `_headers` nor a function says something else. Default: none, for whoever serves by
-   * HTTPS once is otherwise bound to it.
-   */
-  hsts?: { maxAgeSeconds: number; includeSubDomains?: boolean; preload?: boolean }
   /** Name of this edge worker, for request ids and logs. */
   edgeId: string
   /** Budget of each of the two memory caches, files and function responses. Default 64 MiB. */
@@ -89,7 +83,6 @@ export function createEdge(options: EdgeOptions): Edge {
   )
   const trustedProxies = parseTrustedProxies(options.trustedProxies ?? [])
   const parts: AnswerParts = { blobs, functions, behaviors, rules, trustedProxies }
-  const hsts = options.hsts && formatHsts(options.hsts)
   let index = indexSites(new Map())
   let requests = 0
   const hot = createHotLookup({
@@ -100,7 +93,7 @@ export function createEdge(options: EdgeOptions): Edge {
     rulesOf: release => rules.rulesOf(release),
     // Found and written between two turns of the event loop: microseconds, which one decimal of a
     // millisecond rounds to nothing. Measuring each would cost more than it tells.
-    stamp: (fields, isSecure) => stamp(fields, 0, isSecure ? hsts : undefined),
+    stamp: fields => stamp(fields, 0),
     countRequest: () => {
       requests++
     },
@@ -115,8 +108,7 @@ export function createEdge(options: EdgeOptions): Edge {
       fail('request failed', requestId, request, error)
       return errorPage(500, 'The server could not answer. It has been noted.', request.fields)
     })
-    const strict = request.isSecure ? hsts : undefined
-    stamp(response.fields, performance.now() - startedMs, strict)
+    stamp(response.fields, performance.now() - startedMs)
     return response
   }
   return {
@@ -163,19 +155,9 @@ export function createEdge(options: EdgeOptions): Edge {
 }
 
 /** What every answer carries, whoever made it. */
-function stamp(fields: Fields, durationMs: number, hsts: string | undefined): void {
-  if (hsts !== undefined && !fields.has('strict-transport-security')) {
-    fields.set('strict-transport-security', hsts)
-  }
+function stamp(fields: Fields, durationMs: number): void {
   fields.append('via', '1.1 mokapot')
   fields.append('server-timing', `edge;dur=${durationMs.toFixed(1)}`)
-}
-
-function formatHsts(hsts: NonNullable<EdgeOptions['hsts']>): string {
-  const parts = [`max-age=${Math.floor(hsts.maxAgeSeconds)}`]
-  if (hsts.includeSubDomains === true) parts.push('includeSubDomains')
-  if (hsts.preload === true) parts.push('preload')
-  return parts.join('; ')
 }
 
 function describe(error: unknown): Record<string, unknown> {

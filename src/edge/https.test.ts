@@ -33,8 +33,9 @@ let server: EdgeServer
 const open: (() => unknown)[] = []
 
 beforeAll(async () => {
-  fixture = await openEdgeFixture({ edge: { hsts: { maxAgeSeconds: 600, preload: true } } })
+  fixture = await openEdgeFixture()
   fixture.deploy({
+    hsts: { maxAgeSeconds: 600, preload: true },
     files: { '/index.html': 'home', '/a/b.txt': 'text', '/own.txt': 'own', '/large.bin': LARGE },
     headers: [{ for: '/own.txt', values: { 'Strict-Transport-Security': 'max-age=1' } }],
     routes: [{ pattern: '/api/*', function: 'all' }],
@@ -318,6 +319,17 @@ describe('Strict-Transport-Security', () => {
   test('_headers may say something else', async () => {
     for (let time = 0; time < 3; time++) {
       expect((await ask({ path: '/own.txt' })).headers[HSTS]).toBe('max-age=1')
+    }
+  })
+
+  test('a release without it takes it back, also from what is in memory', async () => {
+    const files = { '/a/b.txt': 'text' }
+    for (const maxAgeSeconds of [undefined, 60]) {
+      fixture.deploy({ files, ...(maxAgeSeconds === undefined ? {} : { hsts: { maxAgeSeconds } }) })
+      for (let time = 0; time < 3; time++) {
+        const { headers } = await ask({ path: '/a/b.txt' })
+        expect(headers[HSTS]).toBe(maxAgeSeconds && `max-age=${maxAgeSeconds}`)
+      }
     }
   })
 })

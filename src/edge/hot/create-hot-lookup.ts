@@ -9,6 +9,7 @@ import { Readable } from 'node:stream'
 import type { Clock } from '../../shared/clock.ts'
 import { callContext } from '../answer.ts'
 import type { FunctionGateway } from '../functions/function-gateway.ts'
+import { applyStrictTransport } from '../headers/strict-transport.ts'
 import type { TrustedProxies } from '../origins/client-address.ts'
 import type { EdgeRelease, FunctionRoute, SiteState } from '../release.ts'
 import { type CompiledRules, matchBehavior } from '../site/compiled-site.ts'
@@ -119,7 +120,8 @@ class HotSnapshot {
     if (response === undefined || response.body.kind === 'stream') return undefined
     const { status, fields, body } = response
     if (!fields.has('x-moka-release')) fields.set('x-moka-release', site.live.id)
-    stamp(fields, this.#isSecure)
+    applyStrictTransport(fields, site.live.hsts, this.#isSecure)
+    stamp(fields)
     return {
       status,
       fields,

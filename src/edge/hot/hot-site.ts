@@ -6,6 +6,7 @@ import type { BlobSource } from '../files/blob-source.ts'
 import { type FileToSend, fieldsFromMemory } from '../files/file-response.ts'
 import { type Coding, codingsOf, representationOf } from '../files/representation.ts'
 import { credentialsFor } from '../headers/header-rules.ts'
+import { applyStrictTransport } from '../headers/strict-transport.ts'
 import { matchPattern } from '../redirects/pattern.ts'
 import type { EdgeFile, EdgeRelease, SiteState } from '../release.ts'
 import type { CompiledRules } from '../site/compiled-site.ts'
@@ -21,7 +22,7 @@ const MAX_ACCEPT_ENCODINGS = 64
 export interface HotSiteParts {
   blobs: BlobSource
   /** Adds what every answer carries. */
-  stamp(fields: Fields, isSecure: boolean): void
+  stamp(fields: Fields): void
 }
 
 interface HotFile {
@@ -130,7 +131,8 @@ export class HotSite {
     const { whole, notModified } = fieldsFromMemory(chosen, path, sending)
     for (const fields of [whole, notModified]) {
       if (!fields.has('x-moka-release')) fields.set('x-moka-release', releaseId)
-      this.#parts.stamp(fields, this.#isSecure)
+      applyStrictTransport(fields, this.site.live.hsts, this.#isSecure)
+      this.#parts.stamp(fields)
     }
     const body = this.#parts.blobs.held(chosen.blob)
     const isPrepared = true

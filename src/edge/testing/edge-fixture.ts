@@ -31,6 +31,7 @@ export interface ReleaseSketch {
   routes?: EdgeRelease['routes']
   behaviors?: NonNullable<EdgeRelease['behaviors']>
   origins?: NonNullable<EdgeRelease['origins']>
+  hsts?: NonNullable<EdgeRelease['hsts']>
   retained?: EdgeRelease[]
 }
 
@@ -171,6 +172,7 @@ function makeRelease(directory: string, sketch: ReleaseSketch): EdgeRelease {
     routes: sketch.routes ?? [],
     behaviors: sketch.behaviors ?? [],
     origins: sketch.origins ?? {},
+    ...(sketch.hsts === undefined ? {} : { hsts: sketch.hsts }),
     modifiedMs: START,
   }
 }
