@@ -22,8 +22,8 @@ import type { ActivationResult, ActivationStep, Releases } from '../releases/rel
 import { MokaError } from '../shared/errors.ts'
 import type { ProjectSecrets } from './data/project-secrets.ts'
 import type { Databases } from './databases.ts'
-import type { EdgeWorkers } from './edge-workers.ts'
 import type { FunctionVersions } from './function-versions.ts'
+import type { EdgeWorkers } from './workers/edge-workers.ts'
 
 /** Enough that the disk's flushes overlap. */
 const PARALLEL_BLOBS = 32

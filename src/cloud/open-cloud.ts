@@ -16,10 +16,10 @@ import { listProjects, openDataDirectory } from './data/data-directory.ts'
 import { manifestStore } from './data/manifest-store.ts'
 import { ProjectSecrets } from './data/project-secrets.ts'
 import { Databases } from './databases.ts'
-import { EdgeWorkers } from './edge-workers.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
 import { Sites } from './sites.ts'
+import { EdgeWorkers } from './workers/edge-workers.ts'
 
 export interface CloudOptions {
   mode: 'dev' | 'up'

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import type { Zone } from '../dns/zone/zone.ts'
 import type { LiveChange } from '../releases/releases.ts'
-import type { EdgeWorkers } from './edge-workers.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Sites } from './sites.ts'
-import type { SiteMessage } from './worker-protocol.ts'
+import type { EdgeWorkers } from './workers/edge-workers.ts'
+import type { SiteMessage } from './workers/worker-protocol.ts'
 
 /** What the edge workers are told, in order. */
 function recordedSites() {

@@ -5,10 +5,10 @@ import type { ReleaseDraft } from '../releases/manifest.ts'
 import type { LiveChange } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { ChallengeResponder } from '../tls/acme/challenges.ts'
-import type { EdgeWorkers } from './edge-workers.ts'
 import type { FunctionVersions } from './function-versions.ts'
 import type { Https, ServedHosts } from './https/https.ts'
-import type { SiteMessage } from './worker-protocol.ts'
+import type { EdgeWorkers } from './workers/edge-workers.ts'
+import type { SiteMessage } from './workers/worker-protocol.ts'
 import { zoneOf } from './zones.ts'
 
 type Live = Pick<LiveChange, 'release' | 'pointer'>

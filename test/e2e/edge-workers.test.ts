@@ -31,7 +31,7 @@ afterAll(() => closeOwnCloud(own))
 async function workers(): Promise<number[]> {
   const below = await descendants(cloud.pid)
   const commands = await Promise.all(below.map(commandOf))
-  return below.filter((_, index) => /cloud\/worker\.js/.test(commands[index]!))
+  return below.filter((_, index) => /cloud\/workers\/worker\.js/.test(commands[index]!))
 }
 
 async function deployPage(host: string, text: string) {

@@ -44,7 +44,7 @@ async function pidOf(what: RegExp): Promise<number> {
   throw new Error(`no process is called ${what}`)
 }
 
-const EDGE_WORKER = /cloud\/worker\.js/
+const EDGE_WORKER = /cloud\/workers\/worker\.js/
 const POSTGRES = /\/postgres .*-D/
 
 const visit = (method = 'POST', localAddress = '127.0.0.1') =>

@@ -30,7 +30,7 @@ describe('the package', () => {
   it('holds what it needs and nothing besides', async () => {
     for (const needed of [
       ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
-      ...['dist/cli/main.js', 'dist/cloud/worker.js', 'dist/index.js', 'dist/index.d.ts'],
+      ...['dist/cli/main.js', 'dist/cloud/workers/worker.js', 'dist/index.js', 'dist/index.d.ts'],
       'examples/portfolio/moka.config.ts',
       'examples/portfolio/.github/workflows/deploy.yml',
       'examples/portfolio/site/index.html',

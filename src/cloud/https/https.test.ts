@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { silentLogger } from '../../shared/logger.ts'
-import type { CertificateMessage } from '../worker-protocol.ts'
+import type { CertificateMessage } from '../workers/worker-protocol.ts'
 import { Https } from './https.ts'
 
 let directory: string

@@ -16,7 +16,7 @@ import {
 import type { CertificateFiles } from '../../tls/certificates/load-certificate.ts'
 import { currentTicketKey, type TicketKey } from '../../tls/certificates/ticket-key.ts'
 import { type LocalCa, localHosts, openLocalCa } from '../../tls/local-ca.ts'
-import type { CertificateMessage } from '../worker-protocol.ts'
+import type { CertificateMessage } from '../workers/worker-protocol.ts'
 
 /** Where the certificates come from. */
 export type HttpsSource =

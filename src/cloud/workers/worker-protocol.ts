@@ -1,5 +1,5 @@
-import type { Challenge } from '../tls/acme/challenges.ts'
-import type { TlsMaterial } from '../tls/certificates/sni-contexts.ts'
+import type { Challenge } from '../../tls/acme/challenges.ts'
+import type { TlsMaterial } from '../../tls/certificates/sni-contexts.ts'
 
 /** What one edge worker serves of one project: hashes only; it reads the manifests itself. */
 export interface SiteMessage {

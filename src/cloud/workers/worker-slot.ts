@@ -1,8 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
-import { fileURLToPath } from 'node:url'
-import { MokaError } from '../shared/errors.ts'
-import { freePort } from '../shared/free-port.ts'
-import type { Logger } from '../shared/logger.ts'
+import { MokaError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
 import type {
   CertificateMessage,
   SiteMessage,
@@ -19,142 +17,19 @@ const STOP_TIMEOUT_MS = 1500
 const RESTART_PAUSE_MS = 500
 const MAX_STARTS = 3
 
-type Request = WorkerRequest extends infer R ? (R extends unknown ? Omit<R, 'id'> : never) : never
+/** What a worker is asked; the slot numbers it. */
+export type Request = WorkerRequest extends infer R
+  ? R extends unknown
+    ? Omit<R, 'id'>
+    : never
+  : never
 type Done = Extract<WorkerAnswer, { kind: 'done' }>
-
-/**
- * The edge's worker processes: started, told what to serve, and started again when they die. All
- * share one listening socket (`cluster` without its round robin, so that the kernel balances).
- */
-export class EdgeWorkers {
-  readonly #slots: Slot[]
-  #sites: SiteMessage[] = []
-  #certificates: CertificateMessage | undefined
-
-  private constructor(slots: Slot[]) {
-    this.#slots = slots
-  }
-
-  /** Throws what the worker threw, such as a taken port. */
-  static async open(options: {
-    count: number
-    settings: Omit<WorkerSettings, 'edgeId'>
-    sites: SiteMessage[]
-    /** What HTTPS is served with, where it is. */
-    certificates?: CertificateMessage
-    /** Told of blobs that a worker found damaged, once for each request that meets one. */
-    onDamagedBlob: (sha256: string) => void
-    logger: Logger
-  }): Promise<{ workers: EdgeWorkers; port: number; httpsPort: number | undefined }> {
-    cluster.schedulingPolicy = cluster.SCHED_NONE
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL('./worker.js', import.meta.url)),
-      args: [],
-      serialization: 'json',
-    })
-    const slots: Slot[] = []
-    const workers = new EdgeWorkers(slots)
-    workers.#sites = options.sites
-    workers.#certificates = options.certificates
-    const { host, https } = options.settings
-    // Workers share a socket when they ask for the same port, and one that is started again must
-    // ask for the port that was taken; so 0 is settled here, once.
-    const port = options.settings.port === 0 ? await freePort(host) : options.settings.port
-    const httpsPort = https?.port === 0 ? await freePort(host) : https?.port
-    const ports = {
-      port,
-      ...(https && httpsPort !== undefined && { https: { ...https, port: httpsPort } }),
-    }
-    for (let number = 1; number <= options.count; number++) {
-      const settings = { ...options.settings, ...ports, edgeId: `edge-${number}` }
-      const serve = () => ({
-        sites: workers.#sites,
-        ...(workers.#certificates && { certificates: workers.#certificates }),
-      })
-      const slot = new Slot(settings, serve, options)
-      slots.push(slot)
-      try {
-        await slot.start()
-      } catch (error) {
-        await workers.close()
-        throw error
-      }
-    }
-    return { workers, port, httpsPort }
-  }
-
-  get pids(): number[] {
-    return this.#slots.flatMap(slot => slot.pid ?? [])
-  }
-
-  /**
-   * Tells every worker what to serve from now on. Resolves with the ids of those that confirmed
-   * `manifestSha256` for the project; a worker that dies meanwhile is asked after its restart.
-   */
-  async setSites(
-    sites: SiteMessage[],
-    change: { project: string; manifestSha256: string; invalidate: string[] },
-  ): Promise<string[]> {
-    this.#sites = sites
-    const { project, invalidate } = change
-    // When it is asked again the sites may be newer; they are never to go back.
-    const request = (): Request => ({
-      kind: 'sites',
-      sites: this.#sites,
-      invalidate: { project, patterns: invalidate },
-    })
-    const confirmed = await Promise.all(
-      this.#slots.map(async slot => {
-        const done = await slot.ask(request)
-        return done?.serving?.[project] === change.manifestSha256 ? [slot.id] : []
-      }),
-    )
-    return confirmed.flat()
-  }
-
-  /** Resolves when every worker that runs has taken up the sites, with what is about to go live. */
-  async prepare(sites: SiteMessage[]): Promise<void> {
-    this.#sites = sites
-    const request = (): Request => ({ kind: 'sites', sites: this.#sites })
-    await Promise.all(this.#slots.map(slot => slot.ask(request)))
-  }
-
-  /** Served with on every worker from the next handshake on, when it resolves. */
-  async setCertificates(certificates: CertificateMessage): Promise<void> {
-    this.#certificates = certificates
-    await Promise.all(
-      this.#slots.map(slot => slot.ask(() => ({ kind: 'certificates', certificates }))),
-    )
-  }
-
-  /** Effective on every worker when it resolves. */
-  async invalidate(
-    project: string,
-    patterns: string[],
-    tags: string[] = [],
-  ): Promise<{ confirmedBy: string[]; dropped: number }> {
-    const answers = await Promise.all(
-      this.#slots.map(async slot => {
-        const done = await slot.ask(() => ({ kind: 'invalidate', project, patterns, tags }))
-        return done === undefined ? [] : [{ id: slot.id, dropped: done.dropped ?? 0 }]
-      }),
-    )
-    return {
-      confirmedBy: answers.flat().map(answer => answer.id),
-      dropped: answers.flat().reduce((sum, answer) => sum + answer.dropped, 0),
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#slots.map(slot => slot.stop()))
-  }
-}
 
 /** What a worker that is started, or started again, is to serve. */
 type Served = { sites: SiteMessage[]; certificates?: CertificateMessage }
 
 /** The place of one worker: its process may change, its id does not. */
-class Slot {
+export class WorkerSlot {
   readonly id: string
   readonly #settings: WorkerSettings
   readonly #serve: () => Served
