@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
 import { MokaError } from '../shared/errors.ts'
+import { edgeEntries, missingName } from './edge-settings.ts'
 
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'not a SHA-256 in lower-case hex'))
 const count = v.pipe(v.number(), v.integer(), v.minValue(0))
@@ -81,6 +82,7 @@ const draftEntries = {
   redirects: v.array(redirectRule),
   headers: v.array(headerRule),
   functions: v.record(functionName, releaseFunction),
+  ...edgeEntries,
   database: v.variant('kind', [
     v.strictObject({ kind: v.literal('none') }),
     v.strictObject({ kind: v.literal('embedded') }),
@@ -125,7 +127,14 @@ export type ReleaseManifest = v.InferOutput<typeof manifestSchema>
 
 /** Checks a draft that came over the wire. Throws `RELEASES_INVALID_DRAFT` naming the field. */
 export function parseDraft(input: unknown): ReleaseDraft {
-  return parse(draftSchema, input, 'RELEASES_INVALID_DRAFT', 'the release that was sent')
+  const draft = parse(draftSchema, input, 'RELEASES_INVALID_DRAFT', 'the release that was sent')
+  const missing = missingName(draft)
+  if (missing === undefined) return draft
+  throw new MokaError(
+    'RELEASES_INVALID_DRAFT',
+    `cannot read the release that was sent: ${missing}`,
+    { hint: 'origins and signing keys are sent with the behaviors that name them' },
+  )
 }
 
 /** Reads stored bytes. Throws `RELEASES_CORRUPT_MANIFEST`. */

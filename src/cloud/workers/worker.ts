@@ -12,6 +12,7 @@ import { createLogger } from '../../shared/logger.ts'
 import { createHttpChallenges } from '../../tls/acme/http-challenges.ts'
 import { matchesPattern } from '../../tls/certificates/host-names.ts'
 import { createSniContexts } from '../../tls/certificates/sni-contexts.ts'
+import { keepImmutable, toEdgeRelease } from './edge-release.ts'
 import type {
   CertificateMessage,
   SiteMessage,
@@ -218,28 +219,6 @@ async function readManifest(sha256: string): Promise<ReleaseManifest> {
     `cannot serve the release with manifest ${sha256}: its bytes hash to ${actual}`,
     { hint: 'the disk may be failing; deploy again, or roll back' },
   )
-}
-
-function toEdgeRelease(manifest: ReleaseManifest, sha256: string, hosts: string[]): EdgeRelease {
-  return {
-    project: manifest.project,
-    id: manifest.id,
-    manifestSha256: sha256,
-    hosts,
-    files: manifest.files as EdgeRelease['files'],
-    redirects: manifest.redirects as unknown as EdgeRelease['redirects'],
-    headers: manifest.headers,
-    routes: Object.entries(manifest.functions).flatMap(([name, { routes }]) =>
-      routes.map(pattern => ({ pattern, function: name })),
-    ),
-    modifiedMs: manifest.createdMs,
-  }
-}
-
-/** Of a release that is no longer live only its hashed assets are needed, and kept in memory. */
-function keepImmutable(release: EdgeRelease): EdgeRelease {
-  const files = Object.entries(release.files).filter(([, file]) => file.immutable === true)
-  return { ...release, files: Object.fromEntries(files), redirects: [], routes: [] }
 }
 
 function describeFailure(id: number, error: unknown): WorkerAnswer {
