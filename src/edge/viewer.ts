@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Fields } from '../http/fields.ts'
 
@@ -13,6 +14,8 @@ export interface ViewerRequest {
   /** Whether the connection is TLS. */
   readonly isSecure: boolean
   readonly hasBody: boolean
+  /** The protocol that the viewer wants to switch to, where the engine can. To ignore it is fine. */
+  readonly upgrade?: 'websocket'
   /** Takes the body, once; answers Expect: 100-continue where it was asked for. */
   takeBody(): Readable
   /** Sends an interim response (102, 103), where the engine and the viewer's version can. */
@@ -33,10 +36,13 @@ export type ResponseBody =
   | { kind: 'bytes'; bytes: Uint8Array }
   /** With a size known, fewer or more bytes break the connection off instead of lying. */
   | { kind: 'stream'; stream: Readable; sizeBytes: number | undefined }
+  /** After 101, which answers requests with `upgrade` alone: bytes both ways from here on. */
+  | { kind: 'tunnel'; origin: Socket }
 
 export const NO_BODY: ResponseBody = { kind: 'none' }
 
 /** Frees what an unsent body holds. */
 export function discardBody(body: ResponseBody): void {
   if (body.kind === 'stream') body.stream.destroy()
+  if (body.kind === 'tunnel') body.origin.destroy()
 }

@@ -104,6 +104,8 @@ function cacheCallOf(call: BehaviorCall, { origin, scope, settings }: PooledOrig
   const { query = 'all', cookies = 'all' } = behavior.forward ?? {}
   const coding = behavior.compress === false ? undefined : codingFor(request.fields)
   const forwarded = forwardedTo(call)
+  const { upgrade } = request
+  if (upgrade !== undefined) forwarded.set('connection', 'Upgrade').set('upgrade', upgrade)
   setOrDelete(forwarded, 'cookie', chooseCookies(forwarded.get('cookie'), cookies, keyCookies))
   if (coding !== undefined) forwarded.set('accept-encoding', coding)
   const keyed = [
@@ -121,6 +123,7 @@ function cacheCallOf(call: BehaviorCall, { origin, scope, settings }: PooledOrig
     scope: `${scope}\0${behavior.pattern}`,
     releaseId: release.id,
     policy: policyOf(behavior),
+    ...(upgrade === undefined ? {} : { upgrade }),
     forwarded,
     target: `${rawPath}${chooseQuery(call.query, query, keyQuery)}`,
     clean: originResponseFields,
@@ -169,6 +172,10 @@ const ALWAYS_FORWARDED: ReadonlySet<string> = new Set([
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-protocol',
+  'sec-websocket-extensions',
 ])
 
 /** CloudFront's error caching minimum TTL, for statuses that have a rule. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Fields } from '../../http/fields.ts'
 import type { Origin } from '../origins/origin.ts'
@@ -15,6 +16,8 @@ export interface CacheCall {
   scope: string
   releaseId: string
   policy: CachePolicy
+  /** The protocol to switch to: nothing for the cache. */
+  upgrade?: 'websocket'
   /** As the origin gets them. */
   forwarded: Fields
   /** Path and query for the origin. */
@@ -36,4 +39,6 @@ export interface OriginAnswer {
   status: number
   fields: Fields
   body: Readable
+  /** With 101: see `OriginResponse`. */
+  tunnel?: Socket
 }

@@ -322,11 +322,11 @@ export class CacheGateway {
 const NEVER = new AbortController().signal
 
 /** Why a request neither is answered from the cache nor its answer kept (RFC 9111 §3). */
-function bypassReason({ request, policy }: CacheCall): 'bypass' | 'method' | undefined {
+function bypassReason({ request, policy, upgrade }: CacheCall): 'bypass' | 'method' | undefined {
   const { method, fields, hasBody } = request
   if (method !== 'GET' && method !== 'HEAD') return 'method'
   // A body in GET means nothing (RFC 9110 §9.3.1), but an origin may read it; the key has it not.
-  if (hasBody) return 'bypass'
+  if (hasBody || upgrade !== undefined) return 'bypass'
   return policy.authorization === 'bypass' && fields.has('authorization') ? 'bypass' : undefined
 }
 

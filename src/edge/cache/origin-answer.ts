@@ -84,7 +84,8 @@ export class OriginAnswers {
 
   /** An answer that is not stored, on its way to the viewer. */
   passOn(call: CacheCall, answer: OriginAnswer, outcome: CacheOutcome): ViewerResponse {
-    const { status, fields, body } = answer
+    const { status, fields, body, tunnel } = answer
+    if (tunnel !== undefined) return { status, fields, body: { kind: 'tunnel', origin: tunnel } }
     fields.append('cache-status', formatCacheStatus('mokapot', outcome))
     if (hasNoBody(call, status)) {
       if (status === 204) fields.delete('content-length')

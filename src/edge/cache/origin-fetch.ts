@@ -31,11 +31,13 @@ export async function fetchFromOrigin(call: CacheCall, options: FetchOptions) {
       fields: options.fields,
       body,
       signal: options.signal,
+      ...(call.upgrade === undefined ? {} : { upgrade: call.upgrade }),
       ...(options.isForViewer && call.request.sendInterim !== undefined
         ? { onInterim: (status, fields) => call.request.sendInterim?.(status, fields) }
         : {}),
     })
-    if (answer.status < 200 || answer.status > 599) {
+    const isSwitch = answer.status === 101 && answer.tunnel !== undefined
+    if (!isSwitch && (answer.status < 200 || answer.status > 599)) {
       answer.body.on('error', () => {}).destroy()
       throw new OriginError('malformed', `status ${answer.status}`)
     }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { endInStages } from '../transport/end-in-stages.ts'
+import type { Tunnel } from './tunnel.ts'
 
 interface Exchange {
   request: IncomingMessage
@@ -16,6 +17,7 @@ export class Connections {
   readonly #exchanges = new Map<Socket, Set<Exchange>>()
   /** To be closed once what is under way on them is answered. */
   readonly #ending = new WeakSet<Socket>()
+  readonly #tunnels = new Map<Socket, Tunnel>()
   #isClosing = false
   #whenEmpty: () => void = () => {}
 
@@ -25,6 +27,7 @@ export class Connections {
       this.#exchanges.set(socket, new Set())
       socket.once('close', () => {
         this.#exchanges.delete(socket)
+        this.#tunnels.delete(socket)
         if (this.#exchanges.size === 0) this.#whenEmpty()
       })
     })
@@ -41,6 +44,21 @@ export class Connections {
       const isLast = this.#isClosing || this.#ending.has(socket)
       if (isLast && exchanges.size === 0) endInStages(socket)
     })
+  }
+
+  /** Runs `then` when all that came before on this connection is answered, unless it is closed. */
+  afterAnswers(socket: Socket, then: () => void): void {
+    const exchanges = this.#exchanges.get(socket)
+    if (exchanges === undefined) return
+    const [first] = exchanges
+    if (first === undefined) then()
+    else first.response.once('close', () => this.afterAnswers(socket, then))
+  }
+
+  /** A connection that is no longer HTTP's, and never ends by itself. */
+  trackTunnel(socket: Socket, tunnel: Tunnel): void {
+    this.#tunnels.set(socket, tunnel)
+    if (this.#isClosing) tunnel.end()
   }
 
   /**
@@ -86,5 +104,6 @@ export class Connections {
   #closeIdle(): void {
     this.#server.close() // which closes only those idle connections that have sent a request
     for (const [socket, exchanges] of this.#exchanges) if (exchanges.size === 0) socket.destroy()
+    for (const tunnel of this.#tunnels.values()) tunnel.end()
   }
 }

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { refuseMalformed } from './client-error.ts'
 import { Connections } from './connections.ts'
+import { handleUpgrade, type UpgradeHost } from './upgrades.ts'
 
 export interface NodeHttpLimits {
   /** Request line and fields together. */
@@ -32,9 +33,19 @@ export class NodeHttpServer {
       connections.track(request, response)
       handle(request, response)
     }
+    const upgrades: UpgradeHost = {
+      handle: tracked,
+      takeAgain: socket => this.take(socket),
+      onTunnel: (socket, tunnel) => connections.trackTunnel(socket, tunnel),
+    }
     server.on('request', tracked)
     // The edge itself sends 100 Continue, once it wants the body: a 405 or 413 spares the upload.
     server.on('checkContinue', tracked)
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      // node:http has let go of the socket; an error is heard of as its close.
+      socket.on('error', () => {})
+      connections.afterAnswers(socket, () => handleUpgrade(request, socket, head, upgrades))
+    })
     server.on('connect', (_request, socket: Socket) =>
       socket.end(
         'HTTP/1.1 405 Method Not Allowed\r\nallow: GET, HEAD, OPTIONS\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',

@@ -3,7 +3,8 @@ import { pipeline, type Readable, Transform } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { isValidField } from '../../http/field-lists.ts'
 import { Fields } from '../../http/fields.ts'
-import type { ViewerRequest, ViewerResponse } from '../viewer.ts'
+import { discardBody, type ViewerRequest, type ViewerResponse } from '../viewer.ts'
+import { UpgradeResponse } from './upgrades.ts'
 
 /** A node:http request as the edge sees requests. */
 export class NodeViewerRequest implements ViewerRequest {
@@ -14,6 +15,7 @@ export class NodeViewerRequest implements ViewerRequest {
   readonly peerAddress: string
   readonly isSecure: boolean
   readonly hasBody: boolean
+  readonly upgrade?: 'websocket'
   readonly #incoming: IncomingMessage
   readonly #outgoing: ServerResponse
   #abort: AbortController | undefined
@@ -31,6 +33,7 @@ export class NodeViewerRequest implements ViewerRequest {
     const length = this.fields.get('content-length')
     this.hasBody =
       this.fields.has('transfer-encoding') || (length !== undefined && Number(length) > 0)
+    if (outgoing instanceof UpgradeResponse) this.upgrade = 'websocket'
   }
 
   /** A body that nobody reads makes the connection unfit for another request. */
@@ -83,9 +86,15 @@ export function sendResponse(
 ): void {
   const { body, fields, status } = response
   if (outgoing.destroyed || outgoing.headersSent) {
-    if (body.kind === 'stream') body.stream.destroy()
+    discardBody(body)
     return
   }
+  if (body.kind === 'tunnel') {
+    if (outgoing instanceof UpgradeResponse) outgoing.switchTo(fields, body.origin)
+    else outgoing.destroy()
+    return
+  }
+  if (request.upgrade !== undefined) fields.set('connection', 'close')
   if (request.hasUnreadBody) fields.set('connection', 'close')
   outgoing.writeHead(status, fields.toRaw())
   if (body.kind === 'none') {

@@ -6,6 +6,7 @@ import {
 } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { Fields } from '../../http/fields.ts'
 import { systemErrorCode } from '../../shared/errors.ts'
 import { OriginError, type OriginRequest, type OriginResponse } from './origin.ts'
@@ -33,8 +34,8 @@ export interface ExchangePlace extends RequestOptions {
  */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
-function mayGoTwice({ method, body }: OriginRequest): boolean {
-  return IDEMPOTENT.has(method) && body === undefined
+function mayGoTwice({ method, body, upgrade }: OriginRequest): boolean {
+  return IDEMPOTENT.has(method) && body === undefined && upgrade === undefined
 }
 
 /** One request to an origin and its response. Rejects with `OriginError`. */
@@ -86,8 +87,23 @@ function send(
       )
     })
     outgoing.on('information', ({ statusCode, rawHeaders }) => {
-      if (statusCode >= 102) request.onInterim?.(statusCode, Fields.fromRaw(rawHeaders))
+      if (statusCode === 101) outgoing.destroy(new OriginError('malformed', '101 without Upgrade'))
+      else if (statusCode >= 102) request.onInterim?.(statusCode, Fields.fromRaw(rawHeaders))
     })
+    if (request.upgrade !== undefined) {
+      outgoing.on('upgrade', (incoming, socket, head) => {
+        watch.stop()
+        const protocol = incoming.headers.upgrade?.toLowerCase()
+        if (protocol !== request.upgrade) {
+          socket.destroy()
+          reject(new OriginError('malformed', `switched to ${JSON.stringify(protocol)}`))
+          return
+        }
+        if (head.byteLength > 0) socket.unshift(head)
+        const fields = Fields.fromRaw(incoming.rawHeaders)
+        resolve({ status: 101, fields, body: Readable.from([]), tunnel: socket as Socket })
+      })
+    }
     outgoing.on('response', (incoming: IncomingMessage) => {
       watch.received(incoming)
       resolve({

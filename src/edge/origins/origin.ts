@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Fields } from '../../http/fields.ts'
 
@@ -10,6 +11,8 @@ export interface OriginRequest {
   body: Readable | undefined
   /** Aborted when nobody waits for the answer any more. */
   signal: AbortSignal
+  /** The protocol to switch to; the fields ask for it. */
+  upgrade?: 'websocket'
   /** Gets interim responses (102, 103) as they come. */
   onInterim?(status: number, fields: Fields): void
 }
@@ -19,6 +22,8 @@ export interface OriginResponse {
   fields: Fields
   /** Must be read to its end or destroyed; errors when the origin breaks off. */
   body: Readable
+  /** With 101, in answer to `upgrade`: the connection, which is the caller's now. */
+  tunnel?: Socket
 }
 
 /** A server behind the edge. One request, one response; connections are its own affair. */

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 
 /** A server on a free port, to stand behind the edge. */
 export interface OriginServer {
@@ -9,6 +9,8 @@ export interface OriginServer {
   readonly connections: number
   /** How it answers from now on. */
   onRequest(listener: RequestListener): void
+  /** How it answers who wants to switch protocols; without, such requests are as any other. */
+  onUpgrade(listener: (request: IncomingMessage, socket: Socket, head: Buffer) => void): void
   close(): Promise<void>
 }
 
@@ -20,7 +22,12 @@ export async function openOriginServer(): Promise<OriginServer> {
     requests.push(request)
     listener(request, response)
   })
-  server.on('connection', () => connections++)
+  const sockets = new Set<Socket>()
+  server.on('connection', socket => {
+    connections++
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -31,10 +38,14 @@ export async function openOriginServer(): Promise<OriginServer> {
     onRequest(next) {
       listener = next
     },
+    onUpgrade(next) {
+      server.removeAllListeners('upgrade')
+      server.on('upgrade', next)
+    },
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve())
-        server.closeAllConnections()
+        for (const socket of sockets) socket.destroy()
       }),
   }
 }
