@@ -1,5 +1,5 @@
 import { type CloudOptions, openCloud, type RunningCloud } from '../../cloud/open-cloud.ts'
-import { MokaError } from '../../shared/errors.ts'
+import { formatError, MokaError } from '../../shared/errors.ts'
 import { createLogger, type Logger } from '../../shared/logger.ts'
 import { requireFreePorts } from '../taken-ports.ts'
 
@@ -71,7 +71,8 @@ function withPortOption(error: unknown, { https }: CloudOptions['ports']): unkno
 }
 
 /**
- * Opens a cloud, runs `work` with it, and ends it at Ctrl-C, SIGTERM or a failure of `work`.
+ * Opens a cloud, runs `work` with it, and ends it at Ctrl-C, SIGTERM or a failure of `work`. SIGHUP to
+ * a service puts new edge workers in place of the old.
  * Resolves when everything has ended.
  */
 export async function runCloud(
@@ -79,19 +80,27 @@ export async function runCloud(
   work: (cloud: RunningCloud, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const abort = new AbortController()
+  const isService = options.mode === 'up' && !process.stdout.isTTY
+  let reload = () => {}
   const asked = new Promise<void>(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        abort.abort()
-        resolve()
-      })
+    const end = () => {
+      abort.abort()
+      resolve()
     }
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end)
+    // The terminal that was closed; to a service without one it says, as to any, to renew itself.
+    process.on('SIGHUP', () => (isService ? reload() : end()))
   })
   if (options.mode === 'dev') endWithNpm()
   await requireFreePorts(options)
   const cloud = await openCloud(options).catch(error => {
     throw withPortOption(error, options.ports)
   })
+  reload = () => {
+    cloud.reload().catch(error => {
+      options.logger.error('edge workers were not replaced', { reason: formatError(error) })
+    })
+  }
   const working = work(cloud, abort.signal)
   try {
     await Promise.race([asked, working.then(() => asked)])

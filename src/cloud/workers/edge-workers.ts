@@ -2,8 +2,9 @@ import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../shared/free-port.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { Request } from './worker-process.ts'
 import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
-import { type Request, WorkerSlot } from './worker-slot.ts'
+import { WorkerSlot } from './worker-slot.ts'
 
 /**
  * The edge's worker processes: started, told what to serve, and started again when they die. All
@@ -11,11 +12,14 @@ import { type Request, WorkerSlot } from './worker-slot.ts'
  */
 export class EdgeWorkers {
   readonly #slots: WorkerSlot[]
+  readonly #drainMs: number
+  #replacing: Promise<void> = Promise.resolve()
   #sites: SiteMessage[] = []
   #certificates: CertificateMessage | undefined
 
-  private constructor(slots: WorkerSlot[]) {
+  private constructor(slots: WorkerSlot[], drainMs: number) {
     this.#slots = slots
+    this.#drainMs = drainMs
   }
 
   /** Throws what the worker threw, such as a taken port. */
@@ -23,6 +27,8 @@ export class EdgeWorkers {
     count: number
     settings: Omit<WorkerSettings, 'edgeId'>
     sites: SiteMessage[]
+    /** What requests under way get when the edge closes. */
+    drainMs: number
     /** What HTTPS is served with, where it is. */
     certificates?: CertificateMessage
     /** Told of blobs that a worker found damaged, once for each request that meets one. */
@@ -36,7 +42,7 @@ export class EdgeWorkers {
       serialization: 'json',
     })
     const slots: WorkerSlot[] = []
-    const workers = new EdgeWorkers(slots)
+    const workers = new EdgeWorkers(slots, options.drainMs)
     workers.#sites = options.sites
     workers.#certificates = options.certificates
     const { host, https } = options.settings
@@ -128,7 +134,20 @@ export class EdgeWorkers {
     }
   }
 
+  /**
+   * Puts a new process in the place of each worker, one after the other: nobody loses a connection,
+   * and somebody serves at any time. Rejects with why a new one does not serve; those before it stay
+   * replaced.
+   */
+  replace(): Promise<void> {
+    const replaced = this.#replacing.then(async () => {
+      for (const slot of this.#slots) await slot.replace()
+    })
+    this.#replacing = replaced.catch(() => {})
+    return replaced
+  }
+
   async close(): Promise<void> {
-    await Promise.all(this.#slots.map(slot => slot.stop()))
+    await Promise.all(this.#slots.map(slot => slot.stop(this.#drainMs)))
   }
 }

@@ -52,7 +52,11 @@ export type WorkerRequest =
       invalidate?: { project: string; patterns: string[] }
     }
   | { id: number; kind: 'invalidate'; project: string; patterns: string[]; tags: string[] }
-  | { id: number; kind: 'stop' }
+  /**
+   * Finish what is under way, answer what comes on idle connections within that time, and end.
+   * Answered once no new request is taken any more.
+   */
+  | { id: number; kind: 'stop'; idleGraceMs: number }
 
 /** From a worker, unasked: it listens to requests now; a blob on the disk is not what it should be. */
 export type WorkerNotice = { kind: 'ready' } | { kind: 'damaged'; sha256: string }

@@ -1,32 +1,19 @@
-import cluster, { type Worker } from 'node:cluster'
-import { MokaError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
-import type {
-  CertificateMessage,
-  SiteMessage,
-  WorkerAnswer,
-  WorkerNotice,
-  WorkerRequest,
-  WorkerSettings,
-} from './worker-protocol.ts'
+import { type Done, type Request, WorkerProcess } from './worker-process.ts'
+import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
 
 /** A worker that has not confirmed by then is ended, and its replacement asked. */
 const CONFIRM_TIMEOUT_MS = 10_000
-const STOP_TIMEOUT_MS = 1500
 /** A worker that dies right after its start is not started again faster than this. */
 const RESTART_PAUSE_MS = 500
 const MAX_STARTS = 3
-
-/** What a worker is asked; the slot numbers it. */
-export type Request = WorkerRequest extends infer R
-  ? R extends unknown
-    ? Omit<R, 'id'>
-    : never
-  : never
-type Done = Extract<WorkerAnswer, { kind: 'done' }>
+/** How long a worker that is replaced answers what comes on connections that idle. */
+const IDLE_GRACE_MS = 1_000
+/** What requests under way get when a worker is replaced; more than its server gives them. */
+const REPLACE_TIMEOUT_MS = 15_000
 
 /** What a worker that is started, or started again, is to serve. */
-type Served = { sites: SiteMessage[]; certificates?: CertificateMessage }
+export type Served = { sites: SiteMessage[]; certificates?: CertificateMessage }
 
 /** The place of one worker: its process may change, its id does not. */
 export class WorkerSlot {
@@ -35,14 +22,11 @@ export class WorkerSlot {
   readonly #serve: () => Served
   readonly #logger: Logger
   readonly #onDamagedBlob: (sha256: string) => void
-  #worker: Worker | undefined
-  #started: Promise<Done>
+  #process: WorkerProcess | undefined
+  /** Resolves when what is asked reaches a worker that serves, and no other of this place does. */
+  #started: Promise<unknown>
   #isStopping = false
-  #nextId = 1
-  readonly #waiting = new Map<
-    number,
-    { resolve: (done: Done) => void; reject: (error: Error) => void }
-  >()
+  #isReplacing = false
 
   constructor(
     settings: WorkerSettings,
@@ -59,7 +43,7 @@ export class WorkerSlot {
   }
 
   get pid(): number | undefined {
-    return this.#worker?.process.pid
+    return this.#process?.pid
   }
 
   /** Starts the first process. Throws what it could not do. */
@@ -76,7 +60,7 @@ export class WorkerSlot {
     for (let attempt = 1; attempt <= MAX_STARTS; attempt++) {
       try {
         await this.#started
-        return await this.#send(request(), CONFIRM_TIMEOUT_MS)
+        return await this.#process!.send(request(), CONFIRM_TIMEOUT_MS)
       } catch (error) {
         if (this.#isStopping) return undefined
         this.#logger.warn('edge worker did not confirm', {
@@ -90,98 +74,98 @@ export class WorkerSlot {
     return undefined
   }
 
-  async stop(): Promise<void> {
+  /**
+   * Puts a new process in the place of the one that runs. Both accept for a moment; the old one
+   * then answers what is on its way to it, and ends. What is asked meanwhile waits until it takes no
+   * new requests any more, or a viewer could still get from it what was forgotten. Rejects, and
+   * leaves the old one where it is, when the new one does not serve.
+   */
+  async replace(): Promise<void> {
+    await this.#started.catch(() => {})
+    const old = this.#process
+    if (this.#isStopping || old === undefined || old.hasEnded) return
+    this.#isReplacing = true
+    const replaced = this.#replace(old).finally(() => {
+      this.#isReplacing = false
+      const { hasEnded } = this.#process ?? old
+      if (hasEnded) this.#startAgain(0) // unnoticed meanwhile
+    })
+    this.#started = replaced.catch(() => {}) // the old one answers then
+    await replaced
+  }
+
+  async #replace(old: WorkerProcess): Promise<void> {
+    const { worker, started } = this.#launch()
+    try {
+      await started
+    } catch (error) {
+      worker.kill()
+      throw error
+    }
+    this.#process = worker
+    const timer = setTimeout(() => old.kill(), REPLACE_TIMEOUT_MS)
+    void old.exited.then(() => clearTimeout(timer))
+    // An error: it has ended by itself.
+    await old.send({ kind: 'stop', idleGraceMs: IDLE_GRACE_MS }, REPLACE_TIMEOUT_MS).catch(() => {})
+  }
+
+  /** Lets requests under way finish for `drainMs`, then ends the process. */
+  async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
-    const worker = this.#worker
-    if (worker === undefined || worker.isDead()) return
-    const exited = new Promise(resolve => worker.once('exit', resolve))
-    const force = setTimeout(() => worker.process.kill('SIGKILL'), STOP_TIMEOUT_MS)
-    this.#send({ kind: 'stop' }, STOP_TIMEOUT_MS).catch(() => {})
-    await exited
+    const worker = this.#process
+    if (worker === undefined || worker.hasEnded) return
+    const force = setTimeout(() => worker.kill(), drainMs)
+    worker.send({ kind: 'stop', idleGraceMs: 0 }, drainMs).catch(() => {})
+    await worker.exited
     clearTimeout(force)
   }
 
-  /** Resolves when the new process serves. One that cannot is ended, and another one started. */
+  /** Starts a process that takes this place at once. Resolves when it serves. */
   #spawn(): Promise<Done> {
-    // The extra certificates cost each start 50 ms, and an edge worker calls nobody outside.
-    const worker = cluster.fork({ NODE_EXTRA_CA_CERTS: '' })
-    this.#worker = worker
-    const bornMs = performance.now()
-    let hasServed = false
-    const ready = new Promise<void>((resolve, reject) => {
-      worker.on('message', (message: WorkerAnswer | WorkerNotice) => {
-        if (message.kind === 'ready') resolve()
-        else if (message.kind === 'damaged') this.#onDamagedBlob(message.sha256)
-        else this.#settle(message)
-      })
-      worker.once('exit', () => reject(new Error('the worker process ended')))
-    })
-    worker.on('error', error => this.#logger.error('edge worker', { error: error.message }))
-    worker.once('exit', (code, signal) => {
-      const isSteady = hasServed && performance.now() - bornMs >= RESTART_PAUSE_MS
-      this.#onExit(code, signal, isSteady ? 0 : RESTART_PAUSE_MS)
-    })
-    this.#started = ready.then(async () => {
-      const settings = this.#settings
-      const start = { kind: 'start', settings, ...this.#serve() } as const
-      const done = await this.#send(start, CONFIRM_TIMEOUT_MS)
-      hasServed = true
-      return done
-    })
-    this.#started.catch(() => {})
-    return this.#started
-  }
-
-  #onExit(code: number | null, signal: string | null, pauseMs: number): void {
-    for (const { reject } of this.#waiting.values()) reject(new Error('the worker process ended'))
-    this.#waiting.clear()
-    if (this.#isStopping) return
-    this.#logger.warn('edge worker ended; starting another', { edge: this.id, code, signal })
-    // Whoever asks meanwhile waits for the new process and not for the answer of the dead one.
-    this.#started = pause(pauseMs).then(() => this.#replace())
-    this.#started.catch(() => {})
-  }
-
-  #replace(): Promise<Done> {
-    if (this.#isStopping) throw new Error('the edge is closing')
-    const started = this.#spawn()
-    const worker = this.#worker
-    started.catch(error => {
-      this.#logger.error('edge worker did not start', { edge: this.id, reason: error.message })
-      worker?.process.kill('SIGKILL') // one that does not serve must not stand in for one that does
-    })
+    const { worker, started } = this.#launch()
+    this.#process = worker
+    this.#started = started
     return started
   }
 
-  #send(request: Request, timeoutMs: number): Promise<Done> {
-    const id = this.#nextId++
-    const worker = this.#worker
-    return new Promise<Done>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id)
-        worker?.process.kill('SIGKILL')
-        reject(new Error('no answer in time'))
-      }, timeoutMs)
-      const settle =
-        <T>(settled: (value: T) => void) =>
-        (value: T) => {
-          clearTimeout(timer)
-          settled(value)
-        }
-      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
-      worker?.send({ ...request, id } as WorkerRequest)
+  #launch(): { worker: WorkerProcess; started: Promise<Done> } {
+    const worker = new WorkerProcess({
+      onNotice: ({ sha256 }) => this.#onDamagedBlob(sha256),
+      onError: error => this.#logger.error('edge worker', { error: error.message }),
     })
+    const bornMs = performance.now()
+    let hasServed = false
+    const started = worker.ready.then(async () => {
+      const settings = this.#settings
+      const start = { kind: 'start', settings, ...this.#serve() } as const
+      const done = await worker.send(start, CONFIRM_TIMEOUT_MS)
+      hasServed = true
+      return done
+    })
+    started.catch(() => {})
+    void worker.exited.then(({ code, signal }) => {
+      if (this.#process !== worker || this.#isStopping || this.#isReplacing) return
+      this.#logger.warn('edge worker ended; starting another', { edge: this.id, code, signal })
+      const isSteady = hasServed && performance.now() - bornMs >= RESTART_PAUSE_MS
+      this.#startAgain(isSteady ? 0 : RESTART_PAUSE_MS)
+    })
+    return { worker, started }
   }
 
-  #settle(answer: WorkerAnswer): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if (answer.kind === 'done') {
-      waiting?.resolve(answer)
-      return
-    }
-    const { code, message, hint } = answer
-    waiting?.reject(new MokaError(code, message, hint === undefined ? {} : { hint }))
+  /** Whoever asks meanwhile waits for the new process and not for the answer of the dead one. */
+  #startAgain(pauseMs: number): void {
+    if (this.#isStopping) return
+    this.#started = pause(pauseMs).then(() => {
+      if (this.#isStopping) throw new Error('the edge is closing')
+      const started = this.#spawn()
+      const worker = this.#process
+      started.catch(error => {
+        this.#logger.error('edge worker did not start', { edge: this.id, reason: error.message })
+        worker?.kill() // one that does not serve must not stand in for one that does
+      })
+      return started
+    })
+    this.#started.catch(() => {})
   }
 }
 

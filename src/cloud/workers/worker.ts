@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { createEdge, type Edge } from '../../edge/edge.ts'
 import { createUnixSocketOrigin } from '../../edge/origins/unix-socket.ts'
 import type { EdgeRelease, SiteState } from '../../edge/release.ts'
@@ -76,10 +77,13 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       const dropped = edge?.invalidate(request.project, request.patterns, request.tags) ?? 0
       return { id: request.id, kind: 'done', dropped }
     }
-    case 'stop':
-      await Promise.all(servers.map(server => server.close()))
-      setImmediate(() => process.exit(0))
+    case 'stop': {
+      const { idleGraceMs } = request
+      const closed = Promise.all(servers.map(server => server.close(idleGraceMs)))
+      void closed.then(() => setImmediate(() => process.exit(0)))
+      await Promise.race([closed, setTimeout(idleGraceMs)])
       return { id: request.id, kind: 'done' }
+    }
   }
 }
 
