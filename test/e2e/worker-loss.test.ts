@@ -12,6 +12,10 @@ const random = createRandom('MOKA_CHAOS_SEED')
 const HOST = 'site.example'
 const BODY = 'the same page, whoever answers'
 const VISITORS = 16
+const CONFIG = `export default {
+  name: 'site', domain: '${HOST}', functions: { slow: { entry: 'slow.mjs' } },
+}
+`
 const SLOW_FUNCTION = `export const handler = async () => {
   await new Promise(resolve => setTimeout(resolve, 2500))
   return { statusCode: 200, body: 'at last' }
@@ -23,10 +27,7 @@ let visitors: Visitors | undefined
 beforeAll(async () => {
   own = await openOwnCloud('loss')
   await writeProject(own.root, {
-    'moka.config.ts': `export default {
-  name: 'site', domain: '${HOST}', functions: { slow: { entry: 'slow.mjs' } },
-}
-`,
+    'moka.config.ts': CONFIG,
     'slow.mjs': SLOW_FUNCTION,
     'dist/index.html': BODY,
   })
@@ -102,6 +103,20 @@ test('SIGHUP puts new workers in place of the old, and nobody loses a request', 
   expect((await slow).body.toString()).toBe('at last')
   expect(visitors.lost).toEqual([])
   expect(visitors.wrong).toEqual([])
+}, 60_000)
+
+test('a worker that does not confirm a release is taken out, and the one in its place confirms', async () => {
+  const before = await workers()
+  const victim = random.pick(before)
+  process.kill(victim, 'SIGSTOP')
+  await writeProject(own.root, { 'moka.config.ts': CONFIG, 'dist/index.html': 'a newer page' })
+  const { activated } = await deployFrom(own.root, own.client)
+  expect(activated?.confirmedBy).toHaveLength(before.length)
+  expect(await workers()).not.toContain(victim)
+  const pages = await Promise.all(
+    Array.from({ length: 20 }, () => ask(own.cloud.addresses.site, '/', { host: HOST })),
+  )
+  expect(new Set(pages.map(page => page.body.toString()))).toEqual(new Set(['a newer page']))
 }, 60_000)
 
 test('when the cloud ends, requests under way get their answers first', async () => {
