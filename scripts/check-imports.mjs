@@ -16,7 +16,7 @@ const RULES = {
   tls: ['shared', 'http'],
   aws: ['shared', 'http'],
   ...Object.fromEntries(PARTS.map(part => [part, COMMON])),
-  config: ['shared', ...PARTS.map(part => `types:${part}`)],
+  config: ['shared', 'http', ...PARTS.map(part => `types:${part}`)],
   control: ['shared', 'http', 'types:config', ...PARTS.map(part => `types:${part}`)],
   // The manifest is the one shape that both halves of a deploy share (decisions/005).
   // A deploy compiles Python with the interpreter that a function would be run by.

@@ -1,4 +1,15 @@
 export type {
+  BehaviorConfig,
+  CacheConfig,
+  CacheKeyConfig,
+  ErrorPageConfig,
+  ForwardConfig,
+  HstsConfig,
+  OriginConfig,
+  OriginGroupConfig,
+  ResponseHeadersConfig,
+} from './config/edge-schema.ts'
+export type {
   DatabaseConfig,
   DnsConfig,
   FunctionConfig,

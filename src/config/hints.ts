@@ -63,3 +63,25 @@ function suggestType(key: string, input: unknown, wanted?: string): string | und
   const isNumber = typeof input === 'string' && /^\s*\d+(?:\.\d+)?\s*$/.test(input)
   return wanted === 'number' && isNumber ? `${prefix}${Number(input)}` : undefined
 }
+
+/** The known name that is a typing slip away, or undefined. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const scored = known.map(candidate => ({ candidate, distance: editDistance(name, candidate) }))
+  scored.sort((a, b) => a.distance - b.distance)
+  const best = scored[0]
+  const isNear = best !== undefined && best.distance <= Math.max(1, Math.floor(name.length / 3))
+  return isNear ? best.candidate : undefined
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(substitution, row[j]! + 1, next[j - 1]! + 1))
+    }
+    row = next
+  }
+  return row[b.length]!
+}

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import type { DnsRecord } from '../dns/record.ts'
 import { MokaError } from '../shared/errors.ts'
+import { type EdgeSettings, resolveEdge } from './edge-settings.ts'
 import { parseRateLimit, type RateLimit } from './rate-limit.ts'
 import type { FunctionConfig, MokaConfig } from './schema.ts'
 
@@ -16,6 +17,9 @@ export interface Project {
   /** Folder of migrations; it may be absent. */
   migrationsDirectory: string
   dnsRecords: DnsRecord[]
+  edge: EdgeSettings
+  /** What the configuration says and has no effect, for people. */
+  warnings: string[]
 }
 
 export interface ProjectFunction {
@@ -52,6 +56,7 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
       { hint: "add domain: 'example.org'" },
     )
   }
+  const { settings, warnings } = resolveEdge(config, functions, root, file)
   const database = config.database
   const migrations =
     (typeof database === 'object' ? database.migrations : undefined) ?? DEFAULT_MIGRATIONS_DIRECTORY
@@ -66,6 +71,8 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     database: resolved,
     migrationsDirectory: resolve(root, migrations),
     dnsRecords: config.dns?.records ?? [],
+    edge: settings,
+    warnings,
   }
 }
 

@@ -1,4 +1,5 @@
 import type { DnsRecord } from '../dns/record.ts'
+import type { BehaviorConfig, HstsConfig, OriginConfig, OriginGroupConfig } from './edge-schema.ts'
 
 /** What `moka.config.ts` exports by default: one project. */
 export interface MokaConfig {
@@ -30,6 +31,30 @@ export interface MokaConfig {
 
   /** DNS records beside those that point at the edge. Default: none. */
   dns?: DnsConfig
+
+  /** Servers of your own behind the edge, by name, for `behaviors`. Default: none. */
+  origins?: Record<string, OriginConfig | OriginGroupConfig>
+
+  /**
+   * Parts of the site with rules of their own, by path: another server, a cache policy, header
+   * fields, who may come. The first whose pattern matches counts, so the special ones come first.
+   * Default: none; functions answer their routes, files the rest.
+   */
+  behaviors?: BehaviorConfig[]
+
+  /**
+   * Public keys by name, RSA from 2048 bits or ECDSA P-256, for behaviors that only signed URLs and
+   * cookies open: PEM, or the path of a PEM file relative to the project. The name is what a signed
+   * URL has as Key-Pair-Id. Default: none. Trap: the private key stays where URLs are signed.
+   */
+  signingKeys?: Record<string, string>
+
+  /**
+   * Tells browsers to come by HTTPS alone; said over HTTPS only, where neither `_headers` nor an
+   * origin says something else. Default: none, for it cannot be taken back at once. Trap: behind a
+   * proxy of yours that ends TLS it is not said; let that proxy say it.
+   */
+  hsts?: HstsConfig
 }
 
 export interface SiteConfig {

@@ -1,8 +1,9 @@
 import * as v from 'valibot'
 import { MokaError } from '../shared/errors.ts'
 import { isReservedVariable } from './environment-names.ts'
-import { hasParameter, suggestValue } from './hints.ts'
+import { hasParameter, nearestName, suggestValue } from './hints.ts'
 import type { MokaConfig } from './schema.ts'
+import { EDGE_FIELDS, edgeEntries, FOREIGN_FIELDS } from './validate-edge.ts'
 
 const DNS_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'TXT', 'CAA', 'SRV', 'NS'] as const
 const integer = (minimum: number, maximum: number) =>
@@ -107,6 +108,7 @@ const configSchema = v.strictObject({
   ),
   database: v.optional(v.union([v.boolean(), databaseSchema], 'is not true, false or a database')),
   dns: v.optional(v.strictObject({ records: v.optional(v.array(recordSchema)) })),
+  ...edgeEntries,
 })
 
 /**
@@ -148,7 +150,7 @@ function explain(issue: v.BaseIssue<unknown>, file: string): MokaError {
   if (issue.type === 'strict_object') {
     if (issue.expected === 'never') {
       const unknown = String(issue.path?.at(-1)?.key ?? '')
-      const near = nearest(unknown)
+      const near = nearestField(field, unknown)
       return new MokaError('CONFIG_INVALID', `cannot read ${file}: there is no field "${field}"`, {
         hint: near === undefined ? 'docs/reference/config.md lists the fields' : `"${near}"?`,
       })
@@ -182,7 +184,7 @@ function shown(input: unknown): string {
   return typeof input === 'number' || typeof input === 'boolean' ? `${input} ` : ''
 }
 
-const FIELDS = [
+const FIELDS: readonly string[] = [
   ...Object.keys(configSchema.entries),
   ...Object.keys(functionSchema.entries),
   ...Object.keys(databaseSchema.entries),
@@ -194,23 +196,11 @@ const FIELDS = [
   'per',
 ]
 
-/** The known field that is a typing slip away, or undefined. */
-function nearest(name: string): string | undefined {
-  const scored = FIELDS.map(field => ({ field, distance: editDistance(name, field) }))
-  scored.sort((a, b) => a.distance - b.distance)
-  const best = scored[0]!
-  return best.distance <= Math.max(1, Math.floor(name.length / 3)) ? best.field : undefined
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(substitution, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
+/** The field that an unknown one was probably meant to be; other words only where they belong. */
+function nearestField(field: string, unknown: string): string | undefined {
+  if (!/^(?:origins|behaviors|hsts)(?:\.|$)/.test(field)) {
+    return nearestName(unknown, FIELDS) ?? nearestName(unknown, EDGE_FIELDS)
   }
-  return row[b.length]!
+  const plain = `${unknown.charAt(0).toLowerCase()}${unknown.slice(1)}`
+  return FOREIGN_FIELDS[plain] ?? nearestName(unknown, EDGE_FIELDS)
 }

@@ -63,6 +63,7 @@ export async function prepareRelease(
       files,
       ...rules,
       functions,
+      ...project.edge,
       database,
       migrations: migrations.map(({ name, sha256 }) => ({ name, sha256 })),
       dns: {
@@ -75,7 +76,7 @@ export async function prepareRelease(
     },
     blobs,
     secrets,
-    warnings,
+    warnings: [...project.warnings, ...warnings, ...missingPages(project, files)],
   }
 }
 
@@ -178,6 +179,17 @@ function describeFunction(
 ): ReleaseFunction {
   const { name: _name, entry: _entry, ...settings } = definition
   return { ...settings, handler: packaged.handler, codeSha256: packaged.sha256 }
+}
+
+/** Where there is no such file, visitors see the origin's own errors. */
+function missingPages({ edge }: Project, files: ReleaseDraft['files']): string[] {
+  return (edge.behaviors ?? []).flatMap(({ pattern, errorPages = [] }) =>
+    errorPages.flatMap(({ status, page }) =>
+      page === undefined || Object.hasOwn(files, page)
+        ? []
+        : [`behavior "${pattern}" has no page for ${status}: the site has no file "${page}"`],
+    ),
+  )
 }
 
 function describeDatabase(

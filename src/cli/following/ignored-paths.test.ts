@@ -20,6 +20,8 @@ function project(site: Project['site']): Project {
     database: { kind: 'none' },
     migrationsDirectory: join(root, 'migrations'),
     dnsRecords: [],
+    edge: {},
+    warnings: [],
   }
 }
 
