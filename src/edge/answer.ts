@@ -1,13 +1,17 @@
 // The path of a request:
 //
-//   parse target → read Host → pick site → decode path → function route? → behavior?
-//     → forced redirect → file → retained asset → redirect → 404
+//   parse target → read Host → pick site → decode path → behavior? (viewer protocol → guard)
+//     → function route? → origin of the behavior? → forced redirect → file → retained asset
+//     → redirect → 404
 //
-// Each step below, in that order. A request keeps the SiteState it began with to its end.
+// Each step below, in that order. A request keeps the SiteState it began with to its end. What a
+// redirect rule leads to is behind its own guard as well.
 
 import { Fields } from '../http/fields.ts'
 import type { EdgeBehavior } from './behaviors/behavior.ts'
 import type { BehaviorGateway } from './behaviors/behavior-gateway.ts'
+import { applyResponseHeaders } from './behaviors/response-headers.ts'
+import { refuseInsecure } from './behaviors/viewer-protocol.ts'
 import type { BlobSource } from './files/blob-source.ts'
 import { type FileToSend, respondWithFile } from './files/file-response.ts'
 import type { FunctionCall, FunctionGateway } from './functions/function-gateway.ts'
@@ -15,11 +19,20 @@ import { isAuthorised } from './headers/basic-auth.ts'
 import { applySecurityDefaults, credentialsFor } from './headers/header-rules.ts'
 import { applyStrictTransport } from './headers/strict-transport.ts'
 import { clientAddress, normaliseAddress, type TrustedProxies } from './origins/client-address.ts'
+import { type ForwardedFor, isSecureFor } from './origins/forwarded-fields.ts'
 import { errorPage } from './pages.ts'
+import { type Countries, namesCountry } from './protection/countries/countries.ts'
+import { type Guard, isGuarded } from './protection/guard.ts'
+import { withoutSignature } from './protection/signed/request-signature.ts'
 import { parseCookies } from './redirects/conditions.ts'
 import { matchRedirect, type RedirectOutcome } from './redirects/redirects.ts'
 import type { EdgeFile, EdgeRelease, FunctionRoute, SiteState } from './release.ts'
-import { type CompiledRules, matchBehavior, type RuleCompiler } from './site/compiled-site.ts'
+import {
+  behaviorOfFile,
+  type CompiledRules,
+  matchBehavior,
+  type RuleCompiler,
+} from './site/compiled-site.ts'
 import { matchRoute } from './site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from './site/hosts.ts'
 import { decodePath, encodePath } from './site/paths.ts'
@@ -31,6 +44,8 @@ export interface AnswerParts {
   blobs: BlobSource
   functions: FunctionGateway
   behaviors: BehaviorGateway
+  guard: Guard
+  countries: Countries
   rules: RuleCompiler
   trustedProxies: TrustedProxies
 }
@@ -45,10 +60,17 @@ interface SiteRequest {
   /** Decoded; and as the viewer encoded it. */
   path: string
   rawPath: string
-  /** With its "?", or empty. */
+  /** With its "?", or empty; as received, and without the signature that has let it in. */
+  receivedQuery: string
   query: string
   host: string
   hostField: string
+  /** The behavior of its path. */
+  behavior: EdgeBehavior | undefined
+  /** Those that have let it in. */
+  admittedBy: readonly EdgeBehavior[]
+  /** Fields that tell of rate limits. */
+  told: [string, string][]
 }
 
 const ALLOWED = 'GET, HEAD, OPTIONS'
@@ -74,11 +96,16 @@ export async function answer(
     rules,
     path,
     rawPath,
+    receivedQuery: query,
     query,
     host,
     hostField,
+    behavior: matchBehavior(rules, path),
+    admittedBy: [],
+    told: [],
   }
   const response = await answerForSite(asked, parts)
+  for (const [name, value] of asked.told) response.fields.set(name, value)
   if (!response.fields.has('x-moka-release')) response.fields.set('x-moka-release', site.live.id)
   applyStrictTransport(response.fields, site.live.hsts, request.isSecure)
   return response
@@ -138,14 +165,58 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   }
 }
 
-/** function route? → behavior? → forced redirect → file → retained asset → redirect → 404 */
+/** behavior? (viewer protocol → guard) → what is behind it */
 async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
-  const { request, site, path } = asked
+  const { behavior, request, rawPath, receivedQuery, hostField } = asked
+  if (behavior === undefined) return answerFromWithin(asked, parts)
+  if (!isSecure(asked, parts)) {
+    const target = `${rawPath}${receivedQuery}`
+    const refusal = refuseInsecure(behavior, request, { host: hostField, target })
+    if (refusal !== undefined) return refusal
+  }
+  return behindGuard(asked, parts, behavior, async admitted => {
+    const response = await answerFromWithin(admitted, parts)
+    applyResponseHeaders(response.fields, behavior.responseHeaders)
+    return response
+  })
+}
+
+/** What a behavior's guard, where it has one, lets a visitor see. */
+async function behindGuard(
+  asked: SiteRequest,
+  parts: AnswerParts,
+  behavior: EdgeBehavior | undefined,
+  open: (admitted: SiteRequest) => Promise<ViewerResponse>,
+): Promise<ViewerResponse> {
+  if (behavior === undefined || asked.admittedBy.includes(behavior)) return open(asked)
+  const admittedBy = [...asked.admittedBy, behavior]
+  if (!isGuarded(behavior)) return open({ ...asked, admittedBy })
+  const { request, site, rawPath, receivedQuery, hostField, now } = asked
+  const outcome = await parts.guard.admit(behavior, {
+    release: site.live,
+    fields: request.fields,
+    origin: `${isSecure(asked, parts) ? 'https' : 'http'}://${hostField}`,
+    rawPath,
+    query: receivedQuery,
+    client: contextOf(asked, parts).client,
+    now,
+  })
+  if (outcome.kind === 'refused') return outcome.response
+  asked.told.push(...outcome.fields)
+  const query = behavior.signedBy === undefined ? asked.query : withoutSignature(asked.query)
+  return open({ ...asked, admittedBy, query })
+}
+
+/** function route? → origin of the behavior? → forced redirect → file → … */
+async function answerFromWithin(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
+  const { request, site, path, behavior } = asked
   const route = matchRoute(site.live.routes, path)
-  if (route !== undefined)
+  if (route !== undefined) {
     return callFunction(asked, parts, route, path, asked.rawPath, asked.query)
-  const behavior = matchBehavior(asked.rules, path)
-  if (behavior !== undefined) return followBehavior(asked, parts, behavior)
+  }
+  if (behavior !== undefined && behavior.origin !== 'site') {
+    return followBehavior(asked, parts, behavior)
+  }
   if (request.method === 'OPTIONS') return options()
   return behindLock(asked, path, () => answerStatically(asked, parts))
 }
@@ -168,14 +239,19 @@ async function behindLock(
 }
 
 async function answerStatically(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
-  const redirect = findRedirect(asked)
+  const redirect = findRedirect(asked, parts)
   if (redirect.kind !== 'none' && redirect.isForced) return follow(asked, parts, redirect)
   const { live, retained } = asked.site
   const found = resolveFile(live.files, asked.path)
   if (found.kind !== 'none' && !isErrorPage(asked)) {
     if (!isRead(asked.request)) return methodNotAllowed(asked.request.fields)
-    if (found.kind === 'moved') return redirectTo(301, `${encodePath(found.path)}${asked.query}`)
-    return sendFile(asked, parts, live, found.file, 200)
+    if (found.kind === 'moved') {
+      return redirectTo(301, `${encodePath(found.path)}${asked.receivedQuery}`)
+    }
+    const guard = asked.behavior ?? behaviorOfFile(asked.rules, live.files, found.path)
+    return behindGuard(asked, parts, guard, admitted =>
+      sendFile(admitted, parts, live, found.file, 200),
+    )
   }
   for (const release of retained) {
     const file = Object.hasOwn(release.files, asked.path) ? release.files[asked.path] : undefined
@@ -189,7 +265,7 @@ async function answerStatically(asked: SiteRequest, parts: AnswerParts): Promise
   return notFound(asked, parts)
 }
 
-function findRedirect(asked: SiteRequest): RedirectOutcome {
+function findRedirect(asked: SiteRequest, parts: AnswerParts): RedirectOutcome {
   const { request, rules, site, path } = asked
   if (rules.redirects.length === 0) return { kind: 'none' }
   const file = findFile(site.live.files, path)
@@ -209,7 +285,9 @@ function findRedirect(asked: SiteRequest): RedirectOutcome {
       conditions: {
         acceptLanguage: request.fields.get('accept-language'),
         cookies: parseCookies(request.fields.get('cookie')),
-        country: undefined,
+        get country() {
+          return parts.countries.countryOf(contextOf(asked, parts).client)?.toLowerCase()
+        },
       },
     },
     isSamePage,
@@ -228,14 +306,21 @@ async function follow(
   if (to === undefined) return notFound(asked, parts)
   const route = redirect.status === 200 ? matchRoute(site.live.routes, to) : undefined
   // A function gets the visitor's query, not the rule's: Netlify's quirk, and frameworks count on it.
-  if (route !== undefined) return callFunction(asked, parts, route, to, redirect.to, asked.query)
+  if (route !== undefined) {
+    return behindGuard(asked, parts, matchBehavior(asked.rules, to), admitted =>
+      callFunction(admitted, parts, route, to, redirect.to, admitted.query),
+    )
+  }
   const filePath = findFile(site.live.files, to)
   const file = filePath === undefined ? undefined : site.live.files[filePath]
   if (filePath === undefined || file === undefined) return notFound(asked, parts)
   if (!isRead(request)) return methodNotAllowed(request.fields)
-  // A rule that takes its target from the visitor must not lead around a lock.
-  return behindLock(asked, canonicalPath(site.live.files, filePath), () =>
-    sendFile(asked, parts, site.live, file, redirect.status),
+  // A rule that takes its target from the visitor must not lead around a guard or a lock.
+  const guard = behaviorOfFile(asked.rules, site.live.files, filePath)
+  return behindGuard(asked, parts, guard, admitted =>
+    behindLock(admitted, canonicalPath(site.live.files, filePath), () =>
+      sendFile(admitted, parts, site.live, file, redirect.status),
+    ),
   )
 }
 
@@ -274,14 +359,14 @@ function callFunction(
   rawPath: string,
   query: string,
 ): Promise<ViewerResponse> {
-  const { request, site, requestId, hostField } = asked
+  const { request, site } = asked
   return parts.functions.respond({
     request,
     release: site.live,
     route,
     path,
     target: `${rawPath}${query}`,
-    context: callContext(request, requestId, hostField, parts.trustedProxies),
+    context: contextOf(asked, parts),
   })
 }
 
@@ -300,7 +385,7 @@ function followBehavior(
     path,
     rawPath,
     query,
-    context: callContext(request, asked.requestId, asked.hostField, parts.trustedProxies),
+    context: contextOf(asked, parts),
     async page(pagePath, status) {
       const file = Object.hasOwn(files, pagePath) ? files[pagePath] : undefined
       return file === undefined ? undefined : sendFile(asked, parts, site.live, file, status)
@@ -321,9 +406,30 @@ function proxyTo(asked: SiteRequest, parts: AnswerParts, to: URL): Promise<Viewe
     path: asked.path,
     rawPath: to.pathname,
     query: to.search === '' ? asked.query : to.search,
-    context: callContext(request, asked.requestId, asked.hostField, parts.trustedProxies),
+    context: contextOf(asked, parts),
     page: async () => undefined,
   })
+}
+
+/** What an origin is told of who asks, as far as the behaviors that let him in have a say. */
+function contextOf(
+  { request, requestId, hostField, behavior, admittedBy }: SiteRequest,
+  parts: AnswerParts,
+): FunctionCall['context'] & Pick<ForwardedFor, 'isSigned' | 'country'> {
+  const context = callContext(request, requestId, hostField, parts.trustedProxies)
+  const country =
+    behavior && namesCountry(behavior) ? parts.countries.countryOf(context.client) : undefined
+  return {
+    ...context,
+    ...(admittedBy.some(({ signedBy }) => signedBy !== undefined) && { isSigned: true }),
+    ...(country === undefined ? {} : { country }),
+  }
+}
+
+function isSecure(asked: SiteRequest, parts: AnswerParts): boolean {
+  const { request } = asked
+  const { isPeerTrusted } = contextOf(asked, parts)
+  return isSecureFor(request.fields, { isPeerTrusted, isSecure: request.isSecure })
 }
 
 /** What an origin is told of who asks. */

@@ -17,6 +17,9 @@ import { parseInvalidation } from './invalidation.ts'
 import { parseTrustedProxies } from './origins/client-address.ts'
 import type { Origin } from './origins/origin.ts'
 import { errorPage } from './pages.ts'
+import { createCountries } from './protection/countries/countries.ts'
+import { Guard } from './protection/guard.ts'
+import { createOwnRateLimits, type RateLimits } from './protection/rate-limits.ts'
 
 import type { BlobReader, SiteState } from './release.ts'
 import { RuleCompiler } from './site/compiled-site.ts'
@@ -34,6 +37,8 @@ export interface EdgeOptions {
    * Default: none, so the client address is the socket's.
    */
   trustedProxies?: readonly string[]
+  /** Who counts for behaviors' rate limits. Default: this process by itself. */
+  rateLimits?: RateLimits
   /** Name of this edge worker, for request ids and logs. */
   edgeId: string
   /** Budget of each of the two memory caches, files and function responses. Default 64 MiB. */
@@ -82,7 +87,13 @@ export function createEdge(options: EdgeOptions): Edge {
     logger.warn('header rule cannot be set', { project: release.project, pattern, name }),
   )
   const trustedProxies = parseTrustedProxies(options.trustedProxies ?? [])
-  const parts: AnswerParts = { blobs, functions, behaviors, rules, trustedProxies }
+  const countries = createCountries(logger)
+  const rateLimits = options.rateLimits ?? createOwnRateLimits()
+  const guard = new Guard({ countries, rateLimits })
+  const parts: AnswerParts = {
+    ...{ blobs, functions, behaviors, rules, trustedProxies },
+    ...{ guard, countries },
+  }
   let index = indexSites(new Map())
   let requests = 0
   const hot = createHotLookup({
@@ -131,7 +142,7 @@ export function createEdge(options: EdgeOptions): Edge {
     setSites(sites) {
       for (const { live } of sites.values()) {
         rules.rulesOf(live)
-        for (const reason of origins.problemsOf(live)) {
+        for (const reason of [...origins.problemsOf(live), ...guard.problemsOf(live)]) {
           logger.error('behavior cannot be answered', { project: live.project, reason })
         }
       }

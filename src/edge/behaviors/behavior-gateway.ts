@@ -1,26 +1,22 @@
 // A behavior, step by step:
 //
-//   viewer protocol → allowed method → cache key and forwarded fields → cache and origin
-//     → error page → response headers
+//   allowed method → cache key and forwarded fields → cache and origin
+//     → error page
+//
+// Who is let in, and how the answer is dressed, answer.ts sees to for all behaviors.
 
 import { randomBytes } from 'node:crypto'
 import { formatCacheStatus } from '../../http/caching/cache-status.ts'
-import { Fields } from '../../http/fields.ts'
+import type { Fields } from '../../http/fields.ts'
 import type { CacheCall } from '../cache/cache-call.ts'
 import type { CacheGateway } from '../cache/cache-gateway.ts'
 import { type CachePolicy, ORIGIN_POLICY } from '../cache/rules/policy.ts'
 import { originResponseFields } from '../functions/function-request.ts'
-import { applySecurityDefaults } from '../headers/header-rules.ts'
-import { type ForwardedFor, forwardedFields, isSecureFor } from '../origins/forwarded-fields.ts'
+import { type ForwardedFor, forwardedFields } from '../origins/forwarded-fields.ts'
 import { errorPage } from '../pages.ts'
 import type { EdgeRelease } from '../release.ts'
-import { discardBody, NO_BODY, type ViewerRequest, type ViewerResponse } from '../viewer.ts'
-import type {
-  EdgeBehavior,
-  EdgeOriginSettings,
-  ErrorPageRule,
-  ResponseHeadersPolicy,
-} from './behavior.ts'
+import { discardBody, type ViewerRequest, type ViewerResponse } from '../viewer.ts'
+import type { EdgeBehavior, EdgeOriginSettings, ErrorPageRule } from './behavior.ts'
 import { chooseCookies, chooseQuery, isChosen } from './choice.ts'
 import { codingFor, compress } from './compression.ts'
 import type { OriginPool, PooledOrigin } from './origin-pool.ts'
@@ -53,10 +49,7 @@ export class BehaviorGateway {
   }
 
   async respond(call: BehaviorCall): Promise<ViewerResponse> {
-    const { request, behavior, context } = call
-    const isSecure = isSecureFor(request.fields, { ...context, isSecure: request.isSecure })
-    const refusal = isSecure ? undefined : refuseInsecure(call)
-    if (refusal !== undefined) return refusal
+    const { request, behavior } = call
     if (request.fields.get('cdn-loop')?.includes(this.#loopMark) === true) {
       return errorPage(508, 'This address leads to itself.', request.fields)
     }
@@ -71,9 +64,7 @@ export class BehaviorGateway {
     const asked = cacheCallOf(call, pooled)
     asked.forwarded.append('cdn-loop', this.#loopMark)
     const response = await this.#cache.respond(asked)
-    const shown = await showErrorPage(call, response)
-    applyResponseHeaders(shown.fields, behavior.responseHeaders)
-    return shown
+    return showErrorPage(call, response)
   }
 }
 
@@ -84,20 +75,6 @@ const METHODS: Record<NonNullable<EdgeBehavior['methods']>, readonly string[] | 
   all: undefined,
 }
 
-function refuseInsecure({ request, behavior, rawPath, query, context }: BehaviorCall) {
-  if (behavior.viewerProtocol === 'https-only') {
-    return errorPage(403, 'This address takes HTTPS only.', request.fields)
-  }
-  if (behavior.viewerProtocol !== 'redirect-to-https') return undefined
-  const host = context.host.replace(/:\d*$/, '')
-  const fields = new Fields()
-    .set('location', `https://${host}${rawPath}${query}`)
-    .set('content-length', '0')
-  // As CloudFront: a method that carries something must stay what it is.
-  const status = /^(?:GET|HEAD)$/.test(request.method) ? 301 : 307
-  return { status, fields, body: NO_BODY }
-}
-
 function cacheCallOf(call: BehaviorCall, { origin, scope, settings }: PooledOrigin): CacheCall {
   const { request, release, behavior, path, rawPath, context } = call
   const { query: keyQuery = 'all', cookies: keyCookies = 'none' } = behavior.cache?.key ?? {}
@@ -106,12 +83,13 @@ function cacheCallOf(call: BehaviorCall, { origin, scope, settings }: PooledOrig
   const forwarded = forwardedTo(call)
   const { upgrade } = request
   if (upgrade !== undefined) forwarded.set('connection', 'Upgrade').set('upgrade', upgrade)
-  setOrDelete(forwarded, 'cookie', chooseCookies(forwarded.get('cookie'), cookies, keyCookies))
+  const cookie = forwarded.get('cookie')
+  setOrDelete(forwarded, 'cookie', chooseCookies(cookie, cookies, keyCookies))
   if (coding !== undefined) forwarded.set('accept-encoding', coding)
   const keyed = [
     context.host.toLowerCase(),
     `${rawPath}${chooseQuery(call.query, keyQuery)}`,
-    chooseCookies(request.fields.get('cookie'), keyCookies) ?? '',
+    chooseCookies(cookie, keyCookies) ?? '',
     ...(behavior.cache?.key?.headers ?? []).map(name => forwarded.get(name) ?? ''),
     // What a behavior shows of an answer must not be what another stored.
     settings.host === 'viewer' ? 'viewer' : '',
@@ -204,20 +182,6 @@ async function showErrorPage(call: BehaviorCall, response: ViewerResponse) {
   const cacheStatus = response.fields.get('cache-status')
   if (cacheStatus !== undefined) page.fields.set('cache-status', cacheStatus)
   return page
-}
-
-function applyResponseHeaders(fields: Fields, policy: ResponseHeadersPolicy | undefined): void {
-  if (policy === undefined) return
-  for (const name of policy.remove ?? []) fields.delete(name)
-  for (const [name, value] of Object.entries(policy.set ?? {})) fields.set(name, value)
-  for (const [name, value] of Object.entries(policy.add ?? {})) {
-    if (!fields.has(name)) fields.set(name, value)
-  }
-  if (policy.security === true) {
-    const defaults = new Fields()
-    applySecurityDefaults(defaults)
-    for (const [name, value] of defaults) if (!fields.has(name)) fields.set(name, value)
-  }
 }
 
 const FAILURES = {

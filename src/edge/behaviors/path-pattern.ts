@@ -11,8 +11,11 @@ export function compilePathPattern(pattern: string): (path: string) => boolean {
   return path => matchesGlob(rooted, path)
 }
 
-/** In time by pattern × path at most: a regular expression could be made to hang. */
-function matchesGlob(pattern: string, path: string): boolean {
+/**
+ * Whether a text is as a pattern of `*` and `?` says. In time by pattern × text at most: a regular
+ * expression could be made to hang.
+ */
+export function matchesGlob(pattern: string, path: string): boolean {
   let [inPattern, inPath] = [0, 0]
   let afterStar = -1
   let resumeAt = 0

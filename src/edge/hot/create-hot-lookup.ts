@@ -1,16 +1,21 @@
 // The short way of a request, beside the long one in answer.ts:
 //
-//   read Host → pick site → prepared file? → decode path → function route? → stored response
+//   read Host → pick site → prepared file? → decode path → particular behavior? → none
+//                                                        → function route? → stored response
 //                                                        → file
 //
-// It never waits, and gives the very answers that the long way gives, or none.
+// It never waits, and gives the very answers that the long way gives, or none. What is prepared was
+// asked for before, and is behind no guard.
 
 import { Readable } from 'node:stream'
 import type { Clock } from '../../shared/clock.ts'
 import { callContext } from '../answer.ts'
+import type { EdgeBehavior } from '../behaviors/behavior.ts'
 import type { FunctionGateway } from '../functions/function-gateway.ts'
 import { applyStrictTransport } from '../headers/strict-transport.ts'
 import type { TrustedProxies } from '../origins/client-address.ts'
+import { namesCountry } from '../protection/countries/countries.ts'
+import { isGuarded } from '../protection/guard.ts'
 import type { EdgeRelease, FunctionRoute, SiteState } from '../release.ts'
 import { type CompiledRules, matchBehavior } from '../site/compiled-site.ts'
 import { matchRoute } from '../site/function-routes.ts'
@@ -80,9 +85,11 @@ class HotSnapshot {
     const path = decodePath(rawPath)
     if (path === undefined) return undefined
     const now = this.#parts.clock.now()
+    const behavior = matchBehavior(hot.rules, path)
+    if (behavior !== undefined && isParticular(behavior)) return undefined
     const route = matchRoute(hot.site.live.routes, path)
     if (route !== undefined) return this.#stored(hot.site, route, request, path)
-    if (matchBehavior(hot.rules, path) !== undefined) return undefined
+    if (behavior !== undefined && behavior.origin !== 'site') return undefined
     const file = hot.prepare(rawPath, path)
     return file === undefined ? undefined : hot.respond(file, request, now)
   }
@@ -129,6 +136,17 @@ class HotSnapshot {
       isPrepared: false,
     }
   }
+}
+
+/** Whether a behavior has a say in who gets which answer, besides where it comes from. */
+function isParticular(behavior: EdgeBehavior): boolean {
+  const { viewerProtocol = 'allow-all', responseHeaders } = behavior
+  return (
+    isGuarded(behavior) ||
+    viewerProtocol !== 'allow-all' ||
+    responseHeaders !== undefined ||
+    namesCountry(behavior)
+  )
 }
 
 /** For parts that take requests in general. There is no body, and nobody to wait for. */

@@ -7,9 +7,10 @@ import { type FileToSend, fieldsFromMemory } from '../files/file-response.ts'
 import { type Coding, codingsOf, representationOf } from '../files/representation.ts'
 import { credentialsFor } from '../headers/header-rules.ts'
 import { applyStrictTransport } from '../headers/strict-transport.ts'
+import { isGuarded } from '../protection/guard.ts'
 import { matchPattern } from '../redirects/pattern.ts'
 import type { EdgeFile, EdgeRelease, SiteState } from '../release.ts'
-import type { CompiledRules } from '../site/compiled-site.ts'
+import { behaviorOfFile, type CompiledRules } from '../site/compiled-site.ts'
 import { findFile, resolveFile } from '../site/pretty-urls.ts'
 import { BoundedMap, ownText } from './bounded-map.ts'
 import type { HotResponse, PlainRequest } from './hot-lookup.ts'
@@ -76,7 +77,7 @@ export class HotSite {
       ({ rule, pattern }) => rule.force === true && matchPattern(pattern, path) !== undefined,
     )
     const found = isForced ? undefined : this.#fileOf(path)
-    if (found === undefined) return undefined
+    if (found === undefined || this.#isGuarded(path)) return undefined
     const { release, file } = found
     const hot: HotFile = {
       path,
@@ -123,6 +124,15 @@ export class HotSite {
       if (file?.immutable === true) return { release, file }
     }
     return undefined
+  }
+
+  /** For a path that no behavior names: whether one guards its file. */
+  #isGuarded(path: string): boolean {
+    const { files } = this.site.live
+    const filePath = findFile(files, path)
+    if (filePath === undefined) return false
+    const behavior = behaviorOfFile(this.rules, files, filePath)
+    return behavior !== undefined && isGuarded(behavior)
   }
 
   #prepareVariant(hot: HotFile, coding: Coding): Variant {

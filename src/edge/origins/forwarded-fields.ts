@@ -1,5 +1,6 @@
 import type { Fields } from '../../http/fields.ts'
 import { removeHopByHop } from '../../http/hop-by-hop.ts'
+import { removeSignatureCookies } from '../protection/signed/request-signature.ts'
 
 /** Who asks, as an origin is told. */
 export interface ForwardedFor {
@@ -10,7 +11,14 @@ export interface ForwardedFor {
   isSecure: boolean
   /** As the viewer wrote it, port and all. */
   host: string
+  /** He was let in by a signature, which is nobody's business any more. */
+  isSigned?: boolean
+  /** Where he is, for origins that are to know. */
+  country?: string
 }
+
+/** As CloudFront tells where a viewer is. */
+export const VIEWER_COUNTRY = 'cloudfront-viewer-country'
 
 /** The viewer's fields for an origin: without what only we may say, and with what we say of him. */
 export function forwardedFields(viewer: Fields, context: ForwardedFor): Fields {
@@ -20,7 +28,12 @@ export function forwardedFields(viewer: Fields, context: ForwardedFor): Fields {
   const forwardedHost = context.isPeerTrusted ? fields.get('x-forwarded-host') : undefined
   const isSecure = isSecureFor(viewer, context)
   // `Forwarded` would say again, unchecked, what the three fields say checked.
-  for (const name of ['forwarded', 'expect', 'x-forwarded-port']) fields.delete(name)
+  // Where a viewer is, he is not to say himself.
+  for (const name of ['forwarded', 'expect', 'x-forwarded-port', VIEWER_COUNTRY]) {
+    fields.delete(name)
+  }
+  if (context.country !== undefined) fields.set(VIEWER_COUNTRY, context.country)
+  if (context.isSigned === true) removeSignatureCookies(fields)
   return fields
     .set('host', context.host)
     .set(

@@ -3,6 +3,7 @@ import { compilePathPattern } from '../behaviors/path-pattern.ts'
 import { type CompiledHeaderRule, compileHeaderRules } from '../headers/header-rules.ts'
 import { type CompiledRedirect, compileRedirects } from '../redirects/redirects.ts'
 import type { EdgeRelease } from '../release.ts'
+import { canonicalPath } from './pretty-urls.ts'
 
 /** The rules of a release, made ready for matching. */
 export interface CompiledRules {
@@ -16,10 +17,22 @@ export interface CompiledBehavior {
   matches(path: string): boolean
 }
 
-/** The behavior of a path; undefined where it is the site's own, by name or for want of one. */
+/** The behavior of a path: the first whose pattern matches. */
 export function matchBehavior(rules: CompiledRules, path: string): EdgeBehavior | undefined {
-  const behavior = rules.behaviors.find(({ matches }) => matches(path))?.behavior
-  return behavior?.origin === 'site' ? undefined : behavior
+  return rules.behaviors.find(({ matches }) => matches(path))?.behavior
+}
+
+/**
+ * The behavior that guards a file of the release: of its URL, or where none names that, of the file
+ * itself, so that `*.html` covers /about.
+ */
+export function behaviorOfFile(
+  rules: CompiledRules,
+  files: EdgeRelease['files'],
+  filePath: string,
+): EdgeBehavior | undefined {
+  if (rules.behaviors.length === 0) return undefined
+  return matchBehavior(rules, canonicalPath(files, filePath)) ?? matchBehavior(rules, filePath)
 }
 
 /** Compiles each release once, however often it is handed over. */
