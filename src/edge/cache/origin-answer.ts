@@ -179,6 +179,8 @@ export class OriginAnswers {
         onClosed()
       },
     })
+    // Who began it may leave: it is stored all the same, unless it might never end.
+    fill.isDetached = outcome.isBounded
     const storing: CacheOutcome = { kind: 'forward', reason, isStored: true }
     return {
       landing: { kind: 'shared', response, fill },

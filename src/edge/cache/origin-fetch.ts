@@ -6,7 +6,14 @@ import { OriginError } from '../origins/origin.ts'
 import type { CacheCall, OriginAnswer } from './cache-call.ts'
 
 export type FetchOutcome =
-  | { kind: 'answered'; answer: OriginAnswer; requestedMs: number; receivedMs: number }
+  | {
+      kind: 'answered'
+      answer: OriginAnswer
+      /** It said how long it is, so that it ends. */
+      isBounded: boolean
+      requestedMs: number
+      receivedMs: number
+    }
   | { kind: 'failed'; error: OriginError }
   | { kind: 'too-large' }
 
@@ -33,7 +40,7 @@ export async function fetchFromOrigin(call: CacheCall, options: FetchOptions) {
       signal: options.signal,
       ...(call.upgrade === undefined ? {} : { upgrade: call.upgrade }),
       ...(options.isForViewer && call.request.sendInterim !== undefined
-        ? { onInterim: (status, fields) => call.request.sendInterim?.(status, fields) }
+        ? { onInterim: (status, fields) => call.request.sendInterim?.(status, call.clean(fields)) }
         : {}),
     })
     const isSwitch = answer.status === 101 && answer.tunnel !== undefined
@@ -47,6 +54,7 @@ export async function fetchFromOrigin(call: CacheCall, options: FetchOptions) {
     if (!cleaned.fields.has('date')) cleaned.fields.set('date', formatHttpDate(receivedMs))
     return {
       kind: 'answered',
+      isBounded: cleaned.fields.has('content-length'),
       answer: call.transform?.(cleaned) ?? cleaned,
       requestedMs,
       receivedMs,

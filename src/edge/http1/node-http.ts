@@ -57,7 +57,7 @@ export class NodeViewerRequest implements ViewerRequest {
   sendInterim(status: number, fields: Fields): void {
     if (this.version === '1.0' || this.#outgoing.headersSent || this.#outgoing.destroyed) return
     if (status === 102) this.#outgoing.writeProcessing()
-    if (status !== 103) return
+    if (status !== 103 || !fields.has('link')) return
     const hints: Record<string, string> = {}
     for (const name of fields.names()) {
       const value = fields.get(name)
@@ -108,6 +108,8 @@ export function sendResponse(
     const { stream, sizeBytes } = body
     const arrived = sizeBytes === undefined ? undefined : takeArrived(stream, sizeBytes)
     if (arrived !== undefined) return void outgoing.end(arrived)
+    // node:http holds the head back for the first bytes; an event stream may have none for long.
+    if (stream.readableLength === 0) outgoing.flushHeaders()
     const isViewerGone = () => outgoing.destroyed && !outgoing.writableFinished
     const whenDone = (error: NodeJS.ErrnoException | null | undefined) => {
       if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE' && !isAbort(error)) onFailure(error)

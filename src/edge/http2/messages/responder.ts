@@ -1,4 +1,4 @@
-import type { Fields } from '../../../http/fields.ts'
+import { Fields } from '../../../http/fields.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import type { HotLookup, PlainRequest } from '../../hot/hot-lookup.ts'
 import type { Transport } from '../../transport/transport.ts'
@@ -63,6 +63,7 @@ export class Responder {
       isSecure: this.#transport.isEncrypted,
       body: stream.body,
       sendContinue: () => this.#sendContinue(stream),
+      sendInterim: (status, fields) => this.#sendInterim(stream, status, fields),
     })
     stream.request = request
     this.#answering++
@@ -157,6 +158,19 @@ export class Responder {
     if (stream.isClosed || stream.hasResponded) return
     this.#sender.headers(stream.id, false, encodeStaticBlock([[':status', '100']]))
     this.#events.scheduleFlush()
+  }
+
+  /** 103 with Link for browsers to begin on, 102 as a sign of life; others mean nothing here. */
+  #sendInterim(stream: Http2Stream, status: number, fields: Fields): void {
+    if (stream.isClosed || stream.hasResponded) return
+    if (status !== 102 && (status !== 103 || !fields.has('link'))) return
+    try {
+      const lines = responseLines(status, status === 102 ? new Fields() : fields)
+      this.#sender.headers(stream.id, false, this.#sender.encoder.encode(lines))
+      this.#events.scheduleFlush()
+    } catch {
+      // A hint that cannot be said is no reason to fail.
+    }
   }
 
   /** A response that cannot be what was promised is broken off, not ended. */

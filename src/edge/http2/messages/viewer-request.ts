@@ -10,6 +10,7 @@ export interface RequestContext {
   body: RequestBody | undefined
   /** The viewer waits for leave to send the body. */
   sendContinue(): void
+  sendInterim(status: number, fields: Fields): void
 }
 
 /** An HTTP/2 request as the edge sees requests. */
@@ -60,6 +61,10 @@ export class Http2ViewerRequest implements ViewerRequest {
     if (body === undefined) return Readable.from([])
     if (/^100-continue$/i.test(this.fields.get('expect') ?? '')) this.#context.sendContinue()
     return body.take()
+  }
+
+  sendInterim(status: number, fields: Fields): void {
+    this.#context.sendInterim(status, fields)
   }
 
   /** The viewer is gone. */
