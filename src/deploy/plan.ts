@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ReleaseDraft } from '../releases/manifest.ts'
+import { planEdge } from './plan-edge.ts'
 
 export type ChangeKind = 'add' | 'change' | 'remove'
 
@@ -15,6 +16,10 @@ export interface Change {
     | 'database'
     | 'dns'
     | 'domain'
+    | 'origin'
+    | 'behavior'
+    | 'signing key'
+    | 'hsts'
   name: string
   reason: string
 }
@@ -39,6 +44,7 @@ export function makePlan(
   const changes = [
     ...files.changes,
     ...planFunctions(next.functions, before?.functions ?? {}),
+    ...planEdge(next, before),
     ...planWhole('redirects', '_redirects', next.redirects, before?.redirects ?? []),
     ...planWhole('headers', '_headers', next.headers, before?.headers ?? []),
     ...planDatabase(next, before),
