@@ -19,7 +19,7 @@ import type { Origin } from './origins/origin.ts'
 import { errorPage } from './pages.ts'
 import { createCountries } from './protection/countries/countries.ts'
 import { Guard } from './protection/guard.ts'
-import { createOwnRateLimits, type RateLimits } from './protection/rate-limits.ts'
+import { createOwnRateLimits, type RateLimits, rememberRefusals } from './protection/rate-limits.ts'
 
 import type { BlobReader, SiteState } from './release.ts'
 import { RuleCompiler } from './site/compiled-site.ts'
@@ -39,6 +39,8 @@ export interface EdgeOptions {
   trustedProxies?: readonly string[]
   /** Who counts for behaviors' rate limits. Default: this process by itself. */
   rateLimits?: RateLimits
+  /** Stands before each custom origin, to see what it is asked. */
+  observeOrigin?(origin: Origin): Origin
   /** Name of this edge worker, for request ids and logs. */
   edgeId: string
   /** Budget of each of the two memory caches, files and function responses. Default 64 MiB. */
@@ -81,14 +83,14 @@ export function createEdge(options: EdgeOptions): Edge {
   const blobs = new BlobSource(options.blobs, cacheBytes)
   const cache = new CacheGateway({ store, clock, logger })
   const functions = new FunctionGateway({ origin: options.functions, cache })
-  const origins = new OriginPool()
+  const origins = new OriginPool(options.observeOrigin)
   const behaviors = new BehaviorGateway({ cache, origins })
   const rules = new RuleCompiler((release, name, pattern) =>
     logger.warn('header rule cannot be set', { project: release.project, pattern, name }),
   )
   const trustedProxies = parseTrustedProxies(options.trustedProxies ?? [])
   const countries = createCountries(logger)
-  const rateLimits = options.rateLimits ?? createOwnRateLimits()
+  const rateLimits = rememberRefusals(options.rateLimits ?? createOwnRateLimits())
   const guard = new Guard({ countries, rateLimits })
   const parts: AnswerParts = {
     ...{ blobs, functions, behaviors, rules, trustedProxies },
@@ -120,6 +122,7 @@ export function createEdge(options: EdgeOptions): Edge {
       return errorPage(500, 'The server could not answer. It has been noted.', request.fields)
     })
     stamp(response.fields, performance.now() - startedMs)
+    response.log = { ...response.log, requestId }
     return response
   }
   return {

@@ -1,7 +1,9 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../shared/clock.ts'
 import { freePort } from '../../shared/free-port.ts'
 import type { Logger } from '../../shared/logger.ts'
+import { RateDesk } from './rate-desk.ts'
 import type { Request } from './worker-process.ts'
 import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
 import { WorkerSlot } from './worker-slot.ts'
@@ -42,6 +44,7 @@ export class EdgeWorkers {
       serialization: 'json',
     })
     const slots: WorkerSlot[] = []
+    const rates = new RateDesk(systemClock.now)
     const workers = new EdgeWorkers(slots, options.drainMs)
     workers.#sites = options.sites
     workers.#certificates = options.certificates
@@ -60,7 +63,7 @@ export class EdgeWorkers {
         sites: workers.#sites,
         ...(workers.#certificates && { certificates: workers.#certificates }),
       })
-      const slot = new WorkerSlot(settings, serve, options)
+      const slot = new WorkerSlot(settings, serve, { ...options, rates })
       slots.push(slot)
       try {
         await slot.start()

@@ -1,6 +1,12 @@
 import cluster, { type Worker } from 'node:cluster'
 import { MokaError } from '../../shared/errors.ts'
-import type { WorkerAnswer, WorkerNotice, WorkerRequest } from './worker-protocol.ts'
+import type {
+  RateAnswer,
+  RateQuestion,
+  WorkerAnswer,
+  WorkerNotice,
+  WorkerRequest,
+} from './worker-protocol.ts'
 
 /** What a worker is asked; the process numbers it. */
 export type Request = WorkerRequest extends infer R
@@ -30,6 +36,7 @@ export class WorkerProcess {
   constructor(options: {
     onNotice: (notice: Exclude<WorkerNotice, { kind: 'ready' }>) => void
     onError: (error: Error) => void
+    onRateQuestion: (question: RateQuestion) => RateAnswer
   }) {
     // The extra certificates cost each start 50 ms, and an edge worker calls nobody outside.
     const worker = cluster.fork({ NODE_EXTRA_CA_CERTS: '' })
@@ -44,8 +51,9 @@ export class WorkerProcess {
       })
     })
     this.ready = new Promise((resolve, reject) => {
-      worker.on('message', (message: WorkerAnswer | WorkerNotice) => {
+      worker.on('message', (message: WorkerAnswer | WorkerNotice | RateQuestion) => {
         if ('id' in message) this.#settle(message)
+        else if (message.kind === 'rate') worker.send(options.onRateQuestion(message))
         else if (message.kind === 'ready') resolve()
         else options.onNotice(message)
       })

@@ -1,3 +1,4 @@
+import type { RateDecision } from '../../http/rate-limits/rate-limit.ts'
 import type { Challenge } from '../../tls/acme/challenges.ts'
 import type { TlsMaterial } from '../../tls/certificates/sni-contexts.ts'
 
@@ -60,6 +61,22 @@ export type WorkerRequest =
 
 /** From a worker, unasked: it listens to requests now; a blob on the disk is not what it should be. */
 export type WorkerNotice = { kind: 'ready' } | { kind: 'damaged'; sha256: string }
+
+/** From a worker: may one more request by `key` be answered? */
+export interface RateQuestion {
+  kind: 'rate'
+  question: number
+  key: string
+  count: number
+  periodSeconds: number
+}
+
+/** To the worker that put the question. */
+export interface RateAnswer {
+  kind: 'rate'
+  question: number
+  decision: RateDecision
+}
 
 /** From a worker: done, with what was asked for; or why not. */
 export type WorkerAnswer =

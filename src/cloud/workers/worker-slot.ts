@@ -1,4 +1,5 @@
 import type { Logger } from '../../shared/logger.ts'
+import type { RateDesk } from './rate-desk.ts'
 import { type Done, type Request, WorkerProcess } from './worker-process.ts'
 import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
 
@@ -22,6 +23,7 @@ export class WorkerSlot {
   readonly #serve: () => Served
   readonly #logger: Logger
   readonly #onDamagedBlob: (sha256: string) => void
+  readonly #rates: RateDesk
   #process: WorkerProcess | undefined
   /** Resolves when what is asked reaches a worker that serves, and no other of this place does. */
   #started: Promise<unknown>
@@ -31,13 +33,14 @@ export class WorkerSlot {
   constructor(
     settings: WorkerSettings,
     serve: () => Served,
-    options: { logger: Logger; onDamagedBlob: (sha256: string) => void },
+    options: { logger: Logger; onDamagedBlob: (sha256: string) => void; rates: RateDesk },
   ) {
     this.id = settings.edgeId
     this.#settings = settings
     this.#serve = serve
     this.#logger = options.logger
     this.#onDamagedBlob = options.onDamagedBlob
+    this.#rates = options.rates
     this.#started = Promise.reject(new Error('not started'))
     this.#started.catch(() => {})
   }
@@ -131,6 +134,7 @@ export class WorkerSlot {
   #launch(): { worker: WorkerProcess; started: Promise<Done> } {
     const worker = new WorkerProcess({
       onNotice: ({ sha256 }) => this.#onDamagedBlob(sha256),
+      onRateQuestion: question => this.#rates.answer(question),
       onError: error => this.#logger.error('edge worker', { error: error.message }),
     })
     const bornMs = performance.now()

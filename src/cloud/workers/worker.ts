@@ -14,8 +14,10 @@ import { createHttpChallenges } from '../../tls/acme/http-challenges.ts'
 import { matchesPattern } from '../../tls/certificates/host-names.ts'
 import { createSniContexts } from '../../tls/certificates/sni-contexts.ts'
 import { keepImmutable, toEdgeRelease } from './edge-release.ts'
+import { RateCounter } from './rate-desk.ts'
 import type {
   CertificateMessage,
+  RateAnswer,
   SiteMessage,
   WorkerAnswer,
   WorkerNotice,
@@ -30,6 +32,7 @@ process.stderr.on('error', () => {}) // whoever read it has gone
 const logger = createLogger(line => process.stderr.write(line), 'warn')
 
 let edge: Edge | undefined
+const rates = new RateCounter(question => process.send?.(question), logger)
 const servers: EdgeServer[] = []
 const contexts = createSniContexts({ alpnProtocols: ['h2', 'http/1.1'], logger })
 const challenges = createHttpChallenges()
@@ -40,7 +43,8 @@ let sites: ReadonlyMap<string, SiteState> = new Map()
 /** Sites are taken up one after the other, so that the last that were sent are those that stay. */
 let lastSites: Promise<unknown> = Promise.resolve()
 
-process.on('message', (request: WorkerRequest) => {
+process.on('message', (request: WorkerRequest | RateAnswer) => {
+  if (request.kind === 'rate') return rates.settle(request)
   answer(request).then(
     done => process.send?.(done),
     error => process.send?.(describeFailure(request.id, error)),
@@ -101,6 +105,7 @@ async function start(
     clock: systemClock,
     logger,
     trustedProxies: settings.trustedProxies,
+    rateLimits: rates,
     edgeId: settings.edgeId,
   })
   const { serving } = await setSitesInTurn(sites)
