@@ -107,6 +107,7 @@ export async function answer(
   const response = await answerForSite(asked, parts)
   for (const [name, value] of asked.told) response.fields.set(name, value)
   if (!response.fields.has('x-moka-release')) response.fields.set('x-moka-release', site.live.id)
+  response.log = { ...response.log, project: site.live.project }
   applyStrictTransport(response.fields, site.live.hsts, request.isSecure)
   return response
 }

@@ -97,5 +97,6 @@ function redirect(
     // Not kept without asking: whoever turns HTTPS off again is not locked out.
     .set('cache-control', 'public, max-age=0, must-revalidate')
     .set('content-length', '0')
-  return { status: isRead ? 301 : 308, fields, body: NO_BODY }
+  const log = { result: 'Redirect' } as const
+  return { status: isRead ? 301 : 308, fields, body: NO_BODY, log }
 }

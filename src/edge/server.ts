@@ -1,5 +1,5 @@
 import type { AddressInfo, Server } from 'node:net'
-import type { Server as TlsServer } from 'node:tls'
+import type { TLSSocket, Server as TlsServer } from 'node:tls'
 import { systemClock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -7,6 +7,7 @@ import type { SniContexts } from '../tls/certificates/sni-contexts.ts'
 import { createHttp1Engine } from './http1/http1-engine.ts'
 import { type NodeHttpLimits, NodeHttpServer } from './http1/node-http-server.ts'
 import { createHttp2Engine } from './http2/http2-engine.ts'
+import type { TrafficObserver } from './logs/traffic-observer.ts'
 import { createPlainDoor, type PlainDoorOptions, type ServedEdge } from './plain-door.ts'
 import { chooseEngine } from './transport/choose-engine.ts'
 import { NodeListener } from './transport/node-listener.ts'
@@ -19,6 +20,8 @@ export interface EdgeServerOptions extends PlainDoorOptions {
   logger: Logger
   /** HTTPS, with the certificates of this, which may change at any time. Default: HTTP. */
   tls?: Pick<SniContexts, 'serverOptions' | 'attach'>
+  /** Hears of every connection and every request. */
+  observer?: TrafficObserver
   /** Shortened in tests; nobody else has a reason to change them. */
   limits?: Partial<ServerLimits>
 }
@@ -26,6 +29,7 @@ export interface EdgeServerOptions extends PlainDoorOptions {
 export interface EdgeServer {
   /** The port really taken, where 0 was asked for. */
   readonly port: number
+  readonly connectionCount: number
   /**
    * Stops accepting and lets requests under way finish; also those that come within `idleGraceMs`
    * on connections that idle. Default 0: these close at once.
@@ -55,17 +59,21 @@ const DEFAULT_LIMITS: ServerLimits = {
 export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const edge = createPlainDoor(options.edge, options)
-  const { tls } = options
-  const nodeHttp = new NodeHttpServer((request, response) => edge.handle(request, response), limits)
-  const http1 = createHttp1Engine({ hot: edge.hot, limits, now: systemClock.now })
+  const { tls, observer } = options
+  const observing = observer && { observer }
+  const handle: typeof edge.handle = (request, response) => edge.handle(request, response)
+  const nodeHttp = new NodeHttpServer(handle, limits, observer)
+  const { now } = systemClock
+  const http1 = createHttp1Engine({ hot: edge.hot, limits, now, ...observing })
   const http2 =
     edge.respond === undefined
       ? undefined
       : createHttp2Engine({
           respond: edge.respond,
           hot: edge.hot,
-          now: systemClock.now,
+          now,
           logger: options.logger,
+          ...observing,
           limits: {
             maxHeaderListBytes: limits.maxHeaderBytes,
             headersTimeoutMs: limits.headersTimeoutMs,
@@ -73,17 +81,16 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
           },
         })
   const listener = new NodeListener({
-    onConnection: transport =>
-      chooseEngine(transport, {
-        http1,
-        http2,
-        firstBytesTimeoutMs: limits.headersTimeoutMs,
-      }),
+    onConnection: transport => {
+      observer?.accepted()
+      chooseEngine(transport, { http1, http2, firstBytesTimeoutMs: limits.headersTimeoutMs })
+    },
     onHandOver: socket => nodeHttp.take(socket),
     checkIntervalMs: limits.checkIntervalMs,
     ...(tls && { tls: { ...tls.serverOptions(), handshakeTimeout: limits.handshakeTimeoutMs } }),
   })
   tls?.attach(listener.server as TlsServer)
+  if (tls !== undefined && observer !== undefined) observeHandshakes(listener.server, observer)
   await listen(listener.server, options.listen)
   nodeHttp.start()
   listener.server.on('error', error =>
@@ -92,6 +99,9 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const address = listener.server.address() as AddressInfo | null
   return {
     port: address?.port ?? 0,
+    get connectionCount() {
+      return listener.connectionCount + nodeHttp.connectionCount
+    },
     async close(idleGraceMs = 0) {
       const deadline = setTimeout(() => {
         listener.destroyAll()
@@ -103,6 +113,13 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
       clearTimeout(deadline)
     },
   }
+}
+
+function observeHandshakes(server: Server, observer: TrafficObserver): void {
+  server.on('secureConnection', (socket: TLSSocket) =>
+    observer.handshaken(socket.isSessionReused() ? 'resumed' : 'full'),
+  )
+  server.on('tlsClientError', () => observer.handshaken('failed'))
 }
 
 function listen(server: Server, where: EdgeServerOptions['listen']): Promise<void> {

@@ -28,6 +28,16 @@ export interface ViewerResponse {
   status: number
   fields: Fields
   body: ResponseBody
+  /** What the log is told besides. */
+  log?: ResponseNotes
+}
+
+export interface ResponseNotes {
+  /** Whose site it is; absent where there is none. */
+  project?: string
+  requestId?: string
+  /** How it was answered, where status and Cache-Status do not tell. */
+  result?: 'Redirect'
 }
 
 export type ResponseBody =

@@ -22,6 +22,12 @@ const MAX_ORIGINS = 256
 /** Origins with their connections, one for each setting, however many releases name it. */
 export class OriginPool {
   readonly #origins = new Map<string, PooledOrigin>()
+  readonly #observed: (origin: Origin) => Origin
+
+  /** `observed` stands before each origin, to see what it is asked. */
+  constructor(observed: (origin: Origin) => Origin = origin => origin) {
+    this.#observed = observed
+  }
 
   /** Throws `EDGE_ORIGIN_UNKNOWN` and `EDGE_ORIGIN_INVALID`. */
   originOf(origins: OriginsByName, name: string): PooledOrigin {
@@ -77,7 +83,7 @@ export class OriginPool {
   #single(settings: HttpOriginSettings): PooledOrigin {
     const scope = JSON.stringify(settings)
     return this.#known(scope, () => ({
-      origin: withOwnFields(createHttpOrigin(settings), settings),
+      origin: withOwnFields(this.#observed(createHttpOrigin(settings)), settings),
       scope,
       settings,
     }))

@@ -131,6 +131,7 @@ class HotSnapshot {
     stamp(fields)
     return {
       status,
+      project: site.live.project,
       fields,
       body: body.kind === 'bytes' ? { bytes: body.bytes } : undefined,
       isPrepared: false,

@@ -14,6 +14,10 @@ export interface PlainRequest {
   readonly acceptEncoding: string | undefined
   readonly ifNoneMatch: string | undefined
   readonly ifModifiedSince: string | undefined
+  /** These three are for the log alone. */
+  readonly userAgent: string | undefined
+  readonly referrer: string | undefined
+  readonly forwardedFor: string | undefined
   readonly peerAddress: string
   readonly isSecure: boolean
   /** All fields; costs more than the above. */
@@ -23,6 +27,8 @@ export interface PlainRequest {
 /** An answer that needs no waiting. Prepared ones are given out again and again: never change them. */
 export interface HotResponse {
   readonly status: number
+  /** Whose site it is. */
+  readonly project: string
   /** All that the edge says; the engine adds Date and what concerns the connection. */
   readonly fields: Fields
   /** Its bytes are there at the moment of the answer. Undefined: no body. */
@@ -32,6 +38,8 @@ export interface HotResponse {
   /** Where an engine keeps the encoded form of a prepared answer. */
   http1?: unknown
   http2?: unknown
+  /** And where the log keeps its part. */
+  log?: unknown
 }
 
 /** The short way to an answer: from memory, without waiting, or not at all. */

@@ -145,14 +145,14 @@ export class HotSite {
       this.#parts.stamp(fields)
     }
     const body = this.#parts.blobs.held(chosen.blob)
-    const isPrepared = true
+    const prepared = { project: this.site.live.project, isPrepared: true } as const
     return {
       etag: chosen.etag,
       weakEtag: `W/${chosen.etag}`,
       lastModified: formatHttpDate(sending.modifiedMs),
-      whole: { status: 200, fields: whole, body, isPrepared },
-      bodiless: { status: 200, fields: whole, body: undefined, isPrepared },
-      notModified: { status: 304, fields: notModified, body: undefined, isPrepared },
+      whole: { status: 200, fields: whole, body, ...prepared },
+      bodiless: { status: 200, fields: whole, body: undefined, ...prepared },
+      notModified: { status: 304, fields: notModified, body: undefined, ...prepared },
     }
   }
 

@@ -12,19 +12,31 @@ const REASONS: Readonly<Record<number, string>> = {
   431: 'Request Header Fields Too Large',
 }
 
+/** What was sent to refuse a request. */
+export interface Refusal {
+  status: number
+  bytes: number
+}
+
 /**
  * Answers bytes that are no HTTP request, and closes: after a framing error nothing on this
- * connection can be trusted (RFC 9112 §11.2).
+ * connection can be trusted (RFC 9112 §11.2). Undefined: nobody is there to be told.
  */
-export function refuseMalformed(error: Error & { rawPacket?: Uint8Array }, socket: Socket): void {
+export function refuseMalformed(
+  error: Error & { rawPacket?: Uint8Array },
+  socket: Socket,
+): Refusal | undefined {
   const isReset = systemErrorCode(error) === 'ECONNRESET'
   // What follows the fault is one as well, and must not cut off what is still on its way.
-  if (!isReset && socket.writableEnded) return
+  if (!isReset && socket.writableEnded) return undefined
   if (isReset || !socket.writable) {
     socket.destroy()
-    return
+    return undefined
   }
-  endInStages(socket, formatRefusal(statusOf(error)))
+  const status = statusOf(error)
+  const message = formatRefusal(status)
+  endInStages(socket, message)
+  return { status, bytes: message.length }
 }
 
 /** The whole message that refuses what is no request. */

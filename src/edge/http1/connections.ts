@@ -33,6 +33,10 @@ export class Connections {
     })
   }
 
+  get count(): number {
+    return this.#exchanges.size
+  }
+
   track(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
     const exchange = { request, response }

@@ -36,6 +36,8 @@ export class HotMessages {
   #tail = ''
   #buffered: Message[] = []
   #bufferedBytes = 0
+  /** Of the last response that was written, head and body. */
+  writtenBytes = 0
 
   constructor(options: HotMessagesOptions) {
     this.#options = options
@@ -70,6 +72,7 @@ export class HotMessages {
     }
     const message = (response.http1 as Message | undefined) ?? prepare(response)
     if (message === undefined) return false
+    this.writtenBytes = message.head.length + this.#tail.length + (body?.byteLength ?? 0)
     if (message.tail !== this.#tail) {
       message.tail = this.#tail
       message.bytes = undefined
@@ -100,7 +103,9 @@ export class HotMessages {
     if (head === undefined) return false
     const date = response.fields.has('date') ? '' : this.#date
     const connection = isLast ? 'Connection: close\r\n\r\n' : this.#keepAlive
-    writeBoth(transport, head + date + connection, response.body?.bytes, isCorked)
+    const body = response.body?.bytes
+    this.writtenBytes = head.length + date.length + connection.length + (body?.byteLength ?? 0)
+    writeBoth(transport, head + date + connection, body, isCorked)
     return true
   }
 

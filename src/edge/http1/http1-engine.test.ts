@@ -31,7 +31,7 @@ beforeEach(() => {
   seen = []
   body = { bytes: Buffer.from('body') }
   const fields = Fields.from([['content-length', '4']])
-  response = { status: 200, fields, body, isPrepared: true }
+  response = { status: 200, project: 'site', fields, body, isPrepared: true }
   transport = new FakeTransport()
   createHttp1Engine({ hot, limits: LIMITS, now: () => now }).accept(transport, NOTHING)
 })

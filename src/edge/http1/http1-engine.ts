@@ -1,4 +1,9 @@
-import type { HotLookup } from '../hot/hot-lookup.ts'
+import type { HotLookup, HotResponse } from '../hot/hot-lookup.ts'
+import type {
+  ConnectionObserver,
+  ObservedExchange,
+  TrafficObserver,
+} from '../logs/traffic-observer.ts'
 import type { Engine, Transport, TransportHandler } from '../transport/transport.ts'
 import { formatRefusal } from './client-error.ts'
 import { HotMessages } from './hot-messages.ts'
@@ -10,6 +15,8 @@ export interface Http1EngineOptions {
   limits: Http1Limits
   /** Milliseconds since the epoch, for Date. */
   now(): number
+  /** Hears of every request that is answered here. */
+  observer?: TrafficObserver
 }
 
 export interface Http1Limits {
@@ -34,6 +41,7 @@ interface Shared {
   readonly limits: Http1Limits
   readonly head: PlainHead
   readonly messages: HotMessages
+  readonly observer: TrafficObserver | undefined
 }
 
 /**
@@ -41,9 +49,9 @@ interface Shared {
  * anything else the connection goes to node:http, with all that was not answered, and stays there.
  */
 export function createHttp1Engine(options: Http1EngineOptions): Engine {
-  const { hot, limits, now } = options
+  const { hot, limits, now, observer } = options
   const messages = new HotMessages({ ...limits, now })
-  const shared: Shared = { hot, limits, head: new PlainHead(), messages }
+  const shared: Shared = { hot, limits, head: new PlainHead(), messages, observer }
   return {
     accept(transport, first) {
       const connection = new Http1Connection(transport, shared)
@@ -57,6 +65,10 @@ export function createHttp1Engine(options: Http1EngineOptions): Engine {
 class Http1Connection implements TransportHandler {
   readonly #transport: Transport
   readonly #shared: Shared
+  readonly #observer: ConnectionObserver | undefined
+  /** The last answer, where the viewer has not taken all of it, and its length. */
+  #unsent: ObservedExchange | undefined
+  #unsentBytes = 0
   #requests = 0
   /** Read, not yet answered: part of a head, or what came while writing had to wait. */
   #held: Uint8Array = NOTHING
@@ -69,6 +81,7 @@ class Http1Connection implements TransportHandler {
   constructor(transport: Transport, shared: Shared) {
     this.#transport = transport
     this.#shared = shared
+    this.#observer = shared.observer?.connection(transport, 'HTTP/1.1')
   }
 
   onBytes(bytes: Uint8Array): void {
@@ -83,6 +96,7 @@ class Http1Connection implements TransportHandler {
   }
 
   onDrain(): void {
+    if (this.#unsent !== undefined) this.#settleUnsent()
     if (!this.#isWaiting || this.#transport.bufferedBytes > 0) return
     this.#isWaiting = false
     const held = this.#held
@@ -124,6 +138,7 @@ class Http1Connection implements TransportHandler {
   onClose(): void {
     this.#isEnding = true
     this.#held = NOTHING
+    if (this.#unsent !== undefined) this.#settleUnsent()
   }
 
   /** Answers the requests in these bytes, in order, for as long as that needs no waiting. */
@@ -158,6 +173,7 @@ class Http1Connection implements TransportHandler {
         return
       }
       this.#requests++
+      if (this.#observer !== undefined) this.#observe(this.#observer, response, isCorked)
       at = head.end
       if (isLast) {
         if (isCorked) this.#transport.uncork()
@@ -174,6 +190,23 @@ class Http1Connection implements TransportHandler {
     this.#pieces = 0
     if (this.#transport.bufferedBytes > MAX_UNSENT_BYTES) this.#wait(copyFrom(bytes, at))
     else this.#rest()
+  }
+
+  #observe(observer: ConnectionObserver, response: HotResponse, isCorked: boolean): void {
+    const { head, messages } = this.#shared
+    if (isCorked || this.#transport.bufferedBytes <= MAX_UNSENT_BYTES) {
+      observer.answered(head, response, messages.writtenBytes)
+    } else {
+      this.#settleUnsent()
+      this.#unsent = observer.sending(head, response)
+      this.#unsentBytes = messages.writtenBytes
+    }
+  }
+
+  #settleUnsent(): void {
+    const left = Math.min(this.#transport.bufferedBytes, this.#unsentBytes)
+    this.#unsent?.ended(this.#unsentBytes - left, left === 0)
+    this.#unsent = undefined
   }
 
   /** The time between two requests begins. */
@@ -202,11 +235,14 @@ class Http1Connection implements TransportHandler {
 
   #handOver(unread: Uint8Array): void {
     this.#isEnding = true
+    if (this.#unsent !== undefined) this.#settleUnsent()
     this.#transport.handOver(unread)
   }
 
   #refuse(status: 400 | 408): void {
-    this.#transport.writeLatin1(formatRefusal(status))
+    const refusal = formatRefusal(status)
+    this.#transport.writeLatin1(refusal)
+    this.#observer?.refused(status, refusal.length)
     this.#end()
   }
 

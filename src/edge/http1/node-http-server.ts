@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TrafficObserver } from '../logs/traffic-observer.ts'
 import { refuseMalformed } from './client-error.ts'
 import { Connections } from './connections.ts'
+import { NodeExchanges } from './node-exchanges.ts'
 import { handleUpgrade, type UpgradeHost } from './upgrades.ts'
 
 export interface NodeHttpLimits {
@@ -18,6 +20,9 @@ export interface NodeHttpLimits {
   maxRequestsPerConnection: number
 }
 
+const NO_TUNNEL =
+  'HTTP/1.1 405 Method Not Allowed\r\nallow: GET, HEAD, OPTIONS\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'
+
 /** node:http with our limits and our answers to what it cannot parse. */
 export class NodeHttpServer {
   readonly server: Server
@@ -26,11 +31,14 @@ export class NodeHttpServer {
   constructor(
     handle: (request: IncomingMessage, response: ServerResponse) => void,
     limits: NodeHttpLimits,
+    observer?: TrafficObserver,
   ) {
     const server = createHttpServer(limits)
     const connections = new Connections(server)
+    const exchanges = observer && new NodeExchanges(observer)
     const tracked = (request: IncomingMessage, response: ServerResponse) => {
       connections.track(request, response)
+      exchanges?.begin(request, response)
       handle(request, response)
     }
     const upgrades: UpgradeHost = {
@@ -46,14 +54,14 @@ export class NodeHttpServer {
       socket.on('error', () => {})
       connections.afterAnswers(socket, () => handleUpgrade(request, socket, head, upgrades))
     })
-    server.on('connect', (_request, socket: Socket) =>
-      socket.end(
-        'HTTP/1.1 405 Method Not Allowed\r\nallow: GET, HEAD, OPTIONS\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
-      ),
-    )
+    server.on('connect', (request: IncomingMessage, socket: Socket) => {
+      socket.end(NO_TUNNEL)
+      exchanges?.answered(request, 405, NO_TUNNEL.length)
+    })
     server.on('clientError', (error: Error, socket: Socket) => {
       // What is being answered must not have another answer written into it.
-      if (connections.mayAnswer(socket)) refuseMalformed(error, socket)
+      const refusal = connections.mayAnswer(socket) ? refuseMalformed(error, socket) : undefined
+      if (refusal !== undefined) exchanges?.refused(socket, refusal.status, refusal.bytes)
     })
     this.server = server
     this.#connections = connections
@@ -72,6 +80,10 @@ export class NodeHttpServer {
   /** From now on each answer is the last of its connection; idle ones close after `idleGraceMs`. */
   leave(idleGraceMs: number): void {
     this.#connections.leave(idleGraceMs)
+  }
+
+  get connectionCount(): number {
+    return this.#connections.count
   }
 
   /** Resolves when no connection is left. */

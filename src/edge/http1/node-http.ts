@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { isValidField } from '../../http/field-lists.ts'
 import { Fields } from '../../http/fields.ts'
 import { discardBody, type ViewerRequest, type ViewerResponse } from '../viewer.ts'
+import { exchangeOf } from './node-exchanges.ts'
 import { UpgradeResponse } from './upgrades.ts'
 
 /** A node:http request as the edge sees requests. */
@@ -89,6 +90,7 @@ export function sendResponse(
     discardBody(body)
     return
   }
+  exchangeOf(outgoing)?.responding(response)
   if (body.kind === 'tunnel') {
     if (outgoing instanceof UpgradeResponse) outgoing.switchTo(fields, body.origin)
     else outgoing.destroy()

@@ -24,7 +24,15 @@ const COLON = 58
 const SLASH = 47
 
 /** What a field of this name means to the parser. */
-type FieldRole = 'host' | 'connection' | 'accept-encoding' | 'if-none-match' | 'if-modified-since'
+type FieldRole =
+  | 'host'
+  | 'connection'
+  | 'accept-encoding'
+  | 'if-none-match'
+  | 'if-modified-since'
+  | 'user-agent'
+  | 'referer'
+  | 'x-forwarded-for'
 
 /**
  * Names that matter. `undefined`: a request with it is not plain, for it has a body, wants
@@ -37,6 +45,9 @@ const NAMES: readonly (readonly [string, FieldRole | undefined])[] = [
   ['accept-encoding', 'accept-encoding'],
   ['if-none-match', 'if-none-match'],
   ['if-modified-since', 'if-modified-since'],
+  ['user-agent', 'user-agent'],
+  ['referer', 'referer'],
+  ['x-forwarded-for', 'x-forwarded-for'],
   ['authorization', undefined],
   ['content-length', undefined],
   ['expect', undefined],
@@ -77,6 +88,9 @@ export class PlainHead implements PlainRequest {
   #acceptEncoding: string | undefined
   #ifNoneMatch: string | undefined
   #ifModifiedSince: string | undefined
+  userAgent: string | undefined
+  referrer: string | undefined
+  forwardedFor: string | undefined
 
   get target(): string {
     return this.#text.slice(this.#targetStart, this.#targetEnd)
@@ -116,6 +130,9 @@ export class PlainHead implements PlainRequest {
     this.#acceptEncoding = undefined
     this.#ifNoneMatch = undefined
     this.#ifModifiedSince = undefined
+    this.userAgent = undefined
+    this.referrer = undefined
+    this.forwardedFor = undefined
     this.wantsClose = false
     const afterMethod = this.#readMethod(text, start)
     if (afterMethod < 0) return afterMethod === PARTIAL ? 'partial' : 'other'
@@ -224,6 +241,17 @@ export class PlainHead implements PlainRequest {
       case 'if-modified-since':
         if (this.#ifModifiedSince !== undefined) return false
         this.#ifModifiedSince = value
+        return true
+      // Of these nothing depends.
+      case 'user-agent':
+        this.userAgent = value
+        return true
+      case 'referer':
+        this.referrer = value
+        return true
+      case 'x-forwarded-for':
+        this.forwardedFor =
+          this.forwardedFor === undefined ? value : `${this.forwardedFor}, ${value}`
         return true
     }
   }

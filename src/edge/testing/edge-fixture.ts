@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { mediaTypeOf } from '../../http/media-types.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createEdge, type Edge, type EdgeOptions } from '../edge.ts'
+import type { TrafficObserver } from '../logs/traffic-observer.ts'
 import { createUnixSocketOrigin } from '../origins/unix-socket.ts'
 import type { EdgeFile, EdgeRelease, SiteState } from '../release.ts'
 import { openEdgeServer, type ServerLimits } from '../server.ts'
@@ -73,6 +74,7 @@ export async function openEdgeFixture(
   options: {
     edge?: Partial<EdgeOptions>
     limits?: Partial<ServerLimits>
+    observer?: TrafficObserver
     originTimeoutMs?: number
   } = {},
 ): Promise<EdgeFixture> {
@@ -108,6 +110,7 @@ export async function openEdgeFixture(
     listen: { host: '127.0.0.1', port: 0 },
     logger,
     limits,
+    ...(options.observer && { observer: options.observer }),
   })
   const fixture: EdgeFixture = {
     port: server.port,

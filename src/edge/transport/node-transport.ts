@@ -69,6 +69,14 @@ export class NodeTransport implements Transport {
     socket.on('close', this.#onClose)
   }
 
+  get remotePort(): number | undefined {
+    return this.#socket.remotePort
+  }
+
+  tlsFacts(): { version: string; cipher: string } | undefined {
+    return this.isEncrypted ? tlsFactsOf(this.#socket as TLSSocket) : undefined
+  }
+
   get bufferedBytes(): number {
     return this.#socket.writableLength
   }
@@ -160,6 +168,11 @@ export class NodeTransport implements Transport {
     const { tick, tickMs } = this.#host
     return tick + 1 + Math.ceil(delayMs / tickMs)
   }
+}
+
+export function tlsFactsOf(socket: TLSSocket): { version: string; cipher: string } | undefined {
+  const version = socket.getProtocol()
+  return version === null ? undefined : { version, cipher: socket.getCipher().name }
 }
 
 /** What breaks a connection is heard of as its close; an error says nothing more that we need. */

@@ -6,6 +6,8 @@ export interface Transport {
   /** The peer's address, without port; empty where the runtime no longer knows it. */
   readonly remoteAddress: string
   readonly isEncrypted: boolean
+  /** The peer's port, where the runtime tells it. */
+  readonly remotePort?: number | undefined
   /** What TLS agreed on, `h2` or `http/1.1`; undefined without TLS or agreement. */
   readonly alpnProtocol: string | undefined
   /** Bytes written that the kernel has not taken yet. */
@@ -14,6 +16,8 @@ export interface Transport {
   readonly isWritable: boolean
   /** Who hears of this connection. May be replaced at any time, also inside a callback. */
   handler: TransportHandler
+  /** Version and cipher of TLS, in OpenSSL's words; undefined without TLS. */
+  tlsFacts?(): { version: string; cipher: string } | undefined
   /** Begins to read. */
   start(): void
   /**

@@ -1,3 +1,4 @@
+import type { ObservedExchange } from '../../logs/traffic-observer.ts'
 import type { RequestBody } from '../messages/request-body.ts'
 import type { Http2ViewerRequest } from '../messages/viewer-request.ts'
 import type { OutgoingBody } from '../sending/outgoing-body.ts'
@@ -26,6 +27,10 @@ export class Http2Stream {
   request: Http2ViewerRequest | undefined
   body: RequestBody | undefined
   outgoing: OutgoingBody | undefined
+  /** Hears how it ends. */
+  exchange: ObservedExchange | undefined
+  /** Octets of the response's header block. */
+  headBytes = 0
   /** Waits for its turn to send. */
   isQueued = false
   /** Octets of body in each direction, and what they were when progress was last looked at. */

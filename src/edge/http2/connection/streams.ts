@@ -157,6 +157,7 @@ export class Streams {
   onSent(stream: Http2Stream): void {
     if (stream.isClosed) return
     stream.isAnswered = true
+    stream.exchange?.ended(stream.headBytes + stream.sentBytes, true)
     this.#parts.idleFrameBudget.earn(2)
     if (stream.isRemoteClosed) {
       this.#close(stream)
@@ -272,6 +273,7 @@ export class Streams {
     if (stream.isRemoteClosed) stream.body?.release()
     else stream.body?.fail(new Error('the viewer broke off'))
     if (!stream.isAnswered) stream.request?.abort()
+    stream.exchange?.ended(stream.headBytes + stream.sentBytes, false)
     if (this.#open.size === 0) this.#parts.onActive(false)
   }
 

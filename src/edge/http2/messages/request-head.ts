@@ -15,7 +15,11 @@ export interface RequestHead {
   acceptEncoding: string | undefined
   ifNoneMatch: string | undefined
   ifModifiedSince: string | undefined
-  /** Says nothing that needs more thought than the four above. */
+  /** These three are for the log alone. */
+  userAgent: string | undefined
+  referrer: string | undefined
+  forwardedFor: string | undefined
+  /** Says nothing that needs more thought than the above. */
   isPlain: boolean
 }
 
@@ -36,6 +40,9 @@ const Verdict = {
   PARTICULAR: 12,
   /** With octets that a target cannot have: for the edge to refuse. */
   ODD_PATH: 13,
+  USER_AGENT: 14,
+  REFERRER: 15,
+  FORWARDED_FOR: 16,
 } as const
 
 const SPECIAL: ReadonlyMap<string, number> = new Map([
@@ -48,6 +55,9 @@ const SPECIAL: ReadonlyMap<string, number> = new Map([
   ['accept-encoding', Verdict.ACCEPT_ENCODING],
   ['if-none-match', Verdict.IF_NONE_MATCH],
   ['if-modified-since', Verdict.IF_MODIFIED_SINCE],
+  ['user-agent', Verdict.USER_AGENT],
+  ['referer', Verdict.REFERRER],
+  ['x-forwarded-for', Verdict.FORWARDED_FOR],
   ['range', Verdict.PARTICULAR],
   ['if-range', Verdict.PARTICULAR],
   ['if-match', Verdict.PARTICULAR],
@@ -81,6 +91,9 @@ export function parseRequestHead(streamId: number, list: readonly HeaderField[])
     acceptEncoding: undefined,
     ifNoneMatch: undefined,
     ifModifiedSince: undefined,
+    userAgent: undefined,
+    referrer: undefined,
+    forwardedFor: undefined,
     isPlain: true,
   }
   let scheme = ''
@@ -129,6 +142,16 @@ export function parseRequestHead(streamId: number, list: readonly HeaderField[])
       case Verdict.IF_MODIFIED_SINCE:
         if (head.ifModifiedSince !== undefined) head.isPlain = false
         head.ifModifiedSince = value
+        break
+      case Verdict.USER_AGENT:
+        head.userAgent = value
+        break
+      case Verdict.REFERRER:
+        head.referrer = value
+        break
+      case Verdict.FORWARDED_FOR:
+        head.forwardedFor =
+          head.forwardedFor === undefined ? value : `${head.forwardedFor}, ${value}`
         break
       case Verdict.PARTICULAR:
         head.isPlain = false

@@ -1,6 +1,7 @@
 import { Fields } from '../../../http/fields.ts'
 import type { Logger } from '../../../shared/logger.ts'
-import type { HotLookup, PlainRequest } from '../../hot/hot-lookup.ts'
+import type { HotLookup, HotResponse, PlainRequest } from '../../hot/hot-lookup.ts'
+import type { ConnectionObserver, TrafficObserver } from '../../logs/traffic-observer.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { discardBody, type ViewerRequest, type ViewerResponse } from '../../viewer.ts'
 import type { Http2Stream } from '../connection/stream.ts'
@@ -20,6 +21,8 @@ export interface ResponderOptions {
   /** Milliseconds since the epoch, for Date. */
   now(): number
   logger: Logger
+  /** Hears of every request. */
+  observer?: TrafficObserver
 }
 
 /** What a responder asks of its connection. */
@@ -36,6 +39,7 @@ export class Responder {
   readonly #sender: Sender
   readonly #events: ResponderEvents
   readonly #plain: HeadAsPlainRequest
+  readonly #observer: ConnectionObserver | undefined
   #answering = 0
 
   constructor(
@@ -49,6 +53,7 @@ export class Responder {
     this.#sender = sender
     this.#events = events
     this.#plain = new HeadAsPlainRequest(transport)
+    this.#observer = options.observer?.connection(transport, 'HTTP/2.0')
   }
 
   /** Answers in the making, also of streams that were reset since. */
@@ -66,6 +71,12 @@ export class Responder {
       sendInterim: (status, fields) => this.#sendInterim(stream, status, fields),
     })
     stream.request = request
+    stream.exchange = this.#observer?.begin({
+      method: head.method,
+      target: head.target,
+      protocol: 'HTTP/2.0',
+      field: name => request.fields.get(name),
+    })
     this.#answering++
     this.#options.respond(request).then(
       response => {
@@ -89,7 +100,9 @@ export class Responder {
       ['content-length', String(text.length)],
     ])
     stream.hasResponded = true
-    this.#sender.headers(stream.id, false, block, dateBlock(this.#options.now()))
+    const date = dateBlock(this.#options.now())
+    this.#sender.headers(stream.id, false, block, date)
+    this.#observer?.refused(431, block.length + date.length + text.length)
     this.#sender.bytes(stream, text)
   }
 
@@ -115,7 +128,18 @@ export class Responder {
     this.#sender.headers(stream.id, !hasBytes, block, date)
     if (hasBytes) this.#sender.bytes(stream, bytes)
     else this.#sender.finish(stream)
+    stream.headBytes = block.length + (date?.length ?? 0)
+    if (this.#observer !== undefined) this.#observeHot(this.#observer, stream, response)
     return true
+  }
+
+  /** Most are answered by now; a viewer who opens no window has to be waited for. */
+  #observeHot(observer: ConnectionObserver, stream: Http2Stream, response: HotResponse): void {
+    if (stream.isAnswered) {
+      observer.answered(this.#plain, response, stream.headBytes + stream.sentBytes)
+    } else {
+      stream.exchange = observer.sending(this.#plain, response)
+    }
   }
 
   #send(stream: Http2Stream, request: ViewerRequest, response: ViewerResponse): void {
@@ -131,6 +155,8 @@ export class Responder {
       const block = this.#sender.encoder.encode(lines)
       const date = fields.has('date') ? undefined : dateBlock(this.#options.now())
       stream.hasResponded = true
+      stream.exchange?.responding(response)
+      stream.headBytes = block.length + (date?.length ?? 0)
       this.#sender.headers(stream.id, !hasBody, block, date)
     } catch (error) {
       discardBody(body)
@@ -219,6 +245,18 @@ class HeadAsPlainRequest implements PlainRequest {
 
   get ifModifiedSince(): string | undefined {
     return this.head.ifModifiedSince
+  }
+
+  get userAgent(): string | undefined {
+    return this.head.userAgent
+  }
+
+  get referrer(): string | undefined {
+    return this.head.referrer
+  }
+
+  get forwardedFor(): string | undefined {
+    return this.head.forwardedFor
   }
 
   get peerAddress(): string {

@@ -30,7 +30,8 @@ function peerRequests(count: number): Uint8Array {
 }
 
 function hotWith(given: Partial<HotResponse>): HotLookup {
-  const whole = { status: 200, fields: Fields.from([['etag', '"a"']]), isPrepared: true }
+  const fields = Fields.from([['etag', '"a"']])
+  const whole = { status: 200, project: 'site', fields, isPrepared: true }
   const found: HotResponse = { ...whole, body: { bytes: Buffer.from('hot') }, ...given }
   return { find: request => (request.target === '/hot' ? found : undefined) }
 }

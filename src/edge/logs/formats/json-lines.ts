@@ -1,0 +1,100 @@
+import type { Exchange, LineFormat, ResponseFacts, ViewerFacts } from './line-format.ts'
+import { TimeText } from './time-text.ts'
+
+/** The members of a line that come of the viewer: before the path, and at the end. */
+interface Viewer {
+  before: string
+  after: string
+}
+
+/** One JSON object a request. What there is not is left out, so that a line stays short. */
+export function jsonLines(edgeId: string): LineFormat<Viewer, string> {
+  const time = new TimeText()
+  const edge = `"edge":${quote(edgeId)}`
+  let second = ''
+  const begin = (nowMs: number) => {
+    if (time.set(nowMs)) second = `{"time":"${time.date}T${time.time}.`
+    return `${second}${MILLISECONDS[Math.trunc(nowMs % 1000)]}Z",${edge}`
+  }
+  return {
+    extension: 'jsonl',
+    head: '',
+    viewer: formatViewer,
+    response: formatResponse,
+    line(exchange: Exchange, viewer: Viewer, response: string) {
+      const { target } = exchange
+      const path = NEEDS_ESCAPE.test(target) ? quote(target) : `"${target}"`
+      return `${begin(exchange.endedMs)}${viewer.before}${path}${response},"bytes":${exchange.bytes},"durationMs":${thousandths(exchange.durationMs)},"firstByteMs":${thousandths(exchange.firstByteMs)},"requestId":"${exchange.requestId}"${viewer.after}`
+    },
+    gap: (lines, nowMs) => `${begin(nowMs)},"dropped":${lines}}\n`,
+  }
+}
+
+function formatViewer(facts: ViewerFacts): Viewer {
+  const { method, host } = facts
+  return {
+    before: `${members({ client: facts.client, method, host })},"path":`,
+    after: `${members({
+      protocol: facts.protocol,
+      scheme: facts.isSecure ? 'https' : 'http',
+      tlsVersion: facts.tlsVersion,
+      tlsCipher: facts.tlsCipher,
+      userAgent: facts.userAgent,
+      referrer: facts.referrer,
+      range: facts.range,
+      forwardedFor: facts.forwardedFor,
+      port: facts.port,
+    })}}\n`,
+  }
+}
+
+function formatResponse(facts: ResponseFacts): string {
+  const { project, release, status, result, detail } = facts
+  return members({
+    project,
+    release,
+    status,
+    result,
+    detail: detail === result ? undefined : detail,
+    cacheStatus: facts.cacheStatus,
+    contentType: facts.contentType,
+    contentLength: facts.contentLength === undefined ? undefined : Number(facts.contentLength),
+    contentRange: facts.contentRange,
+  })
+}
+
+/** Each with a comma before it. */
+function members(values: Record<string, string | number | undefined>): string {
+  let text = ''
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) continue
+    text += `,"${name}":${typeof value === 'number' ? value : quote(value)}`
+  }
+  return text
+}
+
+const NEEDS_ESCAPE = /[^\x20-\x21\x23-\x5b\x5d-\x7e]/
+
+/** A JSON string in ASCII. Octets that are UTF-8 are told as the characters that they stand for. */
+function quote(text: string): string {
+  if (!NEEDS_ESCAPE.test(text)) return `"${text}"`
+  return JSON.stringify(fromUtf8(text)).replace(
+    /[^\x20-\x7e]/g,
+    char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+function fromUtf8(text: string): string {
+  if (!/^[\0-\xff]*[\x80-\xff][\0-\xff]*$/.test(text)) return text
+  const decoded = Buffer.from(text, 'latin1').toString('utf8')
+  return decoded.includes('\ufffd') ? text : decoded
+}
+
+/** Without needless digits: `0`, `1.5`, `12.345`. */
+function thousandths(value: number): number {
+  return value === 0 ? 0 : Math.round(value * 1000) / 1000
+}
+
+const MILLISECONDS: readonly string[] = Array.from({ length: 1000 }, (_, millisecond) =>
+  String(millisecond).padStart(3, '0'),
+)
