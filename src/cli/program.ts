@@ -90,6 +90,11 @@ function addUp(program: Command): void {
         'serve HTTPS with this PEM file, or certificate,key; again for more',
         collect,
       )
+      .addOption(
+        new Option('--access-log <format>', 'how requests are logged, in $MOKA_HOME/access')
+          .choices(['json', 'w3c', 'off'])
+          .default('json'),
+      )
       .option('--json', 'print the addresses as one line of JSON'),
     { site: 80, https: 443, control: 8081, dns: 53, database: 8432 },
   ).action(async options => {

@@ -23,6 +23,7 @@ import { MokaError } from '../shared/errors.ts'
 import type { ProjectSecrets } from './data/project-secrets.ts'
 import type { Databases } from './databases.ts'
 import type { FunctionVersions } from './function-versions.ts'
+import { formatMetrics } from './metrics/exposition.ts'
 import type { EdgeWorkers } from './workers/edge-workers.ts'
 
 /** Enough that the disk's flushes overlap. */
@@ -60,6 +61,12 @@ export class CloudBackend implements ControlBackend {
     return { version, mode, pid: process.pid, addresses, projects: releases.projects() }
   }
 
+  async metrics(): Promise<string> {
+    const { version, workers } = this.#parts
+    const report = await workers.report()
+    return formatMetrics(report.workers, { version, invalidations: report.invalidations })
+  }
+
   /**
    * Waits for a deploy that is under way, so that whoever finds nothing to deploy against what is
    * live may say that every edge has it.
@@ -86,7 +93,7 @@ export class CloudBackend implements ControlBackend {
     const missing: string[] = []
     for (const [index, { sha256, sizeBytes }] of names.entries()) {
       if (index % BLOBS_IN_A_TURN === BLOBS_IN_A_TURN - 1) await setImmediate()
-      if (!blobs.has(sha256, sizeBytes)) missing.push(sha256)
+      if (!blobs.claim(sha256, sizeBytes)) missing.push(sha256)
     }
     return missing
   }

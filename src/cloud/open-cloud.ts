@@ -4,6 +4,7 @@ import type { CloudAddresses, CloudApi } from '../control/cloud-api.ts'
 import { openControlServer } from '../control/server.ts'
 import { openDatabase } from '../database/database.ts'
 import { openDnsServer } from '../dns/server.ts'
+import type { AccessLogFormat } from '../edge/logs/open-traffic-log.ts'
 import { openFunctions } from '../functions/functions.ts'
 import { openLogStore } from '../functions/logs/log-store.ts'
 import { ReleaseStore } from '../releases/release-store.ts'
@@ -38,6 +39,8 @@ export interface CloudOptions {
   addresses: string[]
   workers: number
   trustedProxies: string[]
+  /** How requests are logged. Default: json. */
+  accessLog?: AccessLogFormat
   version: string
   logger: Logger
 }
@@ -175,6 +178,7 @@ async function open(
       host: options.host,
       port: ports.site,
       trustedProxies: options.trustedProxies,
+      accessLog: { directory: data.access, format: options.accessLog ?? 'json' },
       // In development both are served, so that either can be tried.
       ...(https && { https: { port: ports.https, isRedirecting: options.mode === 'up' } }),
     },

@@ -18,8 +18,10 @@ const PARALLEL_BLOBS = 32
 /** Log text that a follower has not taken yet. */
 const MAX_WAITING_LOG_CHARS = 16 * 1024 * 1024
 
-/** What the server asks of the cloud beyond `CloudApi`: storing one blob that arrived. */
+/** What the server asks of the cloud beyond `CloudApi`: metrics, and storing one blob that arrived. */
 export interface ControlBackend extends CloudApi {
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>
   putBlob(sha256: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
 }
 
@@ -129,6 +131,11 @@ function createControlApp({
 }
 
 function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
+  app.get('/metrics', async context =>
+    context.body(await backend.metrics(), 200, {
+      'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+    }),
+  )
   app.get('/v1/status', async context => context.json(await backend.status()))
   app.post('/v1/missing', async context =>
     context.json(await backend.missingBlobs(await readBody(context, blobNames))),

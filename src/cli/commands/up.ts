@@ -15,6 +15,7 @@ interface UpOptions extends PortOptions {
   acmeEmail?: string
   acmeDirectory?: string
   certificate?: string[]
+  accessLog: 'json' | 'w3c' | 'off'
   json?: boolean
 }
 
@@ -32,6 +33,7 @@ export async function up(options: UpOptions): Promise<void> {
       addresses: options.address ?? answeredAddresses(options.host),
       workers: availableParallelism(),
       trustedProxies: options.trustProxy ?? [],
+      accessLog: options.accessLog,
       version: ownVersion(),
       logger: ownLogger(),
     },

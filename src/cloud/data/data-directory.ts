@@ -24,6 +24,8 @@ export interface DataDirectory {
   database: string
   functions: string
   logs: string
+  /** The access logs of the edge workers. */
+  access: string
   projects: string
   /** Path of a socket; short enough for the system, whatever the data directory is called. */
   socket(name: string): string
@@ -61,6 +63,7 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
     database: sub('database'),
     functions: sub('functions'),
     logs: sub('logs'),
+    access: sub('access'),
     projects: sub('projects'),
     socket: name => join(sockets, `${name}.sock`),
     token,

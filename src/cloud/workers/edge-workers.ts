@@ -3,10 +3,14 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../shared/clock.ts'
 import { freePort } from '../../shared/free-port.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { WorkerReport } from '../metrics/worker-stats.ts'
 import { RateDesk } from './rate-desk.ts'
 import type { Request } from './worker-process.ts'
 import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
 import { WorkerSlot } from './worker-slot.ts'
+
+/** Less than whoever asks for metrics waits. */
+const REPORT_TIMEOUT_MS = 2_000
 
 /**
  * The edge's worker processes: started, told what to serve, and started again when they die. All
@@ -17,6 +21,7 @@ export class EdgeWorkers {
   readonly #drainMs: number
   #replacing: Promise<void> = Promise.resolve()
   #sites: SiteMessage[] = []
+  #invalidations = 0
   #certificates: CertificateMessage | undefined
 
   private constructor(slots: WorkerSlot[], drainMs: number) {
@@ -131,6 +136,7 @@ export class EdgeWorkers {
         return done === undefined ? [] : [{ id: slot.id, dropped: done.dropped ?? 0 }]
       }),
     )
+    this.#invalidations++
     return {
       confirmedBy: answers.flat().map(answer => answer.id),
       dropped: answers.flat().reduce((sum, answer) => sum + answer.dropped, 0),
@@ -148,6 +154,12 @@ export class EdgeWorkers {
     })
     this.#replacing = replaced.catch(() => {})
     return replaced
+  }
+
+  /** How many invalidations there were, and what each worker counted. */
+  async report(): Promise<{ invalidations: number; workers: WorkerReport[] }> {
+    const workers = await Promise.all(this.#slots.map(slot => slot.report(REPORT_TIMEOUT_MS)))
+    return { invalidations: this.#invalidations, workers }
   }
 
   async close(): Promise<void> {

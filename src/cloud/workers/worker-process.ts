@@ -74,13 +74,16 @@ export class WorkerProcess {
     this.#worker.process.kill('SIGKILL')
   }
 
-  /** Rejects with what the worker threw, or when it ends. One that does not answer in time is ended. */
+  /**
+   * Rejects with what the worker threw, or when it ends. One that does not answer in time is ended,
+   * unless it was only asked how it is.
+   */
   send(request: Request, timeoutMs: number): Promise<Done> {
     const id = this.#nextId++
     return new Promise<Done>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id)
-        this.kill()
+        if (request.kind !== 'stats') this.kill()
         reject(new Error('no answer in time'))
       }, timeoutMs)
       const settle =

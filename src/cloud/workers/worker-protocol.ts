@@ -1,6 +1,8 @@
+import type { AccessLogFormat } from '../../edge/logs/open-traffic-log.ts'
 import type { RateDecision } from '../../http/rate-limits/rate-limit.ts'
 import type { Challenge } from '../../tls/acme/challenges.ts'
 import type { TlsMaterial } from '../../tls/certificates/sni-contexts.ts'
+import type { WorkerStats } from '../metrics/worker-stats.ts'
 
 /** What one edge worker serves of one project: hashes only; it reads the manifests itself. */
 export interface SiteMessage {
@@ -21,6 +23,7 @@ export interface WorkerSettings {
   host: string
   port: number
   trustedProxies: string[]
+  accessLog: { directory: string; format: AccessLogFormat }
   /** Absent: no HTTPS. */
   https?: {
     port: number
@@ -53,6 +56,7 @@ export type WorkerRequest =
       invalidate?: { project: string; patterns: string[] }
     }
   | { id: number; kind: 'invalidate'; project: string; patterns: string[]; tags: string[] }
+  | { id: number; kind: 'stats' }
   /**
    * Finish what is under way, answer what comes on idle connections within that time, and end.
    * Answered once no new request is taken any more.
@@ -88,5 +92,6 @@ export type WorkerAnswer =
       /** Manifest hash by project, as served from now on. */
       serving?: Record<string, string>
       dropped?: number
+      stats?: WorkerStats
     }
   | { id: number; kind: 'failed'; code: string; message: string; hint?: string }

@@ -1,4 +1,5 @@
 import type { Logger } from '../../shared/logger.ts'
+import type { WorkerReport } from '../metrics/worker-stats.ts'
 import type { RateDesk } from './rate-desk.ts'
 import { type Done, type Request, WorkerProcess } from './worker-process.ts'
 import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
@@ -29,6 +30,7 @@ export class WorkerSlot {
   #started: Promise<unknown>
   #isStopping = false
   #isReplacing = false
+  #restarts = 0
 
   constructor(
     settings: WorkerSettings,
@@ -75,6 +77,12 @@ export class WorkerSlot {
       }
     }
     return undefined
+  }
+
+  /** What the process that serves counted; without it where it does not answer in time. */
+  async report(timeoutMs: number): Promise<WorkerReport> {
+    const done = await this.#process?.send({ kind: 'stats' }, timeoutMs).catch(() => undefined)
+    return { edge: this.id, restarts: this.#restarts, stats: done?.stats }
   }
 
   /**
@@ -159,6 +167,7 @@ export class WorkerSlot {
   /** Whoever asks meanwhile waits for the new process and not for the answer of the dead one. */
   #startAgain(pauseMs: number): void {
     if (this.#isStopping) return
+    this.#restarts++
     this.#started = pause(pauseMs).then(() => {
       if (this.#isStopping) throw new Error('the edge is closing')
       const started = this.#spawn()

@@ -3,6 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { createEdge, type Edge } from '../../edge/edge.ts'
+import { openTrafficLog, type TrafficLog } from '../../edge/logs/open-traffic-log.ts'
+import { timedOrigin } from '../../edge/metrics/timed-origin.ts'
+import type { Origin } from '../../edge/origins/origin.ts'
 import { createUnixSocketOrigin } from '../../edge/origins/unix-socket.ts'
 import type { EdgeRelease, SiteState } from '../../edge/release.ts'
 import { type EdgeServer, openEdgeServer } from '../../edge/server.ts'
@@ -13,6 +16,7 @@ import { createLogger } from '../../shared/logger.ts'
 import { createHttpChallenges } from '../../tls/acme/http-challenges.ts'
 import { matchesPattern } from '../../tls/certificates/host-names.ts'
 import { createSniContexts } from '../../tls/certificates/sni-contexts.ts'
+import type { WorkerStats } from '../metrics/worker-stats.ts'
 import { keepImmutable, toEdgeRelease } from './edge-release.ts'
 import { RateCounter } from './rate-desk.ts'
 import type {
@@ -32,6 +36,7 @@ process.stderr.on('error', () => {}) // whoever read it has gone
 const logger = createLogger(line => process.stderr.write(line), 'warn')
 
 let edge: Edge | undefined
+let traffic: TrafficLog | undefined
 const rates = new RateCounter(question => process.send?.(question), logger)
 const servers: EdgeServer[] = []
 const contexts = createSniContexts({ alpnProtocols: ['h2', 'http/1.1'], logger })
@@ -81,9 +86,15 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       const dropped = edge?.invalidate(request.project, request.patterns, request.tags) ?? 0
       return { id: request.id, kind: 'done', dropped }
     }
+    case 'stats': {
+      const stats = statsOf(edge, traffic)
+      return { id: request.id, kind: 'done', ...(stats && { stats }) }
+    }
     case 'stop': {
       const { idleGraceMs } = request
-      const closed = Promise.all(servers.map(server => server.close(idleGraceMs)))
+      const closed = Promise.all(servers.map(server => server.close(idleGraceMs))).then(() =>
+        traffic?.close(),
+      )
       void closed.then(() => setImmediate(() => process.exit(0)))
       await Promise.race([closed, setTimeout(idleGraceMs)])
       return { id: request.id, kind: 'done' }
@@ -96,17 +107,24 @@ async function start(
   sites: SiteMessage[],
 ): Promise<{ port: number; serving: Record<string, string> }> {
   blobDirectory = settings.blobDirectory
+  const { edgeId, trustedProxies } = settings
+  const clock = systemClock
+  traffic = openTrafficLog({ ...settings.accessLog, edgeId, trustedProxies, clock, logger })
+  const { observer, metrics } = traffic
+  const observeOrigin = (origin: Origin) =>
+    timedOrigin(origin, (...fetched) => metrics.originFetched(...fetched))
   edge = createEdge({
     blobs: {
       path: sha256 => join(blobDirectory, sha256),
       onDamaged: sha256 => notify({ kind: 'damaged', sha256 }),
     },
-    functions: createUnixSocketOrigin({ socketPath: settings.functionsSocket }),
-    clock: systemClock,
+    functions: observeOrigin(createUnixSocketOrigin({ socketPath: settings.functionsSocket })),
+    observeOrigin,
+    clock,
     logger,
-    trustedProxies: settings.trustedProxies,
+    trustedProxies,
     rateLimits: rates,
-    edgeId: settings.edgeId,
+    edgeId,
   })
   const { serving } = await setSitesInTurn(sites)
   const { host, https } = settings
@@ -114,6 +132,7 @@ async function start(
     edge,
     listen: { host, port: settings.port },
     logger,
+    observer,
     challenge: path => challenges.answer(path),
     ...(https?.isRedirecting && {
       redirectToHttps: { port: https.port, isExempt: name => !hasCertificate(name) },
@@ -122,9 +141,16 @@ async function start(
   servers.push(plain)
   if (https !== undefined) {
     const listen = { host, port: https.port }
-    servers.push(await openEdgeServer({ edge, listen, logger, tls: contexts }))
+    servers.push(await openEdgeServer({ edge, listen, logger, observer, tls: contexts }))
   }
   return { port: plain.port, serving }
+}
+
+function statsOf(edge?: Edge, traffic?: TrafficLog): WorkerStats | undefined {
+  if (edge === undefined || traffic === undefined) return undefined
+  const { files, responses } = edge.stats()
+  const connectionsOpen = servers.reduce((sum, server) => sum + server.connectionCount, 0)
+  return { ...traffic.stats(), connectionsOpen, caches: { files, responses } }
 }
 
 function takeCertificates(message: CertificateMessage): void {
