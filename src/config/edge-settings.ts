@@ -176,7 +176,7 @@ function checkNames(
 
 function suggestName(name: string, known: readonly string[], field: string): string {
   const near = nearestName(name, known)
-  const all = known.length === 0 ? 'there are none yet' : `there are: ${known.join(', ')}`
+  const all = known.length === 0 ? 'none is known yet' : `known are: ${known.join(', ')}`
   return near === undefined ? `add it to ${field}; ${all}` : `"${near}"? ${all}`
 }
 

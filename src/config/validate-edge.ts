@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { isToken, isValidField } from '../http/field-lists.ts'
 import { isAddableToRequest, isRemovableField, isSettableField } from '../http/settable-fields.ts'
+import { MISTAKEN_COUNTRIES } from './hints.ts'
 
 const integer = (minimum: number, maximum: number) =>
   v.pipe(
@@ -177,9 +178,6 @@ const countryCodes = v.pipe(
   v.minLength(1, 'names no country'),
   v.maxLength(300, 'has more than 300 entries'),
 )
-
-/** Codes that are in use elsewhere, and what ISO 3166-1 has. */
-export const MISTAKEN_COUNTRIES: Readonly<Record<string, string>> = { UK: 'GB', EL: 'GR', EN: 'GB' }
 
 const behavior = v.strictObject({
   pattern: v.pipe(

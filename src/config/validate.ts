@@ -138,11 +138,21 @@ export function validateConfig(input: unknown, file: string): MokaConfig {
 
 /** The issue that says most: an unknown field inside a union is better news than "no variant fits". */
 function deepest(issues: readonly v.BaseIssue<unknown>[]): v.BaseIssue<unknown> {
-  const issue = issues[0]!
+  const issue = misspelled(issues)
   const inner = issue.issues?.filter(candidate => (candidate.path?.length ?? 0) > 0)
   return inner !== undefined && inner.length > 0
     ? { ...inner[0]!, path: [...(issue.path ?? []), ...(inner[0]!.path ?? [])] as never }
     : issue
+}
+
+/** The first issue; or what was written in place of the field that it misses. */
+function misspelled(issues: readonly v.BaseIssue<unknown>[]): v.BaseIssue<unknown> {
+  const issue = issues[0]!
+  if (issue.type !== 'strict_object' || issue.received !== 'undefined') return issue
+  const parent = issue.path?.at(-1)?.input
+  const isBeside = (other: v.BaseIssue<unknown>) =>
+    other.expected === 'never' && other.path?.at(-1)?.input === parent
+  return issues.find(isBeside) ?? issue
 }
 
 function explain(issue: v.BaseIssue<unknown>, file: string): MokaError {
@@ -150,6 +160,11 @@ function explain(issue: v.BaseIssue<unknown>, file: string): MokaError {
   if (issue.type === 'strict_object') {
     if (issue.expected === 'never') {
       const unknown = String(issue.path?.at(-1)?.key ?? '')
+      const parent = issue.path?.at(-1)?.input
+      if (Array.isArray(parent)) {
+        const list = field.slice(0, field.lastIndexOf('.'))
+        return notAnObject(list, parent, file)
+      }
       const near = nearestField(field, unknown)
       return new MokaError('CONFIG_INVALID', `cannot read ${file}: there is no field "${field}"`, {
         hint: near === undefined ? 'docs/reference/config.md lists the fields' : `"${near}"?`,
@@ -161,7 +176,7 @@ function explain(issue: v.BaseIssue<unknown>, file: string): MokaError {
         ...(hint === undefined ? {} : { hint }),
       })
     }
-    return new MokaError('CONFIG_INVALID', `cannot read ${file}: field "${field}" is not an object`)
+    return notAnObject(field, issue.input, file)
   }
   const hint = hintFor(issue, field)
   return new MokaError(
@@ -169,6 +184,12 @@ function explain(issue: v.BaseIssue<unknown>, file: string): MokaError {
     `cannot read ${file}: field "${field}" ${shown(issue.input)}${issue.message}`,
     hint === undefined ? {} : { hint },
   )
+}
+
+function notAnObject(field: string, input: unknown, file: string): MokaError {
+  const hint = suggestValue(field, input)
+  const message = `cannot read ${file}: field "${field}" is not an object`
+  return new MokaError('CONFIG_INVALID', message, hint === undefined ? {} : { hint })
 }
 
 function hintFor(issue: v.BaseIssue<unknown>, field: string): string | undefined {
@@ -180,7 +201,7 @@ function hintFor(issue: v.BaseIssue<unknown>, field: string): string | undefined
 }
 
 function shown(input: unknown): string {
-  if (typeof input === 'string' && input.length <= 60) return `"${input}" `
+  if (typeof input === 'string' && /^[^\0-\x1f\x7f]{0,60}$/.test(input)) return `"${input}" `
   return typeof input === 'number' || typeof input === 'boolean' ? `${input} ` : ''
 }
 

@@ -76,6 +76,26 @@ function serialAt(ms: number): number {
   return Math.floor(ms / 1000)
 }
 
+/** The newest releases that are kept, however old they are. */
+export const KEPT_RELEASES = 20
+
+/**
+ * Which of a project's releases, newest first, can go: those that are neither among the newest, nor
+ * live, nor retained for their assets, nor younger than a day.
+ */
+export function expiredReleases(
+  releases: readonly { id: string; createdMs: number }[],
+  pointer: LivePointer,
+  nowMs: number,
+): string[] {
+  const retained = pointer.retained.filter(({ retiredMs }) => nowMs - retiredMs < RETENTION_MS)
+  const isInUse = new Set([pointer.id, previousRelease(pointer), ...retained.map(({ id }) => id)])
+  return releases
+    .slice(KEPT_RELEASES)
+    .filter(({ id, createdMs }) => !isInUse.has(id) && nowMs - createdMs >= RETENTION_MS)
+    .map(({ id }) => id)
+}
+
 /** The release that was made, and has been live, before the live one; where a rollback goes. */
 export function previousRelease(pointer: LivePointer): string | undefined {
   return pointer.history[pointer.history.indexOf(pointer.id) - 1]

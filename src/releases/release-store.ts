@@ -18,6 +18,7 @@ export interface ManifestEntry {
 export interface ManifestStore {
   put(key: string, bytes: Uint8Array, metadata: Record<string, string>): Promise<void>
   get(key: string): Promise<Uint8Array | undefined>
+  delete(key: string): Promise<void>
   /** In byte order of the keys. */
   list(prefix: string): ManifestEntry[]
 }
@@ -88,6 +89,11 @@ export class ReleaseStore {
       )
     }
     return { manifest: decodeManifest(bytes), manifestSha256: hashManifest(bytes) }
+  }
+
+  /** Forgets a release for good. */
+  remove(project: string, id: string): Promise<void> {
+    return this.#manifests.delete(keyOf(project, id))
   }
 
   /** Newest first. */

@@ -46,6 +46,7 @@ function memoryManifests(): ManifestStore {
   return {
     put: async (key, bytes, metadata) => void entries.set(key, { bytes, metadata }),
     get: async key => entries.get(key)?.bytes,
+    delete: async key => void entries.delete(key),
     list: prefix =>
       [...entries]
         .filter(([key]) => key.startsWith(prefix))

@@ -6,6 +6,7 @@ import { MokaError } from '../shared/errors.ts'
 import { changedPatterns } from './difference.ts'
 import {
   advancePointer,
+  expiredReleases,
   type LivePointer,
   LivePointerFile,
   previousRelease,
@@ -177,6 +178,17 @@ export class Releases {
       this.#requireBlobs(release.manifest)
       await this.#host.check(release.manifest)
       return { ...(await this.#activate(release, onStep)), migrated: [] }
+    })
+  }
+
+  /** Forgets releases that nobody needs any more; their ids. Their blobs are the bucket's to sweep. */
+  prune(project: string): Promise<string[]> {
+    return this.#inTurn(project, async () => {
+      const live = this.#live.get(project)
+      if (live === undefined) return []
+      const expired = expiredReleases(this.list(project), live.pointer, this.#clock.now())
+      for (const id of expired) await this.#store.remove(project, id)
+      return expired
     })
   }
 
