@@ -32,6 +32,7 @@ export interface ReleaseSketch {
   routes?: EdgeRelease['routes']
   behaviors?: NonNullable<EdgeRelease['behaviors']>
   origins?: NonNullable<EdgeRelease['origins']>
+  signingKeys?: NonNullable<EdgeRelease['signingKeys']>
   hsts?: NonNullable<EdgeRelease['hsts']>
   retained?: EdgeRelease[]
 }
@@ -175,6 +176,7 @@ function makeRelease(directory: string, sketch: ReleaseSketch): EdgeRelease {
     routes: sketch.routes ?? [],
     behaviors: sketch.behaviors ?? [],
     origins: sketch.origins ?? {},
+    signingKeys: sketch.signingKeys ?? {},
     ...(sketch.hsts === undefined ? {} : { hsts: sketch.hsts }),
     modifiedMs: START,
   }
