@@ -9,7 +9,7 @@ import {
   type ObjectPage,
   type StoredObject,
 } from './objects/stored-object.ts'
-import { type BlobStore, openBlobStore } from './store/blob-store.ts'
+import { type BlobStore, openBlobStore, type Swept } from './store/blob-store.ts'
 import { openLmdbObjectIndex } from './store/lmdb-object-index.ts'
 
 /** S3's rules for a bucket's name, less the ones about AWS' own prefixes. */
@@ -34,6 +34,11 @@ export interface ObjectStore {
   getObject(bucket: string, key: string): Promise<{ object: StoredObject; content: Uint8Array }>
   deleteObject(bucket: string, key: string): Promise<boolean>
   listObjects(bucket: string, options?: ListOptions): ObjectPage
+  /**
+   * Removes blobs that no object has, that `isUsed` does not name, and that were stored, or claimed,
+   * before `beforeMs`.
+   */
+  sweep(isUsed: (sha256: string) => boolean, beforeMs: number): Promise<Swept>
   close(): Promise<void>
 }
 
@@ -105,6 +110,11 @@ class IndexedObjectStore implements ObjectStore {
 
   listObjects(bucket: string, options?: ListOptions): ObjectPage {
     return this.#index.list(bucket, options)
+  }
+
+  async sweep(isUsed: (sha256: string) => boolean, beforeMs: number): Promise<Swept> {
+    const ofObjects = new Set(this.#index.blobs())
+    return this.blobs.sweep(sha256 => ofObjects.has(sha256) || isUsed(sha256), beforeMs)
   }
 
   close(): Promise<void> {

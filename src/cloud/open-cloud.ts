@@ -16,6 +16,7 @@ import { DamagedBlobs } from './data/damaged-blobs.ts'
 import { listProjects, openDataDirectory } from './data/data-directory.ts'
 import { manifestStore } from './data/manifest-store.ts'
 import { ProjectSecrets } from './data/project-secrets.ts'
+import { startPruning } from './data/pruning.ts'
 import { Databases } from './databases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
@@ -135,8 +136,9 @@ async function open(
     sites.serveOnly(project)
   }
   if (only !== undefined) serveOnly(only)
+  const manifests = manifestStore(bucket)
   const releases = new Releases(
-    new ReleaseStore(manifestStore(bucket)),
+    new ReleaseStore(manifests),
     data.projects,
     {
       hasBlob: (sha256, sizeBytes) => bucket.blobs.has(sha256, sizeBytes),
@@ -161,6 +163,7 @@ async function open(
     if (options.mode === 'dev') throw damage // the one project that this cloud is for
     logger.error(`${damage.message}; the other projects are served`, { try: damage.hint })
   }
+  opened.push(startPruning({ releases, manifests, bucket, clock, logger }))
   for (const project of releases.projects()) sites.restore(releases.live(project)!)
 
   const https =

@@ -31,7 +31,9 @@ export interface DeployResult {
   uploaded: { blobs: number; sizeBytes: number }
 }
 
-/** How often a deploy is planned anew because another one went live in between. */
+/** Another deploy went live in between; or old blobs were swept that this one counted on. */
+const OVERTAKEN: ReadonlySet<string> = new Set(['RELEASES_BASE_CHANGED', 'RELEASES_BLOBS_MISSING'])
+/** How often a deploy is planned anew because of that. */
 const MAX_ATTEMPTS = 10
 
 /**
@@ -70,7 +72,7 @@ async function buildAndDeploy(
     try {
       return await deployOnce(project, target, options, observer)
     } catch (error) {
-      const isOvertaken = error instanceof MokaError && error.code === 'RELEASES_BASE_CHANGED'
+      const isOvertaken = error instanceof MokaError && OVERTAKEN.has(error.code)
       if (!isOvertaken || attempt === MAX_ATTEMPTS) throw explain(error, project)
     }
   }

@@ -38,5 +38,7 @@ export interface ObjectIndex {
   /** True when there was such an object. */
   delete(bucket: string, key: string): Promise<boolean>
   list(bucket: string, options?: ListOptions): ObjectPage
+  /** The blob of every object, in any bucket; one that several objects have may come again. */
+  blobs(): Iterable<string>
   close(): Promise<void>
 }

@@ -1,6 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream, type ReadStream, renameSync, statSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import {
+  createReadStream,
+  type ReadStream,
+  renameSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs'
+import { mkdir, open, opendir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { syncDirectory } from '../../shared/atomic-file.ts'
 import { explainDiskFull, MokaError, systemErrorCode } from '../../shared/errors.ts'
@@ -32,6 +39,8 @@ export interface BlobStore {
   put(content: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<BlobInfo>
   /** With `sizeBytes`: whether it is there and has that size. */
   has(sha256: string, sizeBytes?: number): boolean
+  /** As `has`; what is there counts as stored just now, so that no sweep takes it from who asks. */
+  claim(sha256: string, sizeBytes?: number): boolean
   /** All bytes of a blob. Throws `BUCKET_BLOB_MISSING`. */
   read(sha256: string): Promise<Uint8Array>
   /**
@@ -44,7 +53,17 @@ export interface BlobStore {
   path(sha256: string): string
   /** Resolves when every blob stored before the call survives a loss of power. */
   flush(): Promise<void>
+  /** Removes blobs that were stored or claimed before `beforeMs` and are not used; damaged ones too. */
+  sweep(isUsed: (sha256: string) => boolean, beforeMs: number): Promise<Swept>
 }
+
+export interface Swept {
+  blobs: number
+  sizeBytes: number
+}
+
+/** A claim is written down this often at most; sweeps leave alone what is far younger than a day. */
+const CLAIM_MS = 60 * 60 * 1000
 
 /** Opens the folder, makes it if needed, and clears what a killed process left half-written. */
 export async function openBlobStore(directory: string): Promise<BlobStore> {
@@ -75,6 +94,15 @@ class DirectoryBlobStore implements BlobStore {
   has(sha256: string, sizeBytes?: number): boolean {
     const found = statSync(this.path(sha256), { throwIfNoEntry: false })
     return found !== undefined && (sizeBytes === undefined || found.size === sizeBytes)
+  }
+
+  claim(sha256: string, sizeBytes?: number): boolean {
+    const path = this.path(sha256)
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined || (sizeBytes !== undefined && found.size !== sizeBytes)) return false
+    const now = Date.now()
+    if (now - found.mtimeMs > CLAIM_MS) utimesSync(path, now / 1000, now / 1000)
+    return true
   }
 
   async read(sha256: string): Promise<Uint8Array> {
@@ -131,7 +159,7 @@ class DirectoryBlobStore implements BlobStore {
           { hint: 'send the file again; it changed or was damaged on the way' },
         )
       }
-      if (!this.has(sha256, sizeBytes)) {
+      if (!this.claim(sha256, sizeBytes)) {
         await file.datasync()
         await rename(temporary, this.path(sha256))
       }
@@ -146,6 +174,22 @@ class DirectoryBlobStore implements BlobStore {
 
   flush(): Promise<void> {
     return syncDirectory(this.#directory)
+  }
+
+  async sweep(isUsed: (sha256: string) => boolean, beforeMs: number): Promise<Swept> {
+    const swept = { blobs: 0, sizeBytes: 0 }
+    for await (const { name } of await opendir(this.#directory)) {
+      const sha256 = name.endsWith(SET_ASIDE) ? name.slice(0, -SET_ASIDE.length) : name
+      if (!SHA256.test(sha256) || (sha256 === name && isUsed(sha256))) continue
+      const path = join(this.#directory, name)
+      // In one go: nobody can claim it between the look and the end.
+      const found = statSync(path, { throwIfNoEntry: false })
+      if (found === undefined || found.mtimeMs >= beforeMs) continue
+      unlinkSync(path)
+      swept.blobs++
+      swept.sizeBytes += found.size
+    }
+    return swept
   }
 }
 

@@ -50,6 +50,9 @@ export function openLmdbObjectIndex(path: string): ObjectIndex {
       return true
     },
     list: (bucket, options = {}) => list(database, bucket, options),
+    *blobs() {
+      for (const { value } of database.getRange()) yield value.sha256
+    },
     close: () => database.close(),
   }
 }

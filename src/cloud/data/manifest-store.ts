@@ -14,6 +14,9 @@ export function manifestStore(bucket: ObjectStore): ManifestStore {
       if (bucket.headObject(BUCKET, key) === undefined) return undefined
       return (await bucket.getObject(BUCKET, key)).content
     },
+    async delete(key) {
+      await bucket.deleteObject(BUCKET, key)
+    },
     list(prefix) {
       const entries: ManifestEntry[] = []
       for (let startAfter: string | undefined; ; ) {
