@@ -8,7 +8,7 @@ export type {
   OriginConfig,
   OriginGroupConfig,
   ResponseHeadersConfig,
-} from './config/edge-schema.ts'
+} from './config/edge/edge-schema.ts'
 export type {
   DatabaseConfig,
   DnsConfig,

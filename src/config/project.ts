@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import type { DnsRecord } from '../dns/record.ts'
 import { MokaError } from '../shared/errors.ts'
-import { type EdgeSettings, resolveEdge } from './edge-settings.ts'
+import { type EdgeSettings, resolveEdge } from './edge/edge-settings.ts'
 import { parseRateLimit, type RateLimit } from './rate-limit.ts'
 import type { FunctionConfig, MokaConfig } from './schema.ts'
 

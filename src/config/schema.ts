@@ -1,5 +1,10 @@
 import type { DnsRecord } from '../dns/record.ts'
-import type { BehaviorConfig, HstsConfig, OriginConfig, OriginGroupConfig } from './edge-schema.ts'
+import type {
+  BehaviorConfig,
+  HstsConfig,
+  OriginConfig,
+  OriginGroupConfig,
+} from './edge/edge-schema.ts'
 
 /** What `moka.config.ts` exports by default: one project. */
 export interface MokaConfig {

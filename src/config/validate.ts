@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { MokaError } from '../shared/errors.ts'
+import { EDGE_FIELDS, edgeEntries, FOREIGN_FIELDS } from './edge/validate-edge.ts'
 import { isReservedVariable } from './environment-names.ts'
 import { hasParameter, nearestName, suggestValue } from './hints.ts'
 import type { MokaConfig } from './schema.ts'
-import { EDGE_FIELDS, edgeEntries, FOREIGN_FIELDS } from './validate-edge.ts'
 
 const DNS_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'TXT', 'CAA', 'SRV', 'NS'] as const
 const integer = (minimum: number, maximum: number) =>

@@ -1,7 +1,11 @@
 import * as v from 'valibot'
-import { isToken, isValidField } from '../http/field-lists.ts'
-import { isAddableToRequest, isRemovableField, isSettableField } from '../http/settable-fields.ts'
-import { MISTAKEN_COUNTRIES } from './hints.ts'
+import { isToken, isValidField } from '../../http/field-lists.ts'
+import {
+  isAddableToRequest,
+  isRemovableField,
+  isSettableField,
+} from '../../http/settable-fields.ts'
+import { MISTAKEN_COUNTRIES } from '../hints.ts'
 
 const integer = (minimum: number, maximum: number) =>
   v.pipe(

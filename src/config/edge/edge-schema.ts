@@ -1,4 +1,4 @@
-import type { Choice, CountryRule } from '../edge/behaviors/behavior.ts'
+import type { Choice, CountryRule } from '../../edge/behaviors/behavior.ts'
 
 /** A server of your own behind the edge, for behaviors to name. */
 export interface OriginConfig {

@@ -1,14 +1,14 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { EdgeBehavior, EdgeOriginSettings } from '../edge/behaviors/behavior.ts'
-import type { ReleaseDraft } from '../releases/manifest.ts'
-import { MokaError } from '../shared/errors.ts'
+import type { EdgeBehavior, EdgeOriginSettings } from '../../edge/behaviors/behavior.ts'
+import type { ReleaseDraft } from '../../releases/manifest.ts'
+import { MokaError } from '../../shared/errors.ts'
+import { nearestName } from '../hints.ts'
+import { parseRateLimit } from '../rate-limit.ts'
+import type { MokaConfig } from '../schema.ts'
 import type { BehaviorConfig, OriginConfig, OriginGroupConfig } from './edge-schema.ts'
-import { nearestName } from './hints.ts'
 import { coversPattern, routeCovers } from './path-coverage.ts'
-import { parseRateLimit } from './rate-limit.ts'
-import type { MokaConfig } from './schema.ts'
 
 /** What a project tells the edge besides its files and functions; empty ones are left out. */
 export type EdgeSettings = Pick<ReleaseDraft, 'origins' | 'behaviors' | 'signingKeys' | 'hsts'>
