@@ -79,7 +79,7 @@ function resolveOrigin(
 }
 
 function resolveBehavior(behavior: BehaviorConfig, fail: Fail): EdgeBehavior {
-  const { pattern, cache, forward, rateLimit, ...rest } = behavior
+  const { pattern, cache, forward, rateLimit } = behavior
   const say = (problem: string, hint?: string) => fail(`${nameOf(behavior)} ${problem}`, hint)
   if (behavior.origin === 'site') {
     const entries = Object.entries(behavior).filter(([, value]) => value !== undefined)
@@ -98,8 +98,8 @@ function resolveBehavior(behavior: BehaviorConfig, fail: Fail): EdgeBehavior {
     )
   }
   return {
+    ...behavior, // first, for a plan names the fields in the order they were written in
     pattern: /^[/*]/.test(pattern) ? pattern : `/${pattern}`,
-    ...rest,
     ...(cache && { cache: { ...cache, ...(cache.key && { key: lowerFields(cache.key) }) } }),
     ...(forward && { forward: lowerFields(forward) }),
     ...(rateLimit !== undefined && { rateLimit: readRateLimit(rateLimit, say) }),

@@ -1,0 +1,227 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type OriginServer, openOriginServer } from '../../src/edge/testing/origin-server.ts'
+import { closeOwnCloud, type OwnCloud, openOwnCloud } from '../support/deploying.ts'
+import { type Answer, type AskOptions, ask } from '../support/http.ts'
+import { type MokaResult, moka, writeProject } from '../support/moka.ts'
+
+// A server of one's own behind the edge, from moka.config.ts to every edge worker.
+
+let own: OwnCloud | undefined
+let project: string
+let origin: OriginServer
+let workers = 0
+
+beforeAll(async () => {
+  own = await openOwnCloud('behaviors')
+  project = join(own.root, 'site')
+  origin = await openOriginServer()
+})
+afterAll(async () => {
+  await closeOwnCloud(own)
+  await origin?.close()
+})
+beforeEach(() => {
+  origin.requests.length = 0
+  origin.onRequest((request, response) => {
+    const count = origin.requests.length
+    response.setHeader('Server', 'app/1')
+    if (request.url?.startsWith('/api/fail') === true) response.statusCode = 503
+    if (request.url?.startsWith('/api/tagged') === true) response.setHeader('Cache-Tag', 'news, a')
+    response.end(`${request.method} ${request.url} ${request.headers['x-key'] ?? '-'} ${count}`)
+  })
+})
+
+const FILES = {
+  'dist/index.html': 'home',
+  'dist/errors/503.html': 'sorry',
+  'functions/hello.mjs':
+    'export const handler = async () => ({ statusCode: 200, body: "function" })',
+}
+const CONFIG = {
+  functions: { hello: { entry: 'functions/hello.mjs', routes: ['/api/hello'] } },
+  behaviors: [
+    {
+      pattern: '/api/*',
+      origin: 'app',
+      methods: 'all',
+      cache: { key: { query: { only: ['q'] } }, defaultTtlSeconds: 600 },
+      errorPages: [{ status: 503, page: '/errors/503.html', responseStatus: 500, ttlSeconds: 600 }],
+      responseHeaders: { remove: ['Server'], set: { 'X-Behavior': 'api' } },
+    },
+    { pattern: '/secure/*', origin: 'app', viewerProtocol: 'redirect-to-https' },
+    { pattern: '/locked/*', origin: 'app', viewerProtocol: 'https-only' },
+  ] as object[],
+}
+
+const run = (args: string[]): Promise<MokaResult> =>
+  moka(args, { cwd: project, env: { MOKA_HOME: own!.home } })
+
+async function write(config: object, more: Record<string, string> = {}): Promise<void> {
+  const origins = { app: { url: origin.url, headers: { 'X-Key': 'k' } } }
+  const all = { name: 'site', domain: 'site.example', origins, ...CONFIG, ...config }
+  await writeProject(project, {
+    ...FILES,
+    'moka.config.ts': `export default ${JSON.stringify(all)}\n`,
+    ...more,
+  })
+}
+
+async function deploy(config: object = {}, more: Record<string, string> = {}): Promise<string> {
+  await write(config, more)
+  const { code, stdout, stderr } = await run(['deploy'])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  workers = Number(/confirmed by (\d+) edge worker/.exec(stdout)?.[1] ?? workers)
+  return stdout
+}
+
+function get(path: string, options: AskOptions = {}): Promise<Answer> {
+  return ask(own!.cloud.addresses.site, path, { host: 'site.example', ...options })
+}
+
+const text = async (path: string) => String((await get(path)).body)
+
+/** Connections are spread over the workers: enough of them to meet each one. */
+async function texts(path: string): Promise<string[]> {
+  const all = await Promise.all(Array.from({ length: 24 }, () => text(path)))
+  return [...new Set(all)].sort()
+}
+
+/** What the workers have stored: one answer each at most, whatever is not in the key. */
+async function keptOf(path: string): Promise<string[]> {
+  const first = await texts(path)
+  const all = new Set([...first, ...(await texts(`${path}?other=1`)), ...(await texts(path))])
+  expect(all.size).toBeLessThanOrEqual(workers)
+  return [...all]
+}
+
+describe('a project with an origin of its own', () => {
+  it('is planned line by line, with reasons', async () => {
+    const stdout = await deploy()
+    expect(stdout).toContain(`+ origin app  ${origin.url}\n`)
+    expect(stdout).toContain(
+      '+ behavior /api/*  origin app, with methods, cache, errorPages, responseHeaders; function "hello" keeps /api/hello\n',
+    )
+    expect(stdout).toContain('+ behavior /secure/*  origin app, with viewerProtocol\n')
+    expect((await run(['deploy'])).stdout).toContain('nothing differs from ')
+
+    await write({
+      behaviors: [{ ...CONFIG.behaviors[0], cache: {} }],
+      hsts: { maxAgeSeconds: 300 },
+    })
+    const { stdout: planned } = await run(['deploy', '--dry-run'])
+    expect(planned.split('\n').slice(0, 4)).toEqual([
+      '~ behavior /api/*  cache changed',
+      '- behavior /secure/*  not configured any more',
+      '- behavior /locked/*  not configured any more',
+      '+ hsts  browsers come by HTTPS alone: 300 s',
+    ])
+    expect(planned).not.toContain('X-Key')
+  })
+
+  it('asks it under the rules of the behavior; functions and files stay', async () => {
+    await deploy()
+    const first = await get('/api/x?q=1&other=2')
+    expect(String(first.body)).toBe('GET /api/x?q=1&other=2 k 1')
+    expect(first.headers).toMatchObject({ 'x-behavior': 'api' })
+    expect(first.headers).not.toHaveProperty('server')
+    expect(await text('/api/hello')).toBe('function')
+    expect(await text('/')).toBe('home')
+    expect((await get('/api/x', { method: 'POST', body: 'a' })).status).toBe(200)
+
+    const redirected = await get('/secure/a?b')
+    expect(redirected.status).toBe(301)
+    expect(redirected.headers.location).toBe('https://site.example/secure/a?b')
+    expect((await get('/locked/a')).status).toBe(403)
+    const failed = await get('/api/fail')
+    expect([failed.status, String(failed.body)]).toEqual([500, 'sorry'])
+  })
+
+  it('keeps answers by the key until path or tag is invalidated, on every worker', async () => {
+    await deploy()
+    for (const [path, args] of [
+      ['/api/tagged/1', ['--tag', 'news']],
+      ['/api/tagged/2', ['/api/tagged/*']],
+      ['/api/tagged/3', ['/elsewhere', '--tag', 'other', 'a']],
+    ] as const) {
+      const kept = await keptOf(path)
+      const { code, stdout } = await run(['invalidate', ...args])
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/^[1-9]\d* stored responses? of site dropped, confirmed by \d+ edge /)
+      for (const again of await keptOf(path)) expect(kept).not.toContain(again)
+    }
+    const kept = await keptOf('/api/tagged/4')
+    await run(['invalidate', '--tag', 'others', 'New'])
+    for (const again of kept) expect(await keptOf('/api/tagged/4')).toContain(again)
+  })
+
+  it('a changed cache policy drops what the one before stored, other fields do not', async () => {
+    await deploy()
+    const before = await keptOf('/api/kept')
+    const cache = { key: { query: { only: ['q'] } }, defaultTtlSeconds: 601 }
+    await deploy({ behaviors: [{ ...CONFIG.behaviors[0], cache }] })
+    const after = await keptOf('/api/kept')
+    for (const text of after) expect(before).not.toContain(text)
+    const responseHeaders = { set: { 'X-Behavior': 'other' } }
+    await deploy({ behaviors: [{ ...CONFIG.behaviors[0], cache, responseHeaders }] })
+    for (const text of after) expect(await keptOf('/api/kept')).toContain(text)
+    expect((await get('/api/kept')).headers['x-behavior']).toBe('other')
+  })
+
+  it('goes to the origin that the live release names, and back with a roll-back', async () => {
+    await deploy()
+    const other = await openOriginServer()
+    other.onRequest((_request, response) => response.end('other'))
+    try {
+      await deploy({ origins: { app: { url: other.url } } })
+      expect(await texts('/api/moved')).toEqual(['other'])
+      expect((await run(['rollback'])).code).toBe(0)
+      for (const text of await texts('/api/moved')) expect(text).toMatch(/^GET \/api\/moved k /)
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('answers 502 where the origin is gone, and as before when it is back', async () => {
+    const gone = await openOriginServer()
+    await gone.close()
+    await deploy({ origins: { app: { url: gone.url } } })
+    expect((await get('/api/y')).status).toBe(502)
+    await deploy()
+    expect(await text('/api/y')).toMatch(/^GET \/api\/y k /)
+  })
+})
+
+describe('a mistake in behaviors', () => {
+  it('ends the deploy with its name, and changes nothing', async () => {
+    await deploy()
+    await write({ behaviors: [{ pattern: '/api/*', origin: 'ap' }] })
+    const { code, stdout, stderr } = await run(['deploy'])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toBe(
+      'cannot read moka.config.ts: behavior "/api/*" names origin "ap", and there is none\ntry: "app"? known are: app, site\n',
+    )
+    expect(await text('/api/hello')).toBe('function')
+    expect(await text('/api/still')).toMatch(/^GET \/api\/still k /)
+  })
+
+  it('that only wants an effect is deployed, with a warning', async () => {
+    const behaviors = [{ pattern: '/api*', origin: 'app' }, ...CONFIG.behaviors]
+    await write({ behaviors })
+    const { code, stderr } = await run(['deploy'])
+    expect(code).toBe(0)
+    expect(stderr).toBe(
+      'warning: behavior "/api/*" is never used: "/api*" comes before it and has all its paths\n',
+    )
+  })
+
+  it('tags that are none are refused', async () => {
+    await deploy()
+    const refusal = async (args: string[]) => (await run(['invalidate', ...args])).stderr
+    expect(await refusal(['--tag', 'a,b'])).toMatch(/^cannot invalidate tag "a,b": .*\ntry: /)
+    expect(await refusal(['--tag', 'a', '/b'])).toMatch(
+      /^cannot invalidate tag "\/b": .*\ntry: moka invalidate \/b --tag NAME/,
+    )
+    expect(await run(['invalidate'])).toMatchObject({ code: 2 })
+  })
+})
