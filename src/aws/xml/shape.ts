@@ -105,7 +105,10 @@ export function items<T>(itemName: string, shape: Shape<T>): Shape<readonly T[]>
 }
 
 type Shapes = Readonly<Record<string, Shape<never>>>
-type Structure<S> = { [K in keyof S]: ValueOf<S[K]> }
+/** Elements that have no value, for they may only be as they are by default, have no place in it. */
+type Structure<S> = {
+  [K in keyof S as [ValueOf<S[K]>] extends [undefined] ? never : K]: ValueOf<S[K]>
+}
 
 /** Named elements in a fixed order. One that is not known is refused by its name. */
 export function structure<S extends { [K in keyof S]: Shape<ValueOf<S[K]>> }>(
