@@ -100,7 +100,7 @@ describe('a project with an origin of its own', () => {
     const stdout = await deploy()
     expect(stdout).toContain(`+ origin app  ${origin.url}\n`)
     expect(stdout).toContain(
-      '+ behavior /api/*  origin app, with methods, cache, errorPages, responseHeaders; function "hello" keeps /api/hello\n',
+      '+ behavior /api/*  origin app, with methods, cache, responseHeaders, errorPages; function "hello" keeps /api/hello\n',
     )
     expect(stdout).toContain('+ behavior /secure/*  origin app, with viewerProtocol\n')
     expect((await run(['deploy'])).stdout).toContain('nothing differs from ')

@@ -98,7 +98,7 @@ function resolveBehavior(behavior: BehaviorConfig, fail: Fail): EdgeBehavior {
     )
   }
   return {
-    ...behavior, // first, for a plan names the fields in the order they were written in
+    ...behavior,
     pattern: /^[/*]/.test(pattern) ? pattern : `/${pattern}`,
     ...(cache && { cache: { ...cache, ...(cache.key && { key: lowerFields(cache.key) }) } }),
     ...(forward && { forward: lowerFields(forward) }),
