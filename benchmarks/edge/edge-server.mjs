@@ -1,13 +1,14 @@
-// The edge alone, as one process to be measured: node edge-server.mjs FOLDER [node-http|own]
+// The edge alone, as one process to be measured: node edge-server.mjs FOLDER [node-http|own] [json|w3c|off]
 // Prints the ports of HTTP and HTTPS once it listens. Serves each file of FOLDER at its name.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createEdge } from '../../dist/edge/edge.js'
+import { openTrafficLog } from '../../dist/edge/logs/open-traffic-log.js'
 import { openEdgeServer } from '../../dist/edge/server.js'
 import { createSniContexts } from '../../dist/tls/certificates/sni-contexts.js'
 
-const [folder, engine = 'own'] = process.argv.slice(2)
+const [folder, engine = 'own', accessLog] = process.argv.slice(2)
 const clock = { now: () => Date.now() }
 const logger = {
   debug() {},
@@ -54,6 +55,13 @@ tls.update({ certificates: [{ chain, key }], defaultCertificate: 0 })
 
 const served = engine === 'own' ? edge : { handle: edge.handle }
 const listen = { host: '127.0.0.1', port: 0 }
-const plain = await openEdgeServer({ edge: served, listen, logger })
-const secure = await openEdgeServer({ edge: served, listen, logger, tls })
+const observed = accessLog && { observer: openLog(accessLog).observer }
+const plain = await openEdgeServer({ edge: served, listen, logger, ...observed })
+const secure = await openEdgeServer({ edge: served, listen, logger, tls, ...observed })
 process.stdout.write(`${plain.port} ${secure.port}\n`)
+
+/** As an edge worker of a cloud has it; `off` counts alone. */
+function openLog(format) {
+  const directory = join(folder, '.access')
+  return openTrafficLog({ edgeId: 'e1', directory, format, clock, logger, trustedProxies: [] })
+}

@@ -40,6 +40,7 @@ export class RequestLog implements TrafficObserver {
   readonly #options: RequestLogOptions
   readonly #idPrefix: string
   #ids = 0
+  #idStart = ''
 
   constructor(options: RequestLogOptions) {
     this.#options = options
@@ -114,7 +115,10 @@ export class RequestLog implements TrafficObserver {
 
   /** An id for the log alone, where nobody else was told one. */
   newId(): string {
-    return this.#idPrefix + (this.#ids++).toString(36)
+    const low = this.#ids % IDS.length
+    if (low === 0) this.#idStart = `${this.#idPrefix}${(this.#ids / IDS.length).toString(36)}-`
+    this.#ids++
+    return this.#idStart + IDS[low]
   }
 
   #prepare(response: HotResponse): HotPart {
@@ -133,6 +137,9 @@ export class RequestLog implements TrafficObserver {
     return count
   }
 }
+
+/** The ends of ids; to write a number in full for each request costs more than its line. */
+const IDS: readonly string[] = Array.from({ length: 4096 }, (_, id) => id.toString(36))
 
 /** Filled in anew for each answer from memory, and used up by its line. */
 const INSTANT = { endedMs: 0, requestId: '', target: '', bytes: 0, durationMs: 0, firstByteMs: 0 }

@@ -41,6 +41,8 @@ const DEFAULT_LIMITS: LogFileLimits = {
   checkMs: 1000,
 }
 
+/** Written at once: where a turn of the event loop answers thousands, as much as it logs. */
+const WRITE_BYTES = 1024 * 1024
 /** Time that a full disk is left alone. */
 const RETRY_MS = 1000
 const PROBLEM_INTERVAL_MS = 60_000
@@ -56,6 +58,8 @@ export class LogFile {
   readonly #limits: LogFileLimits
   readonly #files: LogFiles
   readonly #ageTimer: NodeJS.Timeout
+  /** For what is being written; the system takes its time, but only with one write. */
+  readonly #buffer = Buffer.allocUnsafeSlow(WRITE_BYTES)
   #text = ''
   #lines = 0
   /** With what is being written. */
@@ -156,7 +160,10 @@ export class LogFile {
       const file = await this.#ready(batch.length, now)
       if (batch === '') return
       const isNew = this.#sizeBytes === 0
-      await this.#write(file, Buffer.from(isNew ? this.#options.head + batch : batch, 'latin1'))
+      await this.#write(
+        file,
+        `${this.#isTorn ? '\n' : ''}${isNew ? this.#options.head : ''}${batch}`,
+      )
       this.#written += lines
       this.#droppedTold += untold
     } catch (error) {
@@ -165,14 +172,14 @@ export class LogFile {
     }
   }
 
-  async #write(file: OpenLog, bytes: Uint8Array): Promise<void> {
-    let left = this.#isTorn ? Buffer.concat([Buffer.from('\n'), bytes]) : bytes
-    while (left.byteLength > 0) {
-      const count = await file.write(left)
+  async #write(file: OpenLog, text: string): Promise<void> {
+    for (let at = 0; at < text.length; ) {
+      const length = this.#buffer.write(at === 0 ? text : text.slice(at), 'latin1')
+      const count = await file.write(this.#buffer.subarray(0, length))
       if (count <= 0) throw new Error('nothing was written')
       this.#sizeBytes += count
-      left = left.subarray(count)
-      this.#isTorn = left.byteLength > 0
+      at += count
+      this.#isTorn = at < text.length
     }
   }
 

@@ -1,3 +1,4 @@
+import { flat } from './flat.ts'
 import type { Exchange, LineFormat, ResponseFacts, ViewerFacts } from './line-format.ts'
 import { TimeText } from './time-text.ts'
 
@@ -11,10 +12,15 @@ interface Viewer {
 export function jsonLines(edgeId: string): LineFormat<Viewer, string> {
   const time = new TimeText()
   const edge = `"edge":${quote(edgeId)}`
-  let second = ''
+  let lastMs = Number.NaN
+  let moment = ''
   const begin = (nowMs: number) => {
-    if (time.set(nowMs)) second = `{"time":"${time.date}T${time.time}.`
-    return `${second}${MILLISECONDS[Math.trunc(nowMs % 1000)]}Z",${edge}`
+    if (nowMs === lastMs) return moment
+    lastMs = nowMs
+    time.set(nowMs)
+    const milliseconds = String(Math.trunc(nowMs % 1000)).padStart(3, '0')
+    moment = flat(`{"time":"${time.date}T${time.time}.${milliseconds}Z",${edge}`)
+    return moment
   }
   return {
     extension: 'jsonl',
@@ -23,8 +29,17 @@ export function jsonLines(edgeId: string): LineFormat<Viewer, string> {
     response: formatResponse,
     line(exchange: Exchange, viewer: Viewer, response: string) {
       const { target } = exchange
-      const path = NEEDS_ESCAPE.test(target) ? quote(target) : `"${target}"`
-      return `${begin(exchange.endedMs)}${viewer.before}${path}${response},"bytes":${exchange.bytes},"durationMs":${thousandths(exchange.durationMs)},"firstByteMs":${thousandths(exchange.firstByteMs)},"requestId":"${exchange.requestId}"${viewer.after}`
+      const path = NEEDS_ESCAPE.test(target) ? quote(target).slice(1, -1) : target
+      return (
+        begin(exchange.endedMs) +
+        viewer.before +
+        path +
+        response +
+        exchange.bytes +
+        timing(exchange.durationMs, exchange.firstByteMs) +
+        exchange.requestId +
+        viewer.after
+      )
     },
     gap: (lines, nowMs) => `${begin(nowMs)},"dropped":${lines}}\n`,
   }
@@ -33,34 +48,47 @@ export function jsonLines(edgeId: string): LineFormat<Viewer, string> {
 function formatViewer(facts: ViewerFacts): Viewer {
   const { method, host } = facts
   return {
-    before: `${members({ client: facts.client, method, host })},"path":`,
-    after: `${members({
-      protocol: facts.protocol,
-      scheme: facts.isSecure ? 'https' : 'http',
-      tlsVersion: facts.tlsVersion,
-      tlsCipher: facts.tlsCipher,
-      userAgent: facts.userAgent,
-      referrer: facts.referrer,
-      range: facts.range,
-      forwardedFor: facts.forwardedFor,
-      port: facts.port,
-    })}}\n`,
+    before: flat(`${members({ client: facts.client, method, host })},"path":"`),
+    after: flat(
+      `"${members({
+        protocol: facts.protocol,
+        scheme: facts.isSecure ? 'https' : 'http',
+        tlsVersion: facts.tlsVersion,
+        tlsCipher: facts.tlsCipher,
+        userAgent: facts.userAgent,
+        referrer: facts.referrer,
+        range: facts.range,
+        forwardedFor: facts.forwardedFor,
+        port: facts.port,
+      })}}\n`,
+    ),
   }
 }
 
 function formatResponse(facts: ResponseFacts): string {
   const { project, release, status, result, detail } = facts
-  return members({
+  const known = members({
     project,
     release,
     status,
     result,
     detail: detail === result ? undefined : detail,
-    cacheStatus: facts.cacheStatus,
+    // Of a plain hit it says what `result` says.
+    cacheStatus: facts.cacheStatus === PLAIN_HIT ? undefined : facts.cacheStatus,
     contentType: facts.contentType,
     contentLength: facts.contentLength === undefined ? undefined : Number(facts.contentLength),
     contentRange: facts.contentRange,
   })
+  return flat(`"${known},"bytes":`)
+}
+
+const PLAIN_HIT = '"mokapot"; hit'
+
+const INSTANT = ',"durationMs":0,"firstByteMs":0,"requestId":"'
+
+function timing(durationMs: number, firstByteMs: number): string {
+  if (durationMs === 0) return INSTANT
+  return `,"durationMs":${thousandths(durationMs)},"firstByteMs":${thousandths(firstByteMs)},"requestId":"`
 }
 
 /** Each with a comma before it. */
@@ -92,9 +120,5 @@ function fromUtf8(text: string): string {
 
 /** Without needless digits: `0`, `1.5`, `12.345`. */
 function thousandths(value: number): number {
-  return value === 0 ? 0 : Math.round(value * 1000) / 1000
+  return Math.round(value * 1000) / 1000
 }
-
-const MILLISECONDS: readonly string[] = Array.from({ length: 1000 }, (_, millisecond) =>
-  String(millisecond).padStart(3, '0'),
-)

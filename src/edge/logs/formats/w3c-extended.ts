@@ -2,6 +2,7 @@
 // order, values percent-encoded, separated by tabs.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logs-reference.html
 
+import { flat } from './flat.ts'
 import type { LineFormat, ResponseFacts, ViewerFacts } from './line-format.ts'
 import { TimeText } from './time-text.ts'
 
@@ -38,11 +39,28 @@ export function w3cExtended(edgeId: string): LineFormat<Viewer, Response> {
     viewer: formatViewer,
     response: formatResponse,
     line({ endedMs, requestId, target, bytes, durationMs, firstByteMs }, viewer, response) {
-      if (time.set(endedMs)) begin = `${time.date}\t${time.time}\t${encode(edgeId)}\t`
+      if (time.set(endedMs)) begin = flat(`${time.date}\t${time.time}\t${encode(edgeId)}\t`)
       const question = target.indexOf('?')
       const stem = encode(question === -1 ? target : target.slice(0, question))
       const query = question === -1 ? '-' : encode(target.slice(question + 1))
-      return `${begin}${bytes}${viewer.addressMethodHost}${stem}${response.status}${viewer.referrerAgent}${query}${response.cookieResult}${requestId}${viewer.hostProtocolBytes}${seconds(durationMs)}${viewer.tls}${response.responseResult}${viewer.versionPort}${seconds(firstByteMs)}${response.detailAndContent}`
+      return (
+        begin +
+        bytes +
+        viewer.addressMethodHost +
+        stem +
+        response.status +
+        viewer.referrerAgent +
+        query +
+        response.cookieResult +
+        requestId +
+        viewer.hostProtocolBytes +
+        seconds(durationMs) +
+        viewer.tls +
+        response.responseResult +
+        viewer.versionPort +
+        seconds(firstByteMs) +
+        response.detailAndContent
+      )
     },
     // A directive of the format for what is to be ignored.
     gap: lines => `#Remark: ${lines} lines were dropped here\n`,
@@ -53,13 +71,13 @@ function formatViewer(facts: ViewerFacts): Viewer {
   const host = encode(facts.host)
   const forwardedFor = encode(facts.forwardedFor)
   return {
-    addressMethodHost: `\t${facts.client || '-'}\t${encode(facts.method)}\t${host}\t`,
-    referrerAgent: `\t${encode(facts.referrer)}\t${encode(facts.userAgent)}\t`,
+    addressMethodHost: flat(`\t${facts.client || '-'}\t${encode(facts.method)}\t${host}\t`),
+    referrerAgent: flat(`\t${encode(facts.referrer)}\t${encode(facts.userAgent)}\t`),
     // What a viewer sent is not counted.
-    hostProtocolBytes: `\t${host}\t${facts.isSecure ? 'https' : 'http'}\t-\t`,
-    tls: `\t${forwardedFor}\t${encode(facts.tlsVersion)}\t${encode(facts.tlsCipher)}\t`,
+    hostProtocolBytes: flat(`\t${host}\t${facts.isSecure ? 'https' : 'http'}\t-\t`),
+    tls: flat(`\t${forwardedFor}\t${encode(facts.tlsVersion)}\t${encode(facts.tlsCipher)}\t`),
     // There is no field-level encryption.
-    versionPort: `\t${facts.protocol}\t-\t-\t${facts.port ?? '-'}\t`,
+    versionPort: flat(`\t${facts.protocol}\t-\t-\t${facts.port ?? '-'}\t`),
   }
 }
 
@@ -71,7 +89,7 @@ function formatResponse(facts: ResponseFacts): Response {
     // Cookies are never logged.
     cookieResult: `\t-\t${facts.result}\t`,
     responseResult: facts.responseResult,
-    detailAndContent: `\t${facts.detail}\t${content}\t${start}\t${end}\n`,
+    detailAndContent: flat(`\t${facts.detail}\t${content}\t${start}\t${end}\n`),
   }
 }
 
