@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createConnection, createServer, type Socket } from 'node:net'
+import net, { createConnection, createServer, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { silentLogger } from '../shared/logger.ts'
 import { type EdgeServer, openEdgeServer } from './server.ts'
@@ -41,12 +41,14 @@ test('a taken port is an error that names it', async () => {
   holder.close()
 })
 
-test('listens on a handle that is already open', async () => {
-  const holder = createServer().listen(0, '127.0.0.1')
-  await once(holder, 'listening')
+// Bun has no means to bind a socket here; its workers listen on such a one in test/e2e.
+test.skipIf(process.versions.bun)('listens on a socket that was bound before', async () => {
+  const { _createServerHandle: bind } = net as unknown as {
+    _createServerHandle(host: string, port: number, family: 4): { fd: number }
+  }
   const server = await openEdgeServer({
-    edge: { handle: (_request, response) => void response.end('by handle') },
-    listen: { handle: holder },
+    edge: { handle: (_request, response) => void response.end('by descriptor') },
+    listen: { fd: bind('127.0.0.1', 0, 4).fd },
     logger: silentLogger,
   })
   open.push(server)
@@ -124,7 +126,8 @@ test('closing with a grace answers what was on its way on idle connections, as t
     for await (const chunk of socket) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks).toString()
   })
-  for (const text of await Promise.all(texts)) expect(text).toMatch(/connection: close[^]*done$/i)
+  for (const text of await Promise.all(texts))
+    expect(text).toMatch(/connection: close[\s\S]*done$/i)
   expect(fresh.readableEnded).toBe(true)
   await closed
 })

@@ -10,13 +10,13 @@ import { createHttp2Engine } from './http2/http2-engine.ts'
 import type { TrafficObserver } from './logs/traffic-observer.ts'
 import { createPlainDoor, type PlainDoorOptions, type ServedEdge } from './plain-door.ts'
 import { chooseEngine } from './transport/choose-engine.ts'
-import { NodeListener } from './transport/node-listener.ts'
+import { createListener } from './transport/create-listener.ts'
 
 export interface EdgeServerOptions extends PlainDoorOptions {
   /** Without `hot` every request takes the long way; without `respond` there is no HTTP/2. */
   edge: ServedEdge
-  /** An address, or a listening handle made by the supervisor (`{ fd }`, or a server from IPC). */
-  listen: { host: string; port: number } | { handle: unknown }
+  /** An address, or the descriptor of a socket that the supervisor bound to one. */
+  listen: { host: string; port: number } | { fd: number }
   logger: Logger
   /** HTTPS, with the certificates of this, which may change at any time. Default: HTTP. */
   tls?: Pick<SniContexts, 'serverOptions' | 'attach'>
@@ -80,7 +80,7 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
             checkIntervalMs: limits.checkIntervalMs,
           },
         })
-  const listener = new NodeListener({
+  const listener = createListener({
     onConnection: transport => {
       observer?.accepted()
       chooseEngine(transport, { http1, http2, firstBytesTimeoutMs: limits.headersTimeoutMs })
@@ -130,13 +130,12 @@ function listen(server: Server, where: EdgeServerOptions['listen']): Promise<voi
       server.off('error', onError)
       resolve()
     })
-    if ('handle' in where) server.listen(where.handle)
-    else server.listen(where.port, where.host)
+    server.listen('fd' in where ? where : { host: where.host, port: where.port })
   })
 }
 
 function asListenError(error: Error, where: EdgeServerOptions['listen']): Error {
-  if ('handle' in where) return error
+  if ('fd' in where) return error
   const place = `"${where.host}:${where.port}"`
   const code = systemErrorCode(error)
   if (code === 'EADDRINUSE') {

@@ -136,7 +136,7 @@ describe('requests at the same time', () => {
     origin.onRequest((_request, response) => waiting.push(response))
     const answers = Array.from({ length: 10 }, () => get())
     await until(() => fixture.edge.stats().requests === 10 && waiting.length > 0)
-    for (const response of waiting) response.destroy()
+    for (const response of waiting) response.socket?.destroy()
     for (const { status } of await Promise.all(answers)) expect(status).toBe(502)
     expect(origin.requests).toHaveLength(1)
     answering({})

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, type Readable, Transform } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
+import { formatHttpDate } from '../../http/dates.ts'
 import { isValidField } from '../../http/field-lists.ts'
 import { Fields } from '../../http/fields.ts'
+import { systemClock } from '../../shared/clock.ts'
 import { discardBody, type ViewerRequest, type ViewerResponse } from '../viewer.ts'
 import { exchangeOf } from './node-exchanges.ts'
 import { UpgradeResponse } from './upgrades.ts'
@@ -98,7 +100,10 @@ export function sendResponse(
   }
   if (request.upgrade !== undefined) fields.set('connection', 'close')
   if (request.hasUnreadBody) fields.set('connection', 'close')
-  outgoing.writeHead(status, fields.toRaw())
+  const raw = fields.toRaw()
+  // Written here, since runtimes differ in where they put their own.
+  if (!fields.has('date')) raw.push('Date', formatHttpDate(systemClock.now()))
+  outgoing.writeHead(status, raw)
   if (body.kind === 'none') {
     outgoing.end()
   } else if (request.method === 'HEAD') {

@@ -1,23 +1,16 @@
 import { createServer as createNetServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { ACME_PROTOCOL } from '../../tls/certificates/sni-contexts.ts'
+import type { Listener, ListenerOptions } from './listener.ts'
 import { NodeTransport, type NodeTransportHost } from './node-transport.ts'
-import type { Transport } from './transport.ts'
 
-export interface NodeListenerOptions {
-  /** Every accepted connection; over TLS once the handshake is done. */
-  onConnection(transport: Transport): void
-  /** Takes a connection that an engine handed over: `emit('connection')` of a node:http server. */
-  onHandOver(socket: Socket): void
-  tls?: TlsOptions
-  /** How often deadlines are looked at. */
-  checkIntervalMs: number
+export interface NodeListenerOptions extends ListenerOptions {
   /** False: each read gets a buffer of its own, as on a Node that offers nothing else. */
   isReadShared?: boolean
 }
 
-/** Accepts connections on Node's sockets. `server` is there to listen on and to be asked for its port. */
-export class NodeListener {
+/** Accepts connections on Node's sockets. */
+export class NodeListener implements Listener {
   readonly server: Server
   readonly #transports = new Set<NodeTransport>()
   readonly #handshakes = new Handshakes(() => this.#tellIfIdle())
@@ -68,10 +61,6 @@ export class NodeListener {
     return this.#transports.size
   }
 
-  /**
-   * Stops accepting and asks every engine to finish. Resolves once no transport is left, and no
-   * handshake that a viewer has begun.
-   */
   async shutDown(idleGraceMs = 0): Promise<void> {
     this.#isClosing = true
     this.#idleGraceMs = idleGraceMs
