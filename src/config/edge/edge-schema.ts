@@ -53,7 +53,11 @@ export interface OriginGroupConfig {
   statuses?: number[]
 }
 
-/** How one part of the site is answered. */
+/**
+ * How one part of the site is answered. `viewerProtocol`, `rateLimit`, `countries`, `signedBy` and
+ * `responseHeaders` hold for every path of the pattern, whoever answers; the other fields for what
+ * the origin answers.
+ */
 export interface BehaviorConfig {
   /**
    * The paths, decoded: `*` stands for any characters, slashes too, `?` for exactly one; case

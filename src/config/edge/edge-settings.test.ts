@@ -311,7 +311,7 @@ describe('what has no effect is warned of', () => {
   it('a pattern whose paths a function answers; not one of the site, which protects it', () => {
     const list = behaviors({ pattern: '/api/visits/*' }, { pattern: '/api/*' })
     expect(resolve(list, visits).warnings).toEqual([
-      'behavior "/api/visits/*" is never used: function "visits" answers all its paths, and function routes win',
+      'behavior "/api/visits/*" never asks origin "app": function "visits" answers all its paths, and function routes win',
     ])
     const own = behaviors({ pattern: '/api/visits/*', origin: 'site', rateLimit: '5/minute' }, {})
     expect(resolve(own, visits).warnings).toEqual([])

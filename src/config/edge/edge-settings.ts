@@ -206,7 +206,7 @@ function unreachable(behaviors: readonly EdgeBehavior[], functions: Routes): str
     return origin === 'site' || taker === undefined
       ? []
       : [
-          `${nameOf(behavior)} is never used: function "${taker.name}" answers all its paths, and function routes win`,
+          `${nameOf(behavior)} never asks origin "${origin}": function "${taker.name}" answers all its paths, and function routes win`,
         ]
   })
 }
