@@ -9,6 +9,8 @@ import { type NodeHttpLimits, NodeHttpServer } from './http1/node-http-server.ts
 import { createHttp2Engine } from './http2/http2-engine.ts'
 import type { TrafficObserver } from './logs/traffic-observer.ts'
 import { createPlainDoor, type PlainDoorOptions, type ServedEdge } from './plain-door.ts'
+import { ConnectionLimits } from './protection/connections/connection-limits.ts'
+import { SlowReaders } from './protection/connections/slow-readers.ts'
 import { chooseEngine } from './transport/choose-engine.ts'
 import { createListener } from './transport/create-listener.ts'
 
@@ -22,6 +24,11 @@ export interface EdgeServerOptions extends PlainDoorOptions {
   tls?: Pick<SniContexts, 'serverOptions' | 'attach'>
   /** Hears of every connection and every request. */
   observer?: TrafficObserver
+  /**
+   * Whose connections are not limited, as addresses or CIDR blocks: proxies, and whoever is on this
+   * machine. Default: nobody's.
+   */
+  unlimitedClients?: readonly string[]
   /** Shortened in tests; nobody else has a reason to change them. */
   limits?: Partial<ServerLimits>
 }
@@ -30,6 +37,8 @@ export interface EdgeServer {
   /** The port really taken, where 0 was asked for. */
   readonly port: number
   readonly connectionCount: number
+  /** Connections that were closed at once, because there were too many. */
+  readonly refusedConnections: number
   /**
    * Stops accepting and lets requests under way finish; also those that come within `idleGraceMs`
    * on connections that idle. Default 0: these close at once.
@@ -42,12 +51,23 @@ export interface ServerLimits extends NodeHttpLimits {
   handshakeTimeoutMs: number
   /** What `close` waits for requests under way. */
   drainTimeoutMs: number
+  /** How long a viewer may take for 4,000 octets of what waits for him. */
+  readTimeoutMs: number
+  /** Connections at once: from one address (IPv6 by /64), and from all. */
+  maxConnectionsPerClient: number
+  maxConnections: number
 }
 
 const DEFAULT_LIMITS: ServerLimits = {
   maxHeaderBytes: 16 * 1024,
   headersTimeoutMs: 10_000,
-  requestTimeoutMs: 60_000,
+  requestTimeoutMs: 3_600_000,
+  stallTimeoutMs: 20_000,
+  readTimeoutMs: 60_000,
+  // An office behind one address: 256 browsers by HTTP/2, 40 by HTTP/1.1, on each worker.
+  maxConnectionsPerClient: 256,
+  // Idle ones take up to 15 KB.
+  maxConnections: 20_000,
   keepAliveTimeoutMs: 20_000,
   checkIntervalMs: 1_000,
   handshakeTimeoutMs: 10_000,
@@ -64,6 +84,13 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const handle: typeof edge.handle = (request, response) => edge.handle(request, response)
   const nodeHttp = new NodeHttpServer(handle, limits, observer)
   const { now } = systemClock
+  const connections = new ConnectionLimits({
+    maxPerClient: limits.maxConnectionsPerClient,
+    maxInAll: limits.maxConnections,
+    unlimited: options.unlimitedClients ?? [],
+    logger: options.logger,
+    now: () => performance.now(),
+  })
   const http1 = createHttp1Engine({ hot: edge.hot, limits, now, ...observing })
   const http2 =
     edge.respond === undefined
@@ -87,6 +114,12 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
     },
     onHandOver: socket => nodeHttp.take(socket),
     checkIntervalMs: limits.checkIntervalMs,
+    connections,
+    readers: new SlowReaders({
+      minBytes: 4_000,
+      perLooks: Math.ceil(limits.readTimeoutMs / limits.checkIntervalMs),
+    }),
+    onTick: () => nodeHttp.look(),
     ...(tls && { tls: { ...tls.serverOptions(), handshakeTimeout: limits.handshakeTimeoutMs } }),
   })
   tls?.attach(listener.server as TlsServer)
@@ -101,6 +134,9 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
     port: address?.port ?? 0,
     get connectionCount() {
       return listener.connectionCount + nodeHttp.connectionCount
+    },
+    get refusedConnections() {
+      return connections.refused
     },
     async close(idleGraceMs = 0) {
       const deadline = setTimeout(() => {

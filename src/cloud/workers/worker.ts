@@ -128,11 +128,13 @@ async function start(
   })
   const { serving } = await setSitesInTurn(sites)
   const { host, https } = settings
+  const unlimitedClients = ['127.0.0.0/8', '::1', ...trustedProxies]
   const plain = await openEdgeServer({
     edge,
     listen: { host, port: settings.port },
     logger,
     observer,
+    unlimitedClients,
     challenge: path => challenges.answer(path),
     ...(https?.isRedirecting && {
       redirectToHttps: { port: https.port, isExempt: name => !hasCertificate(name) },
@@ -141,7 +143,8 @@ async function start(
   servers.push(plain)
   if (https !== undefined) {
     const listen = { host, port: https.port }
-    servers.push(await openEdgeServer({ edge, listen, logger, observer, tls: contexts }))
+    const secure = { edge, listen, logger, observer, unlimitedClients, tls: contexts }
+    servers.push(await openEdgeServer(secure))
   }
   return { port: plain.port, serving }
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TrafficObserver } from '../logs/traffic-observer.ts'
+import { SlowBodies } from '../protection/connections/slow-bodies.ts'
 import { refuseMalformed } from './client-error.ts'
 import { Connections } from './connections.ts'
 import { NodeExchanges } from './node-exchanges.ts'
@@ -11,13 +12,23 @@ export interface NodeHttpLimits {
   maxHeaderBytes: number
   /** From the first byte to the end of the fields: what a slow-headers attack runs into. */
   headersTimeoutMs: number
-  /** From the first byte to the end of the body. */
+  /** From the first byte to the end of the body, however steadily it comes. */
   requestTimeoutMs: number
+  /** How long a viewer may take for 4,000 octets of a body that is waited for. */
+  stallTimeoutMs: number
   /** An idle connection between two requests. */
   keepAliveTimeoutMs: number
   /** How often the two timeouts above are looked at. */
   checkIntervalMs: number
   maxRequestsPerConnection: number
+}
+
+/** As for HTTP/2: 200 octets a second. */
+const MIN_PROGRESS_BYTES = 4_000
+
+/** As node:http calls a request that takes too long. */
+class SlowBodyError extends Error {
+  readonly code = 'ERR_HTTP_REQUEST_TIMEOUT'
 }
 
 const NO_TUNNEL =
@@ -27,6 +38,7 @@ const NO_TUNNEL =
 export class NodeHttpServer {
   readonly server: Server
   readonly #connections: Connections
+  readonly #slowBodies: SlowBodies
 
   constructor(
     handle: (request: IncomingMessage, response: ServerResponse) => void,
@@ -34,10 +46,15 @@ export class NodeHttpServer {
     observer?: TrafficObserver,
   ) {
     const server = createHttpServer(limits)
+    const perLooks = Math.ceil(limits.stallTimeoutMs / limits.checkIntervalMs)
+    this.#slowBodies = new SlowBodies({ minBytes: MIN_PROGRESS_BYTES, perLooks }, ({ socket }) =>
+      server.emit('clientError', new SlowBodyError(), socket),
+    )
     const connections = new Connections(server)
     const exchanges = observer && new NodeExchanges(observer)
     const tracked = (request: IncomingMessage, response: ServerResponse) => {
       connections.track(request, response)
+      this.#slowBodies.add(request)
       exchanges?.begin(request, response)
       handle(request, response)
     }
@@ -71,6 +88,11 @@ export class NodeHttpServer {
   start(): void {
     // What node:http waits for before it looks at its timeouts.
     this.server.emit('listening')
+  }
+
+  /** To be called at each check interval. */
+  look(): void {
+    this.#slowBodies.look()
   }
 
   take(socket: Socket): void {

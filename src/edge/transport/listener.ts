@@ -1,5 +1,7 @@
 import type { Server, Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
+import type { ConnectionLimits } from '../protection/connections/connection-limits.ts'
+import type { SlowReaders } from '../protection/connections/slow-readers.ts'
 import type { Transport } from './transport.ts'
 
 export interface ListenerOptions {
@@ -10,6 +12,12 @@ export interface ListenerOptions {
   tls?: TlsOptions
   /** How often deadlines are looked at. */
   checkIntervalMs: number
+  /** Who may connect. Default: everybody. */
+  connections?: ConnectionLimits
+  /** Told of all connections, and asked to look at them with the deadlines. */
+  readers?: SlowReaders
+  /** Called with each look at the deadlines. */
+  onTick?(): void
 }
 
 /** Accepts connections and makes transports of them, by the sockets of one runtime. */

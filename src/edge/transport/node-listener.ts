@@ -30,16 +30,26 @@ export class NodeListener implements Listener {
       takeSocket: options.onHandOver,
       isReadShared: options.isReadShared ?? options.tls === undefined,
     } satisfies NodeTransportHost
-    const accept = (socket: Socket) => {
+    const { connections, readers } = options
+    const accept = (socket: Socket, release?: () => void) => {
       const transport = new NodeTransport(socket, host)
       this.#transports.add(transport)
+      readers?.add(transport)
+      transport.onSocketClosed = () => {
+        readers?.remove(transport)
+        release?.()
+      }
       options.onConnection(transport)
       if (this.#isClosing) transport.handler.onShutdown(this.#idleGraceMs)
     }
     // A peer that closed its direction may still want its answer; but not one of a handshake.
     if (options.tls === undefined) {
       const plain = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
-      this.server = createNetServer(plain, accept)
+      this.server = createNetServer(plain, socket => {
+        const release = connections?.admit(socket.remoteAddress ?? '')
+        if (connections !== undefined && release === undefined) socket.destroy()
+        else accept(socket, release)
+      })
     } else {
       this.server = createTlsServer({ ...options.tls, noDelay: true }, (socket: TLSSocket) => {
         this.#handshakes.done(socket)
@@ -47,13 +57,24 @@ export class NodeListener implements Listener {
         if (socket.alpnProtocol === ACME_PROTOCOL) endChallenge(socket)
         else accept(socket)
       })
-      this.server.on('connection', (socket: Socket) => this.#handshakes.begun(socket))
+      // Before the server's own listener: a handshake is what costs most.
+      this.server.prependListener('connection', (socket: Socket) => {
+        const release = connections?.admit(socket.remoteAddress ?? '')
+        if (connections !== undefined && release === undefined) {
+          socket.destroy()
+          return
+        }
+        this.#handshakes.begun(socket)
+        if (release !== undefined) socket.once('close', release)
+      })
       // Node tells of a handshake that takes too long, and leaves the connection open.
       this.server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy())
     }
     this.#timer = setInterval(() => {
       host.tick++
       for (const transport of this.#transports) transport.checkDeadline()
+      readers?.look()
+      options.onTick?.()
     }, host.tickMs).unref()
   }
 

@@ -16,6 +16,18 @@ export interface NodeTransportHost {
   readonly isReadShared: boolean
 }
 
+/** What a socket writes to; none of it is public. */
+interface WritingSocket {
+  _handle?: WritingHandle | null
+}
+
+interface WritingHandle {
+  bytesWritten?: number
+  writeQueueSize?: number
+  /** Of TLS: the handle below it. */
+  _parent?: WritingHandle
+}
+
 const NO_DEADLINE = Number.POSITIVE_INFINITY
 
 const IGNORE: TransportHandler = {
@@ -33,6 +45,8 @@ export class NodeTransport implements Transport {
   readonly isEncrypted: boolean
   readonly alpnProtocol: string | undefined
   handler: TransportHandler = IGNORE
+  /** For the listener: told also of a socket that was taken over. */
+  onSocketClosed: () => void = () => {}
   readonly #socket: Socket
   readonly #host: NodeTransportHost
   readonly #sharedRead: SharedRead | undefined
@@ -67,6 +81,7 @@ export class NodeTransport implements Transport {
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
+    socket.once('close', () => this.onSocketClosed())
   }
 
   get remotePort(): number | undefined {
@@ -79,6 +94,16 @@ export class NodeTransport implements Transport {
 
   get bufferedBytes(): number {
     return this.#socket.writableLength
+  }
+
+  /** How much of what was written the kernel has taken, also of what is on its way. */
+  get takenBytes(): number {
+    const socket = this.#socket
+    const handle = (socket as unknown as WritingSocket)._handle
+    const { bytesWritten, writeQueueSize } = handle?._parent ?? handle ?? {}
+    return bytesWritten === undefined || writeQueueSize === undefined
+      ? socket.bytesWritten - socket.writableLength
+      : bytesWritten - writeQueueSize
   }
 
   get isWritable(): boolean {

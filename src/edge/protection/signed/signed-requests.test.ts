@@ -7,12 +7,12 @@ import { removeSignatureCookies, withoutSignature } from './request-signature.ts
 import { checkSignature } from './signed-requests.ts'
 import { SigningKeys } from './signing-keys.ts'
 
-const inPem = {
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-} as const
-const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength, ...inPem })
-const ecdsa = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve, ...inPem })
+const publicKeyEncoding = { type: 'spki', format: 'pem' } as const
+const privateKeyEncoding = { type: 'pkcs8', format: 'pem' } as const
+const rsa = (modulusLength: number) =>
+  generateKeyPairSync('rsa', { modulusLength, publicKeyEncoding, privateKeyEncoding })
+const ecdsa = (namedCurve: string) =>
+  generateKeyPairSync('ec', { namedCurve, publicKeyEncoding, privateKeyEncoding })
 const PAIRS = { RSA: rsa(2048), ECDSA: ecdsa('P-256'), OTHER: rsa(2048) }
 const release = {
   signingKeys: Object.fromEntries(
