@@ -28,7 +28,7 @@ export class NodeListener implements Listener {
         this.#tellIfIdle()
       },
       takeSocket: options.onHandOver,
-      isReadShared: options.isReadShared ?? options.tls === undefined,
+      isReadShared: options.isReadShared ?? true,
     } satisfies NodeTransportHost
     const { connections, readers } = options
     const accept = (socket: Socket, release?: () => void) => {

@@ -67,9 +67,8 @@ export class NodeTransport implements Transport {
   }
 
   /** The socket comes paused. */
-  constructor(accepted: Socket, host: NodeTransportHost) {
-    this.#sharedRead = host.isReadShared ? readShared(accepted, this.#onData) : undefined
-    const socket = this.#sharedRead?.socket ?? accepted
+  constructor(socket: Socket, host: NodeTransportHost) {
+    this.#sharedRead = host.isReadShared ? readShared(socket, this.#onData) : undefined
     this.#socket = socket
     this.#host = host
     this.remoteAddress = socket.remoteAddress ?? ''

@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 
 /**
  * One buffer for the reads of all connections: a chunk is used up before the next is read, and no
@@ -7,60 +7,64 @@ import { Socket } from 'node:net'
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
 
 /** What an accepted socket stands on; none of it is public. */
-interface AcceptedSocket {
-  _handle?: SocketHandle | null
-  _server?: unknown
-}
-
-interface SocketHandle {
-  useUserBuffer?: unknown
-  reading?: boolean
+interface SocketParts {
+  _handle?: { useUserBuffer?(buffer: Uint8Array): void } | null
+  [symbol: symbol]: unknown
 }
 
 export interface SharedRead {
-  readonly socket: Socket
-  /** From now on the bytes go to the socket as with any other. */
+  /** From now on the bytes go to the socket's stream, as with any other. */
   stop(): void
 }
 
 /**
- * The connection of an accepted, paused socket as one that reads into the shared buffer. Node
- * offers that (`onread`) only for sockets made by hand, so one is made over the same handle.
- * Undefined where this Node is built otherwise: then the socket is as good as it was.
+ * Has an accepted socket, over TLS or not, read into the shared buffer. Node offers that (`onread`)
+ * only for sockets made by hand, where it keeps buffer and callback under symbols of its own; the
+ * same is put there afterwards. Undefined where this Node is built otherwise: then nothing was
+ * changed.
  */
 export function readShared(
   accepted: Socket,
   onBytes: (bytes: Uint8Array) => void,
 ): SharedRead | undefined {
-  const inner = accepted as unknown as AcceptedSocket
-  const handle = inner._handle
-  if (!handle || typeof handle.useUserBuffer !== 'function' || handle.reading !== false) {
-    return undefined
-  }
+  const parts = accepted as unknown as SocketParts
+  const handle = parts._handle
+  const symbols = onReadSymbols(accepted)
+  if (symbols === undefined || typeof handle?.useUserBuffer !== 'function') return undefined
+  if (accepted.readableLength > 0) return undefined
   let isShared = true
-  const options = {
-    handle,
-    allowHalfOpen: true,
-    pauseOnCreate: true,
-    onread: {
-      buffer: READ_BUFFER,
-      callback(length: number, buffer: Uint8Array): boolean {
-        if (!isShared) return socket.push(Buffer.from(buffer.subarray(0, length)))
-        onBytes(length === buffer.byteLength ? buffer : buffer.subarray(0, length))
-        return true
-      },
-    },
+  parts[symbols.buffer] = READ_BUFFER
+  parts[symbols.callback] = (length: number, buffer: Uint8Array): boolean => {
+    if (!isShared) return accepted.push(Buffer.from(buffer.subarray(0, length)))
+    onBytes(length === buffer.byteLength ? buffer : buffer.subarray(0, length))
+    return true
   }
-  const socket = new Socket(options as ConstructorParameters<typeof Socket>[0])
-  // The server counts its connections by this; the socket that is left behind must close nothing.
-  const made = socket as unknown as AcceptedSocket
-  made._server = inner._server
-  inner._server = null
-  inner._handle = null
+  handle.useUserBuffer(READ_BUFFER)
   return {
-    socket,
     stop() {
       isShared = false
     },
   }
+}
+
+interface OnReadSymbols {
+  buffer: symbol
+  callback: symbol
+}
+
+/** Null: they were looked for, and are not there. */
+let known: OnReadSymbols | null | undefined
+
+/** Every socket has them, unset. */
+function onReadSymbols(socket: Socket): OnReadSymbols | undefined {
+  if (known === undefined) {
+    const own = Object.getOwnPropertySymbols(socket)
+    const unset = (name: string) =>
+      own.find(symbol => symbol.description === name && Reflect.get(socket, symbol) === null)
+    const [buffer, callback] = [unset('kBuffer'), unset('kBufferCb')]
+    // With this one, Node would take a new buffer for each read.
+    const hasNoSource = unset('kBufferGen') !== undefined
+    known = buffer && callback && hasNoSource ? { buffer, callback } : null
+  }
+  return known ?? undefined
 }
