@@ -7,7 +7,8 @@ import { type AnswerParts, answer } from './answer.ts'
 import { BehaviorGateway } from './behaviors/behavior-gateway.ts'
 import { OriginPool } from './behaviors/origin-pool.ts'
 import { CacheGateway } from './cache/cache-gateway.ts'
-import { createMemoryStore } from './cache/stores/memory-store.ts'
+import { type DiskCacheOptions, openResponseStore } from './cache/disk/open-store.ts'
+import type { StoreStats } from './cache/response-store.ts'
 import { BlobDamagedError, BlobSource } from './files/blob-source.ts'
 import { FunctionGateway } from './functions/function-gateway.ts'
 import { createHotLookup } from './hot/create-hot-lookup.ts'
@@ -45,6 +46,8 @@ export interface EdgeOptions {
   edgeId: string
   /** Budget of each of the two memory caches, files and function responses. Default 64 MiB. */
   cacheBytes?: number
+  /** A second tier for stored responses. Default: memory alone. */
+  disk?: DiskCacheOptions
 }
 
 export interface Edge {
@@ -58,16 +61,24 @@ export interface Edge {
   setSites(sites: ReadonlyMap<string, SiteState>): void
   /**
    * Forgets stored responses of a project by path (`/a/b`), prefix (`/a/*`), all (`/*`) or tag, and
-   * the right of fetches under way to be stored. Returns how many were forgotten.
+   * the right of fetches under way to be stored. Returns how many were forgotten in memory.
+   * `sequence` is the invalidation's number in the journal that the disk tier was opened with.
    */
-  invalidate(project: string, patterns: readonly string[], tags?: readonly string[]): number
+  invalidate(
+    project: string,
+    patterns: readonly string[],
+    tags?: readonly string[],
+    sequence?: number,
+  ): number
   stats(): EdgeStats
+  /** Leaves what is stored to the next life of this worker, once it answers nobody any more. */
+  close(): Promise<void>
 }
 
 export interface EdgeStats {
   requests: number
   files: { entries: number; bytes: number; hits: number; misses: number }
-  responses: { entries: number; bytes: number; hits: number; misses: number }
+  responses: StoreStats
   /** Manifest hash by project: what this worker serves right now. */
   releases: Record<string, string>
 }
@@ -79,7 +90,7 @@ const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 export function createEdge(options: EdgeOptions): Edge {
   const { clock, logger } = options
   const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES
-  const store = createMemoryStore(cacheBytes)
+  const store = openResponseStore({ memoryBytes: cacheBytes, disk: options.disk, clock, logger })
   const blobs = new BlobSource(options.blobs, cacheBytes)
   const cache = new CacheGateway({ store, clock, logger })
   const functions = new FunctionGateway({ origin: options.functions, cache })
@@ -155,8 +166,9 @@ export function createEdge(options: EdgeOptions): Edge {
       )
       hot.setIndex(index)
     },
-    invalidate: (project, patterns, tags) =>
-      cache.invalidate(project, parseInvalidation(patterns, tags)),
+    invalidate: (project, patterns, tags, sequence) =>
+      cache.invalidate(project, parseInvalidation(patterns, tags), sequence),
+    close: async () => store.close?.(),
     stats: () => ({
       requests,
       files: blobs.stats(),

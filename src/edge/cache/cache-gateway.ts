@@ -85,17 +85,27 @@ export class CacheGateway {
   }
 
   /** Also takes the right of fetches under way to be stored. Returns how many were forgotten. */
-  invalidate(project: string, what: Invalidation): number {
+  invalidate(project: string, what: Invalidation, sequence?: number): number {
     this.#permits.revoke(project, what)
-    return this.#store.purge(project, what)
+    return this.#store.purge(project, what, sequence)
   }
 
-  #select(call: CacheCall): Selection {
-    return select(this.#store.get(call.key), call.scope, call.forwarded, call.request.method)
+  /** What a request made old, in this worker. */
+  #forgetPaths(project: string, paths: readonly string[]): void {
+    this.#permits.revoke(project, { paths, prefixes: [], tags: [] })
+    this.#store.forgetPaths(project, paths)
+  }
+
+  #select(call: CacheCall, variants = this.#store.get(call.key)): Selection {
+    return select(variants, call.scope, call.forwarded, call.request.method)
   }
 
   async #lookUp(call: CacheCall, terms: Terms): Promise<ViewerResponse> {
-    const selection = this.#select(call)
+    let selection = this.#select(call)
+    if (selection.kind === 'miss') {
+      const loading = this.#store.load?.(call.key)
+      if (loading !== undefined) selection = this.#select(call, await loading)
+    }
     let reason: ForwardReason = selection.kind === 'miss' ? selection.reason : 'stale'
     if (selection.kind === 'found') {
       const { stored } = selection
@@ -264,7 +274,7 @@ export class CacheGateway {
     const { answer } = outcome
     const paths = pathsMadeOld(call, answer)
     if (paths.length > 0) {
-      this.invalidate(call.key.project, { paths, prefixes: [], tags: [] })
+      this.#forgetPaths(call.key.project, paths)
     }
     if (reason === 'method' && answersGet(call, answer)) {
       const permit = this.#permits.grant(call.key.project, call.key.path)

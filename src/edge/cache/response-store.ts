@@ -45,6 +45,8 @@ export interface CacheKey {
   path: string
   /** All that tells responses of one path apart: scheme, host, path and query, and what the policy adds. */
   target: string
+  /** `entryId` of it, kept there once it was made. */
+  id?: string
 }
 
 /** Where stored responses live. */
@@ -53,11 +55,23 @@ export interface ResponseStore {
   get(key: CacheKey): readonly StoredResponse[]
   /** Whether there is any; counts as no use. */
   has(key: CacheKey): boolean
+  /**
+   * What `get` has not, where it can be had with waiting: a slower tier's. Undefined: nothing can. It
+   * never rejects.
+   */
+  load?(key: CacheKey): readonly StoredResponse[] | Promise<readonly StoredResponse[]> | undefined
   /** Adds a variant, in place of one for the same request fields and range. */
   put(key: CacheKey, response: StoredResponse): void
-  /** Forgets responses of a project; returns how many. */
-  purge(project: string, what: Invalidation): number
+  /**
+   * Forgets responses of a project; returns how many of them were in memory. `sequence` is the
+   * invalidation's number in the journal, where there is one.
+   */
+  purge(project: string, what: Invalidation, sequence?: number): number
+  /** Forgets what a request made old here, of which no journal knows. */
+  forgetPaths(project: string, paths: readonly string[]): void
   stats(): StoreStats
+  /** Leaves what it can to the next life of this worker. */
+  close?(): Promise<void>
 }
 
 export interface StoreStats {
@@ -65,6 +79,21 @@ export interface StoreStats {
   bytes: number
   hits: number
   misses: number
+  /** The second tier, where there is one. */
+  disk?: DiskStats
+}
+
+export interface DiskStats {
+  entries: number
+  /** Of entries that are alive; and of all files. */
+  bytes: number
+  fileBytes: number
+  hits: number
+  misses: number
+  /** Since the start. */
+  written: number
+  /** Entries that were not what was written, and were removed. */
+  damaged: number
 }
 
 /** Age now, in seconds (RFC 9111 §4.2.3). A clock that went back makes nothing younger. */
@@ -97,7 +126,8 @@ export function withVariant(
 
 /** Names an entry. No field holds a NUL, so no two keys can run together. */
 export function entryId(key: CacheKey): string {
-  return `${key.project}\0${key.target}`
+  key.id ??= `${key.project}\0${key.target}`
+  return key.id
 }
 
 /** Map entries, list node and Fields of an entry beside its text. An estimate. */

@@ -10,6 +10,24 @@ import { createMemoryStore } from './memory-store.ts'
 
 describeResponseStore('the memory store', maxBytes => createMemoryStore(maxBytes))
 
+test('what is too large for the budget is not kept, and what there is no room for leaves', () => {
+  const store = createMemoryStore(50_000)
+  for (let i = 0; i < 100; i++) store.put(keyOf(`/${i}`), storedResponse('x'.repeat(2000)))
+  expect(store.stats().bytes).toBeLessThanOrEqual(50_000)
+  expect(store.get(keyOf('/0'))).toEqual([])
+  expect(store.get(keyOf('/99'))).toHaveLength(1)
+  store.put(keyOf('/large'), storedResponse('x'.repeat(60_000)))
+  expect(store.get(keyOf('/large'))).toEqual([])
+})
+
+test('what grew too large is not there in its old form either', () => {
+  const store = createMemoryStore(50_000)
+  store.put(keyOf('/a'), storedResponse('small'))
+  store.put(keyOf('/a'), storedResponse('x'.repeat(60_000)))
+  expect(store.get(keyOf('/a'))).toEqual([])
+  expect(store.stats()).toMatchObject({ entries: 0, bytes: 0 })
+})
+
 test('keeps what is asked for again when much is asked for once', () => {
   const store = createMemoryStore(200_000)
   store.put(keyOf('/popular'), storedResponse('x'.repeat(2_000)))

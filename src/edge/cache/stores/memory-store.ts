@@ -20,9 +20,12 @@ const SWEEP_ENTRIES = 2_000
  * the newest, spares once what was asked for since it came by, and takes what was not. Things that
  * are asked for once, as crawlers do, leave first, and a hit writes no more than a flag.
  */
-export function createMemoryStore(maxBytes: number): ResponseStore {
-  return new MemoryStore(Math.max(1, maxBytes))
+export function createMemoryStore(maxBytes: number, onEvict: OnEvict = () => {}): MemoryStore {
+  return new MemoryStore(Math.max(1, maxBytes), onEvict)
 }
+
+/** Told of what there is no more room for; not of what was forgotten. */
+type OnEvict = (key: CacheKey, variants: readonly StoredResponse[], wasUsed: boolean) => void
 
 interface Entry {
   id: string
@@ -31,7 +34,9 @@ interface Entry {
   bytes: number
   node: PathNode
   tags: readonly TagRecord[]
+  /** Since the hand came by. */
   wasUsed: boolean
+  wasEverUsed: boolean
   isRemoved: boolean
   /** The invalidation after which it was last found alive. */
   checkedAt: number
@@ -46,8 +51,9 @@ interface TagRecord {
   isDead: boolean
 }
 
-class MemoryStore implements ResponseStore {
+export class MemoryStore implements ResponseStore {
   readonly #maxBytes: number
+  readonly #onEvict: OnEvict
   readonly #entries = new Map<string, Entry>()
   readonly #projects = new Map<string, PathIndex>()
   readonly #tags = new Map<string, TagRecord>()
@@ -62,8 +68,9 @@ class MemoryStore implements ResponseStore {
   #isSweeping = false
   #mustSweep = false
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, onEvict: OnEvict) {
     this.#maxBytes = maxBytes
+    this.#onEvict = onEvict
   }
 
   get(key: CacheKey): readonly StoredResponse[] {
@@ -74,6 +81,7 @@ class MemoryStore implements ResponseStore {
     }
     this.#hits++
     entry.wasUsed = true
+    entry.wasEverUsed = true
     return entry.variants
   }
 
@@ -82,13 +90,26 @@ class MemoryStore implements ResponseStore {
   }
 
   put(key: CacheKey, response: StoredResponse): void {
+    this.replace(key, withVariant(this.#live(entryId(key))?.variants ?? [], response))
+  }
+
+  /** Adds all variants of a key that is not here. */
+  fill(key: CacheKey, variants: readonly StoredResponse[]): void {
+    if (variants.length > 0 && !this.has(key)) this.replace(key, variants)
+  }
+
+  /** All variants of a key, in place of what is here of it. */
+  replace(key: CacheKey, variants: readonly StoredResponse[]): void {
     const id = entryId(key)
     const known = this.#live(id)
-    const variants = withVariant(known?.variants ?? [], response)
     const wasUsed = known?.wasUsed ?? false
+    const wasEverUsed = known?.wasEverUsed ?? false
     this.#remove(this.#entries.get(id))
     const bytes = entryBytes(key, variants)
-    if (bytes > this.#maxBytes * MAX_SHARE) return
+    if (bytes > this.#maxBytes * MAX_SHARE) {
+      this.#onEvict(key, variants, wasEverUsed)
+      return
+    }
     while (this.#bytes + bytes > this.#maxBytes && this.#evict()) {}
     const index = this.#projects.get(key.project) ?? new PathIndex()
     this.#projects.set(key.project, index)
@@ -101,6 +122,7 @@ class MemoryStore implements ResponseStore {
       node: index.nodeOf(key.path),
       tags: [...names].map(tag => this.#tagRecord(`${key.project}\0${tag}`)),
       wasUsed,
+      wasEverUsed,
       isRemoved: false,
       checkedAt: this.#invalidations,
       newer: undefined,
@@ -122,6 +144,18 @@ class MemoryStore implements ResponseStore {
     for (const prefix of prefixes) count += this.#afterSweep(index.cutPrefix(prefix))
     for (const tag of tags) count += this.#afterSweep(this.#purgeTag(`${project}\0${tag}`))
     return count
+  }
+
+  forgetPaths(project: string, paths: readonly string[]): void {
+    this.purge(project, { paths, prefixes: [], tags: [] })
+  }
+
+  /** What is here, the oldest first. */
+  *entries(): Generator<{ key: CacheKey; variants: readonly StoredResponse[]; wasUsed: boolean }> {
+    for (let entry = this.#oldest; entry !== undefined; entry = entry.newer) {
+      if (entry.isRemoved || this.#isGone(entry)) continue
+      yield { key: entry.key, variants: entry.variants, wasUsed: entry.wasEverUsed }
+    }
   }
 
   stats() {
@@ -207,7 +241,9 @@ class MemoryStore implements ResponseStore {
     while (entry !== undefined) {
       if (!entry.wasUsed || this.#isGone(entry)) {
         this.#hand = entry.newer
+        const isGone = this.#isGone(entry)
         this.#remove(entry)
+        if (!isGone) this.#onEvict(entry.key, entry.variants, entry.wasEverUsed)
         return true
       }
       entry.wasUsed = false
