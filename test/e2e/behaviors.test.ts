@@ -1,9 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type OriginServer, openOriginServer } from '../../src/edge/testing/origin-server.ts'
 import { closeOwnCloud, type OwnCloud, openOwnCloud } from '../support/deploying.ts'
 import { type Answer, type AskOptions, ask } from '../support/http.ts'
-import { type MokaResult, moka, writeProject } from '../support/moka.ts'
+import { type MokaResult, moka, ROOT, writeProject } from '../support/moka.ts'
 
 // A server of one's own behind the edge, from moka.config.ts to every edge worker.
 
@@ -190,6 +192,38 @@ describe('a project with an origin of its own', () => {
     await deploy()
     expect(await text('/api/y')).toMatch(/^GET \/api\/y k /)
   })
+})
+
+it("the guide's example is planned as the guide shows, and without a warning", async () => {
+  const guide = await readFile(join(ROOT, 'docs/guides/behaviors.md'), 'utf8')
+  const indented = (start: string) => {
+    const from = guide.indexOf(`    ${start}`)
+    const block = /^(?: {4}.*\n|\n)+/.exec(guide.slice(from))?.[0] ?? ''
+    return block.replace(/^ {4}/gm, '').trim()
+  }
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const shop = join(own!.root, 'shop')
+  await writeProject(shop, {
+    'moka.config.ts': indented('import { defineConfig }'),
+    'functions/visits.ts': 'export const handler = async () => ({ statusCode: 200 })',
+    'keys/members.pub.pem': String(publicKey.export({ type: 'spki', format: 'pem' })),
+    'dist/errors/down.html': 'down',
+  })
+  const env = { MOKA_HOME: own!.home }
+  const { code, stdout, stderr } = await moka(['deploy', '--dry-run'], { cwd: shop, env })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const shown = indented('+ origin app').split('\n')
+  expect(shown).toHaveLength(3)
+  for (const line of shown.slice(0, 2)) expect(stdout).toContain(`${line}\n`)
+
+  const config = await readFile(join(shop, 'moka.config.ts'), 'utf8')
+  await writeFile(
+    join(shop, 'moka.config.ts'),
+    config.replace("origin: 'shop',", "origin: 'sohp',"),
+  )
+  const refused = await moka(['deploy', '--dry-run'], { cwd: shop, env })
+  const told = indented('cannot read moka.config.ts')
+  expect(refused.stderr).toBe(`${told.replace('/api/*', '/api/search')}\n`)
 })
 
 describe('a mistake in behaviors', () => {
