@@ -5,13 +5,14 @@ import { MokaError } from '../shared/errors.ts'
 import { type EdgeSettings, resolveEdge } from './edge/edge-settings.ts'
 import { parseRateLimit, type RateLimit } from './rate-limit.ts'
 import type { FunctionConfig, MokaConfig } from './schema.ts'
+import { type ProjectSite, resolveSite } from './site/site.ts'
 
 /** A project with every default filled in and every path absolute. */
 export interface Project {
   root: string
   name: string
   domain?: string
-  site: { directory: string; build?: string } | undefined
+  site: ProjectSite | undefined
   functions: ProjectFunction[]
   database: { kind: 'none' } | { kind: 'embedded' } | { kind: 'external'; url: string }
   /** Folder of migrations; it may be absent. */
@@ -35,7 +36,6 @@ export interface ProjectFunction {
   rateLimit?: RateLimit
 }
 
-const DEFAULT_SITE_DIRECTORY = 'dist'
 const DEFAULT_MIGRATIONS_DIRECTORY = 'migrations'
 const DEFAULT_TIMEOUT_SECONDS = 10
 const DEFAULT_MEMORY_MB = 256
@@ -66,7 +66,7 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     root,
     name: config.name,
     ...(config.domain === undefined ? {} : { domain: config.domain }),
-    site: resolveSite(config, root, file),
+    site: resolveSite(config.site, root, file),
     functions,
     database: resolved,
     migrationsDirectory: resolve(root, migrations),
@@ -74,18 +74,6 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     edge: settings,
     warnings,
   }
-}
-
-function resolveSite({ site }: MokaConfig, root: string, file: string): Project['site'] {
-  const directory = resolve(root, site?.directory ?? DEFAULT_SITE_DIRECTORY)
-  if (site?.build !== undefined) return { directory, build: site.build }
-  if (existsSync(directory) && statSync(directory).isDirectory()) return { directory }
-  if (site === undefined) return undefined
-  throw new MokaError(
-    'CONFIG_SITE_MISSING',
-    `cannot read ${file}: field "site.directory": there is no folder "${directory}"`,
-    { hint: 'name the folder of finished files, or give the command that makes it as site.build' },
-  )
 }
 
 function resolveDatabase(database: MokaConfig['database'], hasMigrations: boolean) {

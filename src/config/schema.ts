@@ -22,7 +22,11 @@ export interface MokaConfig {
    */
   domain?: string
 
-  /** The files of the site. Default: the folder `dist`, when there is one. */
+  /**
+   * The files of the site. Default: what the project's framework builds (Vite, Astro, Next.js export,
+   * SvelteKit static, Nuxt, Gatsby, Eleventy, Hugo, Jekyll, Docusaurus, VitePress, MkDocs), known by
+   * its packages and files; without one the folder `dist`, `public`, `www` or `site`, when there is one.
+   */
   site?: SiteConfig
 
   /** Functions by name. Each is an AWS Lambda handler that exists only while it is asked for. */
@@ -65,15 +69,40 @@ export interface MokaConfig {
 export interface SiteConfig {
   /**
    * Folder of finished files, relative to the project. Everything in it is public, except
-   * dotfiles (`.well-known` is served), `_redirects` and `_headers`. Default: `dist`.
+   * dotfiles (`.well-known` is served), `_redirects` and `_headers`. Default: where the framework
+   * writes, else `dist`.
    */
   directory?: string
 
   /**
    * Command that makes the folder, run by the shell in the project before each deploy. When it
-   * fails, nothing changes. Default: none; the files are deployed as they are.
+   * fails, nothing changes. `false`: the files are deployed as they are. Default: the script `build`
+   * of package.json, run by the project's package manager, or the framework's own command; none
+   * without a framework.
    */
-  build?: string
+  build?: string | false | BuildConfig
+}
+
+export interface BuildConfig {
+  /** As `site.build`. */
+  command?: string
+
+  /**
+   * Names of variables that the build gets from the environment that deploys, besides those that any
+   * program needs (`PATH`, `HOME`, proxies, npm's settings) and those whose names say that they are
+   * public (`VITE_…`, `PUBLIC_…`, as the framework has it). Default: none. Trap: what a build gets may
+   * end up in the pages.
+   */
+  environment?: string[]
+
+  /** Minutes until a build is ended. Default: 15. */
+  timeoutMinutes?: number
+
+  /**
+   * Memory in MB that each process of the build may have. Default: 4096. Trap: only Linux can limit
+   * it.
+   */
+  memoryMb?: number
 }
 
 export interface FunctionConfig {

@@ -72,6 +72,18 @@ const databaseSchema = v.strictObject({
   migrations: v.optional(text),
 })
 
+const buildSchema = v.strictObject({
+  command: v.optional(text),
+  environment: v.optional(
+    v.array(
+      v.pipe(text, v.regex(/^[A-Za-z_]\w*$/, 'is not the name of an environment variable')),
+      'is not a list of names',
+    ),
+  ),
+  timeoutMinutes: v.optional(integer(1, 24 * 60)),
+  memoryMb: v.optional(integer(256, 1024 * 1024)),
+})
+
 const recordSchema = v.strictObject({
   name: text,
   type: v.picklist(DNS_TYPES, `is not one of ${DNS_TYPES.join(', ')}`),
@@ -96,7 +108,17 @@ const configSchema = v.strictObject({
       ),
     ),
   ),
-  site: v.optional(v.strictObject({ directory: v.optional(text), build: v.optional(text) })),
+  site: v.optional(
+    v.strictObject({
+      directory: v.optional(text),
+      build: v.optional(
+        v.union(
+          [text, v.literal(false), buildSchema],
+          'is not a command, nor false, nor { command, environment, timeoutMinutes, memoryMb }',
+        ),
+      ),
+    }),
+  ),
   functions: v.optional(
     v.record(
       v.pipe(

@@ -4,7 +4,7 @@ import type { Activated, CloudApi } from '../control/cloud-api.ts'
 import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
-import { runBuild } from './build.ts'
+import { buildSite } from './build/build-site.ts'
 import { prepareRelease } from './draft.ts'
 import { selectMissing } from './missing.ts'
 import { makePlan, type Plan } from './plan.ts'
@@ -13,7 +13,7 @@ import { inTurn } from './turn.ts'
 /** What a deploy needs of the place it deploys to. */
 export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'>
 
-export type DeployStep = 'wait' | 'build' | 'prepare' | 'upload' | ActivationStep
+export type DeployStep = 'wait' | 'install' | 'build' | 'prepare' | 'upload' | ActivationStep
 
 /** Told what happens while it happens. */
 export interface DeployObserver {
@@ -37,7 +37,7 @@ const OVERTAKEN: ReadonlySet<string> = new Set(['RELEASES_BASE_CHANGED', 'RELEAS
 const MAX_ATTEMPTS = 10
 
 /**
- * Deploys a project: build → prepare → ask what is missing → plan → upload it → publish. What the
+ * Deploys a project: install → build → prepare → ask what is missing → plan → upload it → publish. What the
  * bucket has lost of the live release is sent again also where nothing differs. When another
  * deploy goes live in between, the plan is made anew against that one, so that what is published
  * is always exactly what was planned. Deploys from one folder wait for one another.
@@ -62,10 +62,10 @@ async function buildAndDeploy(
   options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean; signal?: AbortSignal },
   observer: DeployObserver,
 ): Promise<DeployResult> {
-  if (project.site?.build !== undefined) {
-    const { build } = project.site
-    observer.onStep?.('build', build)
-    await runBuild(build, project.root, observer.onBuildOutput?.bind(observer), options.signal)
+  const { site, root } = project
+  if (site?.build !== undefined) {
+    const { directory, build } = site
+    await buildSite({ directory, build }, root, observer, options.signal)
   }
   observer.onStep?.('prepare')
   for (let attempt = 1; ; attempt++) {

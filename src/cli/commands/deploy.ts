@@ -14,6 +14,7 @@ const MAX_CHANGES_SHOWN = 30
 const SIGN = { add: '+', change: '~', remove: '-' } as const
 const STEP_TEXT: Record<DeployStep, string> = {
   wait: 'waiting for another deploy from this folder',
+  install: 'installing packages',
   build: 'building the site',
   prepare: 'reading the project',
   upload: 'uploading',
@@ -76,7 +77,7 @@ function endAtSignal(): {
     observe: observer => ({
       ...observer,
       onStep(step, detail) {
-        isBuilding = step === 'build'
+        isBuilding = step === 'build' || step === 'install'
         observer.onStep?.(step, detail)
       },
     }),

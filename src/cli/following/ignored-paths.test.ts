@@ -25,10 +25,17 @@ function project(site: Project['site']): Project {
   }
 }
 
+const BUILD = {
+  command: 'make',
+  environment: [],
+  publicPrefixes: [],
+  timeoutMs: 1000,
+  memoryMb: 1000,
+}
 const paths = ['site/page.html', 'notes.txt', 'dist/page.html', 'dist.tmp/page.html', 'dev.log']
 
 it('leaves out what the build writes, tools’ files and logs', () => {
-  const isIgnored = ignoredPaths(project({ directory: join(root, 'dist'), build: 'make' }))
+  const isIgnored = ignoredPaths(project({ directory: join(root, 'dist'), build: BUILD }))
   const seen = [...paths, 'node_modules/a/b', '.moka/x', '.well-known/x'].filter(
     path => !isIgnored(join(root, path)),
   )

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readPackage } from '../../config/site/frameworks.ts'
+import type { PackageManager } from '../../config/site/package-manager.ts'
+
+/** Says which lock file the packages were installed by; theirs are the packages, so it lies with them. */
+const STAMP = '.moka-installed'
+
+/**
+ * Whether packages have to be installed before a build: where there are none, or where those that an
+ * earlier deploy installed are of another lock file. What somebody installed by hand is his.
+ */
+export async function needsInstall(root: string, { lockFile }: PackageManager): Promise<boolean> {
+  const modules = join(root, 'node_modules')
+  if (!existsSync(modules)) return hasDependencies(root)
+  const stamp = await readFile(join(modules, STAMP), 'utf8').catch(() => undefined)
+  return stamp !== undefined && stamp !== (await hashOf(lockFile))
+}
+
+/** Notes which lock file was installed. */
+export async function noteInstalled(root: string, { lockFile }: PackageManager): Promise<void> {
+  const modules = join(root, 'node_modules')
+  if (existsSync(modules)) await writeFile(join(modules, STAMP), await hashOf(lockFile))
+}
+
+function hasDependencies(root: string): boolean {
+  const { dependencies, devDependencies } = readPackage(root)
+  return [dependencies, devDependencies].some(
+    named => typeof named === 'object' && named !== null && Object.keys(named).length > 0,
+  )
+}
+
+async function hashOf(lockFile: string | undefined): Promise<string> {
+  if (lockFile === undefined) return 'no lock file'
+  return createHash('sha256')
+    .update(await readFile(lockFile))
+    .digest('hex')
+}
