@@ -37,7 +37,7 @@ import { matchRoute } from './site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from './site/hosts.ts'
 import { decodePath, encodePath } from './site/paths.ts'
 import { canonicalPath, findFile, resolveFile } from './site/pretty-urls.ts'
-import { parseRequestTarget } from './site/request-target.ts'
+import { MAX_FIELD_LINES, parseRequestTarget } from './site/request-target.ts'
 import { NO_BODY, type ViewerRequest, type ViewerResponse } from './viewer.ts'
 
 export interface AnswerParts {
@@ -132,6 +132,9 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   })
   if (/^(?:TRACE|CONNECT)$/.test(request.method)) {
     return { kind: 'answered', response: methodNotAllowed(request.fields) }
+  }
+  if (request.fields.lineCount > MAX_FIELD_LINES) {
+    return refuse(431, `The request has more than ${MAX_FIELD_LINES} header fields.`)
   }
   const target = parseRequestTarget(request.method, request.target)
   if (target.kind === 'too-long') return refuse(414, 'The address is longer than 8192 characters.')

@@ -11,6 +11,8 @@ const TITLES: Readonly<Record<number, string>> = {
   413: 'Too large',
   414: 'Address too long',
   421: 'No such site here',
+  429: 'Too many requests',
+  431: 'Too many header fields',
   500: 'Something went wrong',
   501: 'Not supported',
   502: 'No answer',

@@ -51,6 +51,13 @@ export class Fields {
     return this
   }
 
+  /** Lines of all names. */
+  get lineCount(): number {
+    let count = 0
+    for (const values of this.#values.values()) count += values.length
+    return count
+  }
+
   names(): IterableIterator<string> {
     return this.#values.keys()
   }

@@ -68,6 +68,12 @@ export class BehaviorGateway {
   }
 }
 
+/**
+ * What S3 takes in one request. It is passed on as it comes, and held nowhere; how much he takes
+ * himself, the origin says.
+ */
+const MAX_REQUEST_BODY_BYTES = 5 * 1024 ** 3
+
 /** Undefined: all of them. */
 const METHODS: Record<NonNullable<EdgeBehavior['methods']>, readonly string[] | undefined> = {
   read: ['GET', 'HEAD'],
@@ -104,6 +110,7 @@ function cacheCallOf(call: BehaviorCall, { origin, scope, settings }: PooledOrig
     ...(upgrade === undefined ? {} : { upgrade }),
     forwarded,
     target: `${rawPath}${chooseQuery(call.query, query, keyQuery)}`,
+    maxRequestBytes: MAX_REQUEST_BODY_BYTES,
     clean: originResponseFields,
     ...(coding === undefined ? {} : { transform: answer => compress(answer, coding) }),
     failed: status => failure(status, request.fields),

@@ -1,6 +1,9 @@
 /** Longest request target. Well above what browsers send; RFC 9112 §3 asks for 8,000 at least. */
 export const MAX_TARGET_BYTES = 8192
 
+/** Header fields of a request, each line for itself; browsers send 20. The cookies of HTTP/2 are one. */
+export const MAX_FIELD_LINES = 100
+
 export type TargetOutcome =
   | {
       kind: 'resource'

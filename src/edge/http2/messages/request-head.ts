@@ -1,4 +1,5 @@
 import { Fields } from '../../../http/fields.ts'
+import { MAX_FIELD_LINES } from '../../site/request-target.ts'
 import { ErrorCode, StreamError } from '../frames/errors.ts'
 import type { HeaderField } from '../hpack/header-field.ts'
 
@@ -162,6 +163,7 @@ export function parseRequestHead(streamId: number, list: readonly HeaderField[])
     }
     head.lines.push(field)
   }
+  if (head.lines.length > MAX_FIELD_LINES) head.isPlain = false
   // §8.3.1: two names for one server are a request smuggled past whoever reads the other.
   if (authority !== undefined) {
     if (head.host !== undefined && head.host.toLowerCase() !== authority.toLowerCase()) {
