@@ -111,7 +111,9 @@ export function createEdge(options: EdgeOptions): Edge {
   let requests = 0
   const hot = createHotLookup({
     blobs,
+    cache,
     functions,
+    behaviors,
     trustedProxies,
     clock,
     rulesOf: release => rules.rulesOf(release),

@@ -60,11 +60,15 @@ export class BehaviorGateway {
         fields: [['allow', allowed.join(', ')]],
       })
     }
-    const pooled = this.#origins.originOf(call.origins, behavior.origin)
-    const asked = cacheCallOf(call, pooled)
+    const asked = this.cacheCallOf(call)
     asked.forwarded.append('cdn-loop', this.#loopMark)
     const response = await this.#cache.respond(asked)
     return showErrorPage(call, response)
+  }
+
+  /** What a request asks of the cache. Throws what `OriginPool.originOf` throws. */
+  cacheCallOf(call: BehaviorCall): CacheCall {
+    return cacheCallOf(call, this.#origins.originOf(call.origins, call.behavior.origin))
   }
 }
 

@@ -23,7 +23,12 @@ import { Flight, Flights } from './flights.ts'
 import { type Landed, OriginAnswers } from './origin-answer.ts'
 import { fetchFromOrigin } from './origin-fetch.ts'
 import { type Question, questionFor } from './question.ts'
-import { entryId, type ResponseStore, type StoredResponse } from './response-store.ts'
+import {
+  type CacheKey,
+  entryId,
+  type ResponseStore,
+  type StoredResponse,
+} from './response-store.ts'
 import { contradicts, freshened, updatedFields } from './rules/freshen.ts'
 import { mayStandIn, reuse } from './rules/reuse.ts'
 import { type Selection, select } from './rules/select.ts'
@@ -36,6 +41,13 @@ export interface CacheGatewayOptions {
   store: ResponseStore
   clock: Clock
   logger: Logger
+}
+
+/** A stored response that needs no confirmation, among all that are under its key. */
+export interface FreshResponse {
+  stored: StoredResponse
+  variants: readonly StoredResponse[]
+  ttlSeconds: number
 }
 
 /** How a look-up is to go on where it finds nothing. */
@@ -65,16 +77,21 @@ export class CacheGateway {
     this.#answers = new OriginAnswers(options)
   }
 
-  /** What is stored for a request, if it may be sent as it is: the short way, without waiting. */
-  respondFromMemory(call: CacheCall): ViewerResponse | undefined {
-    // Asked first without being counted: what is not here is counted when the long way asks.
-    if (bypassReason(call) !== undefined || !this.#store.has(call.key)) return undefined
-    const now = this.#clock.now()
-    const selection = this.#select(call)
+  /** What memory has under a key; empty where it has nothing, which is not counted as a miss. */
+  variantsOf(key: CacheKey): readonly StoredResponse[] {
+    return this.#store.has(key) ? this.#store.get(key) : []
+  }
+
+  /** What memory has for a request that may be sent as it is, without waiting. */
+  findFresh(call: CacheCall): FreshResponse | undefined {
+    if (bypassReason(call) !== undefined) return undefined
+    const variants = this.variantsOf(call.key)
+    const selection = select(variants, call.scope, call.forwarded, call.request.method)
     if (selection.kind === 'miss') return undefined
-    const use = reuse(selection.stored, call.request.fields, call.policy, now)
+    const { stored } = selection
+    const use = reuse(stored, call.request.fields, call.policy, this.#clock.now())
     if (use.kind !== 'fresh') return undefined
-    return this.#hit(call, selection.stored, { kind: 'hit', ttlSeconds: use.ttlSeconds })
+    return { stored, variants, ttlSeconds: use.ttlSeconds }
   }
 
   /** Failures of the origin are answers too: it never rejects. */

@@ -45,16 +45,12 @@ export class FunctionGateway {
     this.#options = options
   }
 
-  /** What is stored for a request, if it may be sent as it is: the short way, without waiting. */
-  respondFromMemory(call: FunctionCall): ViewerResponse | undefined {
-    return this.#options.cache.respondFromMemory(this.#cacheCall(call))
-  }
-
   respond(call: FunctionCall): Promise<ViewerResponse> {
-    return this.#options.cache.respond(this.#cacheCall(call))
+    return this.#options.cache.respond(this.cacheCallOf(call))
   }
 
-  #cacheCall(call: FunctionCall): CacheCall {
+  /** What a request asks of the cache. */
+  cacheCallOf(call: FunctionCall): CacheCall {
     const { request, release, route, context } = call
     const forwarded = forwardedFields(call)
     return {

@@ -1,28 +1,23 @@
 // The short way of a request, beside the long one in answer.ts:
 //
-//   read Host → pick site → prepared file? → decode path → particular behavior? → none
-//                                                        → function route? → stored response
-//                                                        → file
+//   read Host → pick site → prepared file? → known address of a stored response?
+//     → decode path → function route, origin of a behavior? → stored response
+//                   → particular behavior? → none
+//                   → file
 //
 // It never waits, and gives the very answers that the long way gives, or none. What is prepared was
 // asked for before, and is behind no guard.
 
-import { Readable } from 'node:stream'
 import type { Clock } from '../../shared/clock.ts'
-import { callContext } from '../answer.ts'
 import type { EdgeBehavior } from '../behaviors/behavior.ts'
-import type { FunctionGateway } from '../functions/function-gateway.ts'
-import { applyStrictTransport } from '../headers/strict-transport.ts'
-import type { TrustedProxies } from '../origins/client-address.ts'
 import { namesCountry } from '../protection/countries/countries.ts'
 import { isGuarded } from '../protection/guard.ts'
-import type { EdgeRelease, FunctionRoute, SiteState } from '../release.ts'
+import type { EdgeRelease, SiteState } from '../release.ts'
 import { type CompiledRules, matchBehavior } from '../site/compiled-site.ts'
 import { matchRoute } from '../site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from '../site/hosts.ts'
 import { decodePath } from '../site/paths.ts'
 import { MAX_TARGET_BYTES } from '../site/request-target.ts'
-import type { ViewerRequest } from '../viewer.ts'
 import { BoundedMap, ownText } from './bounded-map.ts'
 import type { HotLookup, HotResponse, PlainRequest } from './hot-lookup.ts'
 import { HotSite, type HotSiteParts } from './hot-site.ts'
@@ -31,8 +26,6 @@ import { HotSite, type HotSiteParts } from './hot-site.ts'
 const MAX_HOSTS = 1024
 
 export interface HotLookupParts extends HotSiteParts {
-  functions: FunctionGateway
-  trustedProxies: TrustedProxies
   rulesOf(release: EdgeRelease): CompiledRules
   clock: Clock
   countRequest(): void
@@ -82,14 +75,18 @@ class HotSnapshot {
     const rawPath = question === -1 ? target : target.slice(0, question)
     const prepared = hot.prepared(rawPath)
     if (prepared !== undefined) return hot.respond(prepared, request, this.#parts.clock.now())
+    const now = this.#parts.clock.now()
+    const known = hot.stored.known(request)
+    if (known !== undefined) return hot.stored.respondAgain(known, request, now)
     const path = decodePath(rawPath)
     if (path === undefined) return undefined
-    const now = this.#parts.clock.now()
     const behavior = matchBehavior(hot.rules, path)
-    if (behavior !== undefined && isParticular(behavior)) return undefined
     const route = matchRoute(hot.site.live.routes, path)
-    if (route !== undefined) return this.#stored(hot.site, route, request, path)
-    if (behavior !== undefined && behavior.origin !== 'site') return undefined
+    if (route !== undefined || (behavior !== undefined && behavior.origin !== 'site')) {
+      const query = question === -1 ? '' : target.slice(question)
+      return hot.stored.respond({ path, rawPath, query, behavior, route }, request, now)
+    }
+    if (behavior !== undefined && isParticular(behavior)) return undefined
     const file = hot.prepare(rawPath, path)
     return file === undefined ? undefined : hot.respond(file, request, now)
   }
@@ -107,36 +104,6 @@ class HotSnapshot {
     this.#byHost.set(ownText(hostField), hot)
     return hot
   }
-
-  #stored(
-    site: SiteState,
-    route: FunctionRoute,
-    plain: PlainRequest,
-    path: string,
-  ): HotResponse | undefined {
-    const request = viewerRequestOf(plain)
-    const { functions, trustedProxies, stamp } = this.#parts
-    const response = functions.respondFromMemory({
-      request,
-      release: site.live,
-      route,
-      path,
-      target: plain.target,
-      context: callContext(request, '', plain.host, trustedProxies),
-    })
-    if (response === undefined || response.body.kind === 'stream') return undefined
-    const { status, fields, body } = response
-    if (!fields.has('x-moka-release')) fields.set('x-moka-release', site.live.id)
-    applyStrictTransport(fields, site.live.hsts, this.#isSecure)
-    stamp(fields)
-    return {
-      status,
-      project: site.live.project,
-      fields,
-      body: body.kind === 'bytes' ? { bytes: body.bytes } : undefined,
-      isPrepared: false,
-    }
-  }
 }
 
 /** Whether a behavior has a say in who gets which answer, besides where it comes from. */
@@ -149,20 +116,3 @@ function isParticular(behavior: EdgeBehavior): boolean {
     namesCountry(behavior)
   )
 }
-
-/** For parts that take requests in general. There is no body, and nobody to wait for. */
-function viewerRequestOf(plain: PlainRequest): ViewerRequest {
-  return {
-    method: plain.isHead ? 'HEAD' : 'GET',
-    target: plain.target,
-    version: '1.1',
-    fields: plain.fields(),
-    peerAddress: plain.peerAddress,
-    isSecure: plain.isSecure,
-    hasBody: false,
-    takeBody: () => Readable.from([]),
-    signal: NEVER,
-  }
-}
-
-const NEVER = new AbortController().signal

@@ -20,6 +20,11 @@ export interface PlainRequest {
   readonly forwardedFor: string | undefined
   readonly peerAddress: string
   readonly isSecure: boolean
+  /**
+   * A field by its name, which is of small letters, digits and "-" here. Its lines are joined as
+   * `Fields.get` joins them.
+   */
+  field(name: string): string | undefined
   /** All fields; costs more than the above. */
   fields(): Fields
 }
@@ -31,6 +36,11 @@ export interface HotResponse {
   readonly project: string
   /** All that the edge says; the engine adds Date and what concerns the connection. */
   readonly fields: Fields
+  /**
+   * Lines in place of those of these names in `fields`: what changes from second to second, Age for
+   * one. Another array each time that one of them did.
+   */
+  readonly changing?: readonly (readonly [name: string, value: string])[] | undefined
   /** Its bytes are there at the moment of the answer. Undefined: no body. */
   readonly body: HeldBlob | undefined
   /** Whether the same object will be given again, so that encoding it once pays. */

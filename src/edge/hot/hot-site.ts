@@ -14,13 +14,14 @@ import { behaviorOfFile, type CompiledRules } from '../site/compiled-site.ts'
 import { findFile, resolveFile } from '../site/pretty-urls.ts'
 import { BoundedMap, ownText } from './bounded-map.ts'
 import type { HotResponse, PlainRequest } from './hot-lookup.ts'
+import { HotStored, type HotStoredParts } from './hot-stored.ts'
 
 /** Prepared paths of a site. About 2 KB each with all that hangs on them. */
 const MAX_PATHS = 32_768
 const MAX_ACCEPT_ENCODINGS = 64
 
 /** What the parts of an edge give to prepared answers. */
-export interface HotSiteParts {
+export interface HotSiteParts extends HotStoredParts {
   blobs: BlobSource
   /** Adds what every answer carries. */
   stamp(fields: Fields): void
@@ -51,6 +52,8 @@ interface Variant {
 export class HotSite {
   readonly site: SiteState
   readonly rules: CompiledRules
+  /** What is no file. */
+  readonly stored: HotStored
   /** Over TLS answers may say more. */
   readonly #isSecure: boolean
   readonly #parts: HotSiteParts
@@ -60,6 +63,7 @@ export class HotSite {
   constructor(site: SiteState, rules: CompiledRules, isSecure: boolean, parts: HotSiteParts) {
     this.site = site
     this.rules = rules
+    this.stored = new HotStored(site, isSecure, parts)
     this.#isSecure = isSecure
     this.#parts = parts
   }

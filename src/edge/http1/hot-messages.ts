@@ -19,9 +19,15 @@ export interface HotMessagesOptions {
 
 /** A prepared response in its form on the wire. */
 interface Message {
-  /** Status line and fields, without Date and what concerns the connection; and with them. */
+  /** Status line and fields, as far as they never change; then all that follows. */
   readonly head: string
+  /** It has a Date of its own. */
+  readonly hasDate: boolean
   tail: string
+  /** What the tail is made of: fields that change, others, Date, what concerns the connection. */
+  changing: HotResponse['changing']
+  readonly after: string
+  ending: string
   /** The head, with the body where that is short: made when it is asked for twice in a second. */
   bytes: Uint8Array | undefined
   hasBody: boolean
@@ -72,13 +78,17 @@ export class HotMessages {
     }
     const message = (response.http1 as Message | undefined) ?? prepare(response)
     if (message === undefined) return false
-    this.writtenBytes = message.head.length + this.#tail.length + (body?.byteLength ?? 0)
-    if (message.tail !== this.#tail) {
-      message.tail = this.#tail
+    const ending = message.hasDate ? this.#keepAlive : this.#tail
+    if (message.ending !== ending || message.changing !== response.changing) {
+      message.ending = ending
+      message.changing = response.changing
+      message.tail = formatLines(response.changing) + message.after + ending
       message.bytes = undefined
+      this.writtenBytes = message.head.length + message.tail.length + (body?.byteLength ?? 0)
       writeBoth(transport, message.head + message.tail, body, isCorked)
       return true
     }
+    this.writtenBytes = message.head.length + message.tail.length + (body?.byteLength ?? 0)
     if (message.bytes === undefined) this.#join(message, body)
     if (message.bytes === undefined) {
       writeBoth(transport, message.head + message.tail, body, isCorked)
@@ -99,8 +109,9 @@ export class HotMessages {
     isLast: boolean,
     isCorked: boolean,
   ): boolean {
-    const head = formatHead(response)
-    if (head === undefined) return false
+    const lasting = formatLasting(response)
+    if (lasting === undefined) return false
+    const head = lasting.head + formatLines(response.changing) + lasting.after
     const date = response.fields.has('date') ? '' : this.#date
     const connection = isLast ? 'Connection: close\r\n\r\n' : this.#keepAlive
     const body = response.body?.bytes
@@ -126,21 +137,45 @@ export class HotMessages {
 }
 
 function prepare(response: HotResponse): Message | undefined {
-  const head = formatHead(response)
-  if (head === undefined || response.fields.has('date')) return undefined
-  const message: Message = { head, tail: '', bytes: undefined, hasBody: false }
+  const lasting = formatLasting(response)
+  if (lasting === undefined) return undefined
+  const message: Message = {
+    ...lasting,
+    hasDate: response.fields.has('date'),
+    tail: '',
+    changing: undefined,
+    ending: '',
+    bytes: undefined,
+    hasBody: false,
+  }
   response.http1 = message
   return message
 }
 
-/** Status line and fields, or undefined where a field cannot stand on the wire. */
-function formatHead({ status, fields }: HotResponse): string | undefined {
+function formatLines(lines: HotResponse['changing']): string {
+  let text = ''
+  for (const [name, value] of lines ?? []) text += `${name}: ${value}\r\n`
+  return text
+}
+
+/**
+ * Status line and the fields that last, before and after the place of those that change; undefined
+ * where a field cannot stand on the wire.
+ */
+function formatLasting({ status, fields, changing }: HotResponse) {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
+  let before: string | undefined
   for (const [name, value] of fields) {
+    if (changing?.some(([changed]) => changed === name)) {
+      before ??= head
+      continue
+    }
     if (!isValidField(name, value)) return undefined
     head += `${name}: ${value}\r\n`
   }
-  return head
+  return before === undefined
+    ? { head, after: '' }
+    : { head: before, after: head.slice(before.length) }
 }
 
 function writeBoth(

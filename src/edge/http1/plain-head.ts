@@ -68,6 +68,11 @@ for (const entry of NAMES) {
   BY_SHAPE[shape] = [...(BY_SHAPE[shape] ?? []), entry]
 }
 
+/** Where the lines of the head that was read last begin and end. What is beyond an end is dropped. */
+const MAX_MARKED = 128
+const STARTS = new Int32Array(MAX_MARKED)
+const ENDS = new Int32Array(MAX_MARKED)
+
 /**
  * The strict parser of plain GET and HEAD requests: one pass over the text, no regular expression,
  * nothing allocated but the values that are asked for. One object serves all requests.
@@ -83,6 +88,7 @@ export class PlainHead implements PlainRequest {
   #targetStart = 0
   #targetEnd = 0
   #fieldsStart = 0
+  #fieldCount = 0
   #host: string | undefined
   #connection: string | undefined
   #acceptEncoding: string | undefined
@@ -110,6 +116,20 @@ export class PlainHead implements PlainRequest {
 
   get ifModifiedSince(): string | undefined {
     return this.#ifModifiedSince
+  }
+
+  field(name: string): string | undefined {
+    if (this.#fieldCount > MAX_MARKED) return this.fields().get(name)
+    const text = this.#text
+    let value: string | undefined
+    for (let i = 0; i < this.#fieldCount; i++) {
+      const start = STARTS[i]!
+      const nameEnd = start + name.length
+      if (text.charCodeAt(nameEnd) !== COLON || !equalsLowerCase(text, start, name)) continue
+      const line = trimBlanks(text, nameEnd + 1, ENDS[i]!)
+      value = value === undefined ? line : `${value}, ${line}`
+    }
+    return value
   }
 
   fields(): Fields {
@@ -180,6 +200,7 @@ export class PlainHead implements PlainRequest {
 
   #readFields(text: string, start: number): number {
     let at = start
+    this.#fieldCount = 0
     for (;;) {
       const nameStart = at
       let code = text.charCodeAt(at)
@@ -197,6 +218,8 @@ export class PlainHead implements PlainRequest {
       if (code !== CR) return at >= text.length ? PARTIAL : OTHER
       if (text.charCodeAt(at + 1) !== LF) return at + 1 >= text.length ? PARTIAL : OTHER
       if (!this.#take(text, nameStart, nameEnd, valueStart, at)) return OTHER
+      STARTS[this.#fieldCount] = nameStart
+      ENDS[this.#fieldCount++] = at
       at += 2
     }
   }

@@ -3,6 +3,8 @@ import { splitList } from '../../http/field-lists.ts'
 import { MokaError } from '../../shared/errors.ts'
 
 export interface TrustedProxies {
+  /** Nobody is trusted: then the fields that proxies set mean nothing. */
+  readonly isEmpty: boolean
   includes(address: string): boolean
 }
 
@@ -25,6 +27,7 @@ export function parseTrustedProxies(blocks: readonly string[]): TrustedProxies {
     list.addSubnet(address, bits, family)
   }
   return {
+    isEmpty: blocks.length === 0,
     includes: address =>
       isIP(address) !== 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6'),
   }

@@ -267,6 +267,17 @@ class HeadAsPlainRequest implements PlainRequest {
     return this.#transport.isEncrypted
   }
 
+  field(name: string): string | undefined {
+    if (name === 'host') return this.head.host
+    const separator = name === 'cookie' ? '; ' : ', '
+    let value: string | undefined
+    for (const line of this.head.lines) {
+      if (line.name !== name) continue
+      value = value === undefined ? line.value : `${value}${separator}${line.value}`
+    }
+    return value
+  }
+
   fields(): Fields {
     return toFields(this.head)
   }

@@ -28,12 +28,33 @@ export function responseLines(status: number, fields: Fields): FieldLine[] {
   return lines
 }
 
+/** A prepared response in its form on the wire. */
+interface PreparedBlock {
+  readonly lasting: Uint8Array
+  changing: HotResponse['changing']
+  block: Uint8Array
+}
+
 /** The header block of a response from the short way, but for Date. Prepared ones are encoded once. */
 export function hotBlock(response: HotResponse): Uint8Array {
-  if (response.http2 instanceof Uint8Array) return response.http2
-  const block = encodeStaticBlock(responseLines(response.status, response.fields))
-  if (response.isPrepared) response.http2 = block
+  const { changing } = response
+  let known = response.http2 as PreparedBlock | undefined
+  if (known !== undefined && known.changing === changing) return known.block
+  const lasting = known?.lasting ?? encodeStaticBlock(lastingLines(response))
+  const block =
+    changing === undefined
+      ? lasting
+      : Buffer.concat([lasting, encodeStaticBlock(changing.map(([name, value]) => [name, value]))])
+  if (!response.isPrepared) return block
+  known = { lasting, changing, block }
+  response.http2 = known
   return block
+}
+
+function lastingLines({ status, fields, changing }: HotResponse): FieldLine[] {
+  const lines = responseLines(status, fields)
+  if (changing === undefined) return lines
+  return lines.filter(([name]) => !changing.some(([changed]) => changed === name))
 }
 
 let dateSecond = -1
