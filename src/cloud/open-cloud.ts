@@ -178,6 +178,7 @@ async function open(
     settings: {
       blobDirectory: join(data.bucket, 'blobs'),
       functionsSocket: data.socket('functions'),
+      cacheDirectory: data.cache,
       host: options.host,
       port: ports.site,
       trustedProxies: options.trustedProxies,

@@ -21,6 +21,8 @@ const SHARED = new Set(['database', 'functions'])
 export interface DataDirectory {
   root: string
   bucket: string
+  /** What edge workers may lose: what their memory has no room for. */
+  cache: string
   database: string
   functions: string
   logs: string
@@ -60,6 +62,7 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
   return {
     root,
     bucket: sub('bucket'),
+    cache: sub('cache'),
     database: sub('database'),
     functions: sub('functions'),
     logs: sub('logs'),

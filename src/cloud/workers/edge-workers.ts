@@ -4,6 +4,7 @@ import { systemClock } from '../../shared/clock.ts'
 import { freePort } from '../../shared/free-port.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { WorkerReport } from '../metrics/worker-stats.ts'
+import { InvalidationJournal } from './invalidation-journal.ts'
 import { RateDesk } from './rate-desk.ts'
 import type { Request } from './worker-process.ts'
 import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
@@ -18,14 +19,16 @@ const REPORT_TIMEOUT_MS = 2_000
  */
 export class EdgeWorkers {
   readonly #slots: WorkerSlot[]
+  readonly #journal: InvalidationJournal
   readonly #drainMs: number
   #replacing: Promise<void> = Promise.resolve()
   #sites: SiteMessage[] = []
   #invalidations = 0
   #certificates: CertificateMessage | undefined
 
-  private constructor(slots: WorkerSlot[], drainMs: number) {
+  private constructor(slots: WorkerSlot[], journal: InvalidationJournal, drainMs: number) {
     this.#slots = slots
+    this.#journal = journal
     this.#drainMs = drainMs
   }
 
@@ -50,7 +53,9 @@ export class EdgeWorkers {
     })
     const slots: WorkerSlot[] = []
     const rates = new RateDesk(systemClock.now)
-    const workers = new EdgeWorkers(slots, options.drainMs)
+    const journal = await InvalidationJournal.open(options.settings.cacheDirectory, options.logger)
+    await journal.catchUp(options.sites)
+    const workers = new EdgeWorkers(slots, journal, options.drainMs)
     workers.#sites = options.sites
     workers.#certificates = options.certificates
     const { host, https } = options.settings
@@ -66,6 +71,7 @@ export class EdgeWorkers {
       const settings = { ...options.settings, ...ports, edgeId: `edge-${number}` }
       const serve = () => ({
         sites: workers.#sites,
+        journal: journal.snapshot(),
         ...(workers.#certificates && { certificates: workers.#certificates }),
       })
       const slot = new WorkerSlot(settings, serve, { ...options, rates })
@@ -94,11 +100,12 @@ export class EdgeWorkers {
   ): Promise<string[]> {
     this.#sites = sites
     const { project, invalidate } = change
+    const sequence = await this.#journal.record(project, invalidate, [], change.manifestSha256)
     // When it is asked again the sites may be newer; they are never to go back.
     const request = (): Request => ({
       kind: 'sites',
       sites: this.#sites,
-      invalidate: { project, patterns: invalidate },
+      invalidate: { project, patterns: invalidate, sequence },
     })
     const confirmed = await Promise.all(
       this.#slots.map(async slot => {
@@ -130,9 +137,11 @@ export class EdgeWorkers {
     patterns: string[],
     tags: string[] = [],
   ): Promise<{ confirmedBy: string[]; dropped: number }> {
+    const sequence = await this.#journal.record(project, patterns, tags)
+    const request = { kind: 'invalidate', project, patterns, tags, sequence } as const
     const answers = await Promise.all(
       this.#slots.map(async slot => {
-        const done = await slot.ask(() => ({ kind: 'invalidate', project, patterns, tags }))
+        const done = await slot.ask(() => request)
         return done === undefined ? [] : [{ id: slot.id, dropped: done.dropped ?? 0 }]
       }),
     )
@@ -164,5 +173,6 @@ export class EdgeWorkers {
 
   async close(): Promise<void> {
     await Promise.all(this.#slots.map(slot => slot.stop(this.#drainMs)))
+    await this.#journal.close()
   }
 }

@@ -1,3 +1,4 @@
+import type { InvalidationJournal } from '../../edge/cache/disk/disk-store.ts'
 import type { AccessLogFormat } from '../../edge/logs/open-traffic-log.ts'
 import type { RateDecision } from '../../http/rate-limits/rate-limit.ts'
 import type { Challenge } from '../../tls/acme/challenges.ts'
@@ -23,6 +24,8 @@ export interface WorkerSettings {
   host: string
   port: number
   trustedProxies: string[]
+  /** Where each worker has a folder of its own for what its memory has no room for. */
+  cacheDirectory: string
   accessLog: { directory: string; format: AccessLogFormat }
   /** Absent: no HTTPS. */
   https?: {
@@ -45,6 +48,8 @@ export type WorkerRequest =
       kind: 'start'
       settings: WorkerSettings
       sites: SiteMessage[]
+      /** What was invalidated while this worker was not there. */
+      journal: InvalidationJournal
       certificates?: CertificateMessage
     }
   | { id: number; kind: 'certificates'; certificates: CertificateMessage }
@@ -53,9 +58,17 @@ export type WorkerRequest =
       kind: 'sites'
       sites: SiteMessage[]
       /** What of which project to drop once the sites are in place. */
-      invalidate?: { project: string; patterns: string[] }
+      invalidate?: { project: string; patterns: string[]; sequence: number }
     }
-  | { id: number; kind: 'invalidate'; project: string; patterns: string[]; tags: string[] }
+  | {
+      id: number
+      kind: 'invalidate'
+      project: string
+      patterns: string[]
+      tags: string[]
+      /** In the journal. */
+      sequence: number
+    }
   | { id: number; kind: 'stats' }
   /**
    * Finish what is under way, answer what comes on idle connections within that time, and end.

@@ -2,7 +2,7 @@ import type { Logger } from '../../shared/logger.ts'
 import type { WorkerReport } from '../metrics/worker-stats.ts'
 import type { RateDesk } from './rate-desk.ts'
 import { type Done, type Request, WorkerProcess } from './worker-process.ts'
-import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
+import type { WorkerRequest, WorkerSettings } from './worker-protocol.ts'
 
 /** A worker that has not confirmed by then is ended, and its replacement asked. */
 const CONFIRM_TIMEOUT_MS = 10_000
@@ -15,7 +15,10 @@ const IDLE_GRACE_MS = 1_000
 const REPLACE_TIMEOUT_MS = 15_000
 
 /** What a worker that is started, or started again, is to serve. */
-export type Served = { sites: SiteMessage[]; certificates?: CertificateMessage }
+export type Served = Pick<
+  Extract<WorkerRequest, { kind: 'start' }>,
+  'sites' | 'journal' | 'certificates'
+>
 
 /** The place of one worker: its process may change, its id does not. */
 export class WorkerSlot {

@@ -26,7 +26,6 @@ import type {
   WorkerAnswer,
   WorkerNotice,
   WorkerRequest,
-  WorkerSettings,
 } from './worker-protocol.ts'
 
 // An edge worker's process: it holds no truth and may end at any time. The supervisor tells it
@@ -67,7 +66,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   switch (request.kind) {
     case 'start': {
       if (request.certificates !== undefined) takeCertificates(request.certificates)
-      const { port, serving } = await start(request.settings, request.sites)
+      const { port, serving } = await start(request)
       return { id: request.id, kind: 'done', port, serving }
     }
     case 'sites': {
@@ -75,7 +74,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       const { invalidate } = request
       if (invalidate !== undefined) {
         if (failures.has(invalidate.project)) throw failures.get(invalidate.project)
-        edge?.invalidate(invalidate.project, invalidate.patterns)
+        edge?.invalidate(invalidate.project, invalidate.patterns, [], invalidate.sequence)
       }
       return { id: request.id, kind: 'done', serving }
     }
@@ -83,7 +82,8 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       takeCertificates(request.certificates)
       return { id: request.id, kind: 'done' }
     case 'invalidate': {
-      const dropped = edge?.invalidate(request.project, request.patterns, request.tags) ?? 0
+      const { project, patterns, tags, sequence } = request
+      const dropped = edge?.invalidate(project, patterns, tags, sequence) ?? 0
       return { id: request.id, kind: 'done', dropped }
     }
     case 'stats': {
@@ -93,7 +93,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
     case 'stop': {
       const { idleGraceMs } = request
       const closed = Promise.all(servers.map(server => server.close(idleGraceMs))).then(() =>
-        traffic?.close(),
+        Promise.all([edge?.close(), traffic?.close()]),
       )
       void closed.then(() => setImmediate(() => process.exit(0)))
       await Promise.race([closed, setTimeout(idleGraceMs)])
@@ -102,10 +102,14 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   }
 }
 
-async function start(
-  settings: WorkerSettings,
-  sites: SiteMessage[],
-): Promise<{ port: number; serving: Record<string, string> }> {
+async function start({
+  settings,
+  sites,
+  journal,
+}: Extract<WorkerRequest, { kind: 'start' }>): Promise<{
+  port: number
+  serving: Record<string, string>
+}> {
   blobDirectory = settings.blobDirectory
   const { edgeId, trustedProxies } = settings
   const clock = systemClock
@@ -125,6 +129,7 @@ async function start(
     trustedProxies,
     rateLimits: rates,
     edgeId,
+    disk: { directory: join(settings.cacheDirectory, edgeId), journal },
   })
   const { serving } = await setSitesInTurn(sites)
   const { host, https } = settings
