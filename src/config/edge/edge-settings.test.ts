@@ -284,6 +284,11 @@ describe('a mistake is refused by its name', () => {
       { origins: { app: { ...app, ca: 'rsa.pem' } } },
       /"origins\.app\.ca" is no certificate/,
     ],
+    [
+      'very many origins',
+      { origins: Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`o${i}`, app])) },
+      /"origins" has more than 100 entries/,
+    ],
     ['HSTS without its time', { hsts: true }, /"hsts" is not an object/, /maxAgeSeconds: 300/],
     [
       'HSTS in another word',
@@ -315,6 +320,14 @@ describe('what has no effect is warned of', () => {
     ])
     const own = behaviors({ pattern: '/api/visits/*', origin: 'site', rateLimit: '5/minute' }, {})
     expect(resolve(own, visits).warnings).toEqual([])
+  })
+
+  it('a pattern with what only URLs have', () => {
+    const { warnings } = resolve(behaviors({ pattern: '/a?q=*' }, { pattern: '/a%20b' }))
+    expect(warnings).toEqual([
+      'behavior "/a?q=*" looks at no query: a pattern is of the path, and "?" in it is any one character',
+      'behavior "/a%20b" is of the decoded path: write the character for "%20"',
+    ])
   })
 
   it('an origin that nothing names', () => {

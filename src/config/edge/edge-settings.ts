@@ -53,7 +53,11 @@ export function resolveEdge(
   return {
     // What is written there but undefined is left out, as it is where the release is stored.
     settings: JSON.parse(JSON.stringify(settings)) as EdgeSettings,
-    warnings: [...unreachable(behaviors, functions), ...unused(origins, behaviors)],
+    warnings: [
+      ...behaviors.flatMap(misread),
+      ...unreachable(behaviors, functions),
+      ...unused(origins, behaviors),
+    ],
   }
 }
 
@@ -191,6 +195,21 @@ function checkDuplicates(behaviors: readonly EdgeBehavior[], fail: Fail): void {
     }
     seen.add(pattern)
   }
+}
+
+/** Patterns are of the decoded path alone. */
+function misread(behavior: EdgeBehavior): string[] {
+  const { pattern } = behavior
+  const query = /\?(?=[\w-]+=)/.exec(pattern)
+  if (query !== null) {
+    return [
+      `${nameOf(behavior)} looks at no query: a pattern is of the path, and "?" in it is any one character`,
+    ]
+  }
+  const encoded = /%[0-9A-Fa-f]{2}/.exec(pattern)?.[0]
+  return encoded === undefined
+    ? []
+    : [`${nameOf(behavior)} is of the decoded path: write the character for "${encoded}"`]
 }
 
 function unreachable(behaviors: readonly EdgeBehavior[], functions: Routes): string[] {

@@ -21,6 +21,12 @@ const oneOf = <T extends string>(...words: readonly T[]) =>
 const list = <T extends v.GenericSchema>(item: T, problem: string) =>
   v.pipe(v.array(item, problem), v.maxLength(100, 'has more than 100 entries'))
 
+const recordOf = <T extends v.GenericSchema>(
+  name: v.GenericSchema<string, string>,
+  value: T,
+  problem: string,
+) => v.pipe(v.record(name, value, problem), v.maxEntries(100, 'has more than 100 entries'))
+
 const YEAR_SECONDS = 31_536_000
 const HUNDRED_YEARS_SECONDS = 100 * YEAR_SECONDS
 const seconds = integer(0, YEAR_SECONDS)
@@ -41,12 +47,12 @@ const fieldValue = v.pipe(
     'has a line break, or another character that no header field can have',
   ),
 )
-const requestFields = v.record(
+const requestFields = recordOf(
   v.pipe(fieldName, v.check(isAddableToRequest, 'is a field that the edge sets itself')),
   fieldValue,
   'is not an object of names and values',
 )
-const responseFields = v.record(
+const responseFields = recordOf(
   v.pipe(fieldName, v.check(isSettableField, 'is a field that the edge sets itself')),
   fieldValue,
   'is not an object of names and values',
@@ -225,7 +231,7 @@ const hsts = v.strictObject({
 /** The fields of a configuration that the edge acts upon. */
 export const edgeEntries = {
   origins: v.optional(
-    v.record(
+    recordOf(
       v.pipe(
         text,
         v.regex(
@@ -245,7 +251,7 @@ export const edgeEntries = {
     ),
   ),
   signingKeys: v.optional(
-    v.record(
+    recordOf(
       v.pipe(
         text,
         v.regex(/^[\w.-]{1,128}$/, 'is not the name of a key: letters, digits, "-", "_", "."'),
