@@ -1,5 +1,6 @@
 import { Fields } from '../../http/fields.ts'
 import type { PlainRequest } from '../hot/hot-lookup.ts'
+import { MAX_FIELD_LINES } from '../site/request-target.ts'
 
 export type HeadOutcome =
   /** A whole head that this parser understands; it ends at `end`. */
@@ -166,7 +167,7 @@ export class PlainHead implements PlainRequest {
   }
 
   #judge(): HeadOutcome {
-    if (this.#host === undefined) return 'other'
+    if (this.#host === undefined || this.#fieldCount > MAX_FIELD_LINES) return 'other'
     const connection = this.#connection
     if (connection !== undefined) {
       const wanted = connection.toLowerCase()

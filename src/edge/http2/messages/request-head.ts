@@ -163,7 +163,7 @@ export function parseRequestHead(streamId: number, list: readonly HeaderField[])
     }
     head.lines.push(field)
   }
-  if (head.lines.length > MAX_FIELD_LINES) head.isPlain = false
+  if (head.lines.length >= MAX_FIELD_LINES) head.isPlain = false
   // §8.3.1: two names for one server are a request smuggled past whoever reads the other.
   if (authority !== undefined) {
     if (head.host !== undefined && head.host.toLowerCase() !== authority.toLowerCase()) {
