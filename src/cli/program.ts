@@ -55,7 +55,7 @@ function addDev(program: Command): void {
       .command('dev')
       .description('run the whole cloud for this project on loopback, following changes')
       .option('--json', 'print the addresses as one line of JSON'),
-    { site: 8080, https: 8443, control: 8081, dns: 8053, database: 8432 },
+    { site: 8080, https: 8443, control: 8081, dns: 8053, aws: 4566, database: 8432 },
   ).action(async options => {
     const { dev } = await import('./commands/dev.ts')
     await dev(options)
@@ -96,7 +96,7 @@ function addUp(program: Command): void {
           .default('json'),
       )
       .option('--json', 'print the addresses as one line of JSON'),
-    { site: 80, https: 443, control: 8081, dns: 53, database: 8432 },
+    { site: 80, https: 443, control: 8081, dns: 53, aws: 4566, database: 8432 },
   ).action(async options => {
     const { up } = await import('./commands/up.ts')
     await up(options)
@@ -202,12 +202,13 @@ function withCloud(command: Command): Command {
 /** The options of a command that opens a cloud. */
 function withPorts(
   command: Command,
-  defaults: { site: number; https: number; control: number; dns: number; database: number },
+  defaults: Record<'site' | 'https' | 'control' | 'dns' | 'aws' | 'database', number>,
 ): Command {
   return command
     .option('--site-port <port>', 'port of the site', port, defaults.site)
     .option('--https-port <port>', 'port of the site by HTTPS', port, defaults.https)
     .option('--dns-port <port>', 'port of DNS, UDP and TCP', port, defaults.dns)
+    .option('--aws-port <port>', 'port of the AWS APIs', port, defaults.aws)
     .option('--database-port <port>', 'port of the database', port, defaults.database)
     .option('--control-port <port>', 'port of the control API', port, defaults.control)
     .option('--ephemeral', 'take free ports for all of these')

@@ -48,6 +48,7 @@ async function takenPorts({ ports, host, https }: Wanted): Promise<Part[]> {
     ['https', https === undefined ? Promise.resolve(false) : isTcpTaken(host, ports.https)],
     ['control', isTcpTaken(LOOPBACK, ports.control)],
     ['dns', isTcpTaken(host, ports.dns).then(taken => taken || isUdpTaken(host, ports.dns))],
+    ['aws', isTcpTaken(LOOPBACK, ports.aws)],
     ['database', isTcpTaken(LOOPBACK, ports.database)],
   ]
   const taken: Part[] = []

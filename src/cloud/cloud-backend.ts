@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import pLimit from 'p-limit'
+import type { AwsKey } from '../aws/dispatch.ts'
 import type { ObjectStore } from '../bucket/bucket.ts'
 import type {
   Activated,
@@ -43,6 +44,8 @@ export interface BackendParts {
   versions: FunctionVersions
   workers: EdgeWorkers
   secrets: ProjectSecrets
+  /** What AWS clients sign with. */
+  awsKey: AwsKey
 }
 
 /** What commands can ask of this cloud, done by its parts. */
@@ -210,12 +213,19 @@ export class CloudBackend implements ControlBackend {
   async environment(project: string): Promise<Record<string, string>> {
     this.#requireProject(project)
     const live = this.#live(project)
+    const { aws } = this.addresses
+    const { accessKeyId, secretAccessKey } = this.#parts.awsKey
     const url =
       live === undefined ? undefined : await this.#parts.databases.publicUrl(live.manifest)
     return {
       MOKA_CLOUD: this.addresses.control,
       MOKA_TOKEN: this.#parts.token,
       ...(url === undefined ? {} : { DATABASE_URL: url }),
+      ...(aws === undefined ? {} : { AWS_ENDPOINT_URL: aws }),
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      // Any would do; clients want one.
+      AWS_REGION: 'us-east-1',
     }
   }
 

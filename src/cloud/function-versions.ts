@@ -21,6 +21,10 @@ export class FunctionVersions {
     if (releases.size > KEPT_RELEASES) releases.delete(releases.keys().next().value)
   }
 
+  remove(project: string): void {
+    this.#projects.delete(project)
+  }
+
   find(project: string, release: string, name: string): FunctionVersion | undefined {
     return this.#projects.get(project)?.get(release)?.get(name)
   }

@@ -11,6 +11,9 @@ import { ReleaseStore } from '../releases/release-store.ts'
 import { Releases } from '../releases/releases.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
+import { readAccessKey } from './aws/access-key.ts'
+import { openAwsDoors } from './aws/aws-doors.ts'
+import { DistributionRecords } from './aws/distribution-records.ts'
 import { CloudBackend } from './cloud-backend.ts'
 import { DamagedBlobs } from './data/damaged-blobs.ts'
 import { listProjects, openDataDirectory } from './data/data-directory.ts'
@@ -31,7 +34,14 @@ export interface CloudOptions {
   /** Told of each release that has gone live, when every edge worker was asked to confirm it. */
   onLive?(project: string, release: string): void
   /** Ports; 0 takes a free one. */
-  ports: { site: number; https: number; control: number; dns: number; database: number }
+  ports: {
+    site: number
+    https: number
+    control: number
+    dns: number
+    aws: number
+    database: number
+  }
   /** Where certificates come from. Absent: no HTTPS. */
   https?: HttpsSource
   /** Where the site and DNS listen. Control and database are on loopback always. */
@@ -130,7 +140,12 @@ async function open(
   opened.push(() => dns.close())
 
   let { only } = options
-  const sites = new Sites({ versions, functions, dns, addresses: options.addresses })
+  const known = await listProjects(data)
+  const records = await DistributionRecords.open(data.projects, known, logger)
+  const sites = new Sites({
+    ...{ versions, functions, dns, addresses: options.addresses },
+    isDisabled: project => records.get(project).isDisabled,
+  })
   const serveOnly = (project: string) => {
     only = project
     sites.serveOnly(project)
@@ -154,10 +169,10 @@ async function open(
         options.onLive?.(project, id)
         return confirmedBy
       },
+      withdraw: project => sites.withdraw(project),
     },
     clock,
   )
-  const known = await listProjects(data)
   const taken = only === undefined ? known : known.filter(project => project === only)
   for (const damage of await releases.restore(taken)) {
     if (options.mode === 'dev') throw damage // the one project that this cloud is for
@@ -196,6 +211,11 @@ async function open(
   https?.start(message => workers.setCertificates(message))
   sites.serveWith(workers, https)
 
+  const aws = await openAwsDoors({
+    ...{ host: LOOPBACK, port: ports.aws, key: await readAccessKey(data.root), clock, logger },
+    distributions: { releases, records, sites, workers, isForOne: options.mode === 'dev' },
+  })
+  opened.push(() => aws.close())
   const backend = new CloudBackend({
     version: options.version,
     mode: options.mode,
@@ -208,6 +228,7 @@ async function open(
     secrets,
     versions,
     workers,
+    awsKey: aws.key,
   })
   const control = await openControlServer({
     host: LOOPBACK,
@@ -222,6 +243,7 @@ async function open(
     ...(httpsPort !== undefined && { https: `https://${shownHost(options.host)}:${httpsPort}` }),
     control: `http://${LOOPBACK}:${control.port}`,
     dns: `${shownHost(options.host)}:${dns.port}`,
+    aws: `http://${LOOPBACK}:${aws.port}`,
   }
   const status = await backend.status()
   const projects = only === undefined ? status.projects : [only]

@@ -19,6 +19,7 @@ export class Sites {
   readonly #functions: Pick<Functions, 'retire'>
   readonly #dns: Pick<DnsServer, 'setZones'>
   readonly #addresses: readonly string[]
+  readonly #isDisabled: (project: string) => boolean
   readonly #live = new Map<string, Live>()
   /** Manifest hash of what is about to go live, by project. */
   readonly #next = new Map<string, string>()
@@ -33,11 +34,14 @@ export class Sites {
     functions: Pick<Functions, 'retire'>
     dns: Pick<DnsServer, 'setZones'>
     addresses: readonly string[]
+    /** Whether a project is switched off, however often it is deployed. Default: none is. */
+    isDisabled?: (project: string) => boolean
   }) {
     this.#versions = options.versions
     this.#functions = options.functions
     this.#dns = options.dns
     this.#addresses = options.addresses
+    this.#isDisabled = options.isDisabled ?? (() => false)
   }
 
   serveWith(workers: EdgeWorkers, https?: Https): void {
@@ -131,6 +135,23 @@ export class Sites {
     return confirmed ?? []
   }
 
+  /** No part knows the project any more, when it resolves. */
+  async withdraw(project: string): Promise<void> {
+    this.#live.delete(project)
+    this.#next.delete(project)
+    this.#versions.remove(project)
+    this.#serveZones()
+    await this.#workers?.prepare(this.messages())
+    await this.#workers?.invalidate(project, ['/*'])
+    this.#functions.retire(id => this.#versions.has(id))
+    await this.#https?.serve(this.hosts())
+  }
+
+  /** Tells every worker anew what to serve, when it resolves. */
+  async refresh(): Promise<void> {
+    await this.#workers?.prepare(this.messages())
+  }
+
   messages(): SiteMessage[] {
     return [...this.#live].map(([project, { release, pointer }]) => {
       const next = this.#next.get(project)
@@ -140,6 +161,7 @@ export class Sites {
         manifestSha256: release.manifestSha256,
         retained: pointer.retained.map(retained => retained.manifestSha256),
         ...(next === undefined ? {} : { next }),
+        ...(this.#isDisabled(project) && { isDisabled: true as const }),
       }
     })
   }

@@ -52,6 +52,8 @@ export interface CloudAddresses {
   https?: string
   control: string
   dns?: string
+  /** Where AWS clients find what this cloud has of AWS's APIs. */
+  aws?: string
   database?: string
 }
 

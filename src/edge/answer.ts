@@ -153,6 +153,7 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   if (picked.kind === 'unknown-host') {
     return refuse(421, 'This server is up, but no site with that name lives here.')
   }
+  if (picked.kind === 'disabled') return refuse(403, 'This site is switched off.')
   const path = decodePath(target.rawPath)
   if (path === undefined) return refuse(400, 'The path of the request is malformed.')
   const { rawPath, query } = target

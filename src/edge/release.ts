@@ -104,6 +104,8 @@ export interface SiteState {
    * the live release lacks the path, so that an old tab still finds its assets.
    */
   retained: readonly EdgeRelease[]
+  /** Switched off: every request gets 403, whatever is live. */
+  isDisabled?: boolean
 }
 
 /** Where blobs stand on disk. Only names that a release holds are ever asked for. */

@@ -1,7 +1,7 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
-import { writeFileAtomic } from '../shared/atomic-file.ts'
+import { syncDirectory, writeFileAtomic } from '../shared/atomic-file.ts'
 import { systemErrorCode } from '../shared/errors.ts'
 
 /** How long the hashed assets of a release that is no longer live stay reachable. */
@@ -118,6 +118,12 @@ export class LivePointerFile {
       if (systemErrorCode(error) === 'ENOENT') return undefined
       throw error
     }
+  }
+
+  /** The file keeps its content under another name, for whoever looks for what was live. */
+  async remove(): Promise<void> {
+    await rename(this.#path, `${this.#path}.removed`)
+    await syncDirectory(dirname(this.#path))
   }
 
   async write(pointer: LivePointer): Promise<void> {

@@ -59,6 +59,7 @@ let directory: string
 let nowMs: number
 let missing: Set<string>
 let changes: LiveChange[]
+let withdrawn: string[]
 let migrated: string[][]
 let onMigrate: () => Promise<void>
 let manifests: ManifestStore
@@ -68,6 +69,7 @@ beforeEach(async () => {
   nowMs = 1_700_000_000_000
   missing = new Set()
   changes = []
+  withdrawn = []
   migrated = []
   onMigrate = async () => {}
   manifests = memoryManifests()
@@ -93,6 +95,9 @@ function open(): Releases {
       announce: async change => {
         changes.push(change)
         return ['edge-1']
+      },
+      withdraw: async project => {
+        withdrawn.push(project)
       },
     },
     { now: () => nowMs },
@@ -420,5 +425,31 @@ describe('a draft from the wire', () => {
     ['extra', { extra: 1 }],
   ])('is refused when %s is not in order', (field, more) => {
     expect(() => parseDraft({ ...draftOf({}), ...more })).toThrow(field)
+  })
+})
+
+describe('remove', () => {
+  it('takes the project off, now and after a restart, and keeps what was made', async () => {
+    const releases = open()
+    await releases.publish(draftOf({ '/index.html': 'a' }), base(null))
+    await releases.remove('site', 'r-1')
+    expect(withdrawn).toEqual(['site'])
+    expect(releases.projects()).toEqual([])
+    const after = open()
+    expect(await after.restore(['site'])).toEqual([])
+    expect(after.projects()).toEqual([])
+    expect(after.list('site').map(release => release.id)).toEqual(['r-1'])
+    const { release } = await after.publish(draftOf({ '/index.html': 'a' }), base(null))
+    expect(release.manifest.id).toBe('r-2')
+  })
+
+  it('refuses where another release is live by now', async () => {
+    const releases = open()
+    await releases.publish(draftOf({ '/index.html': 'a' }), base(null))
+    await releases.publish(draftOf({ '/index.html': 'b' }), base('r-1'))
+    await expect(releases.remove('site', 'r-1')).rejects.toMatchObject({
+      code: 'RELEASES_BASE_CHANGED',
+    })
+    expect(releases.projects()).toEqual(['site'])
   })
 })

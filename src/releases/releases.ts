@@ -26,6 +26,8 @@ export interface ActivationHost {
   migrate(release: ReleaseDraft): Promise<string[]>
   /** Tells every edge; resolves with the ids of those that confirmed the manifest's hash. */
   announce(change: LiveChange): Promise<string[]>
+  /** Tells every edge that there is no such project any more. */
+  withdraw(project: string): Promise<void>
 }
 
 /** A project whose live release moved. */
@@ -120,6 +122,19 @@ export class Releases {
     this.#damaged.delete(project)
   }
 
+  /**
+   * Takes the project off for good: what is stored of it stays, and a deploy brings it back. Refused
+   * like a publish where `base` is no longer live.
+   */
+  remove(project: string, base: string): Promise<void> {
+    return this.#inTurn(project, async () => {
+      this.#requireBase(project, base)
+      await this.#file(project).remove()
+      this.forget(project)
+      await this.#host.withdraw(project)
+    })
+  }
+
   live(project: string): { release: StoredRelease; pointer: LivePointer } | undefined {
     return this.#live.get(project)
   }
@@ -139,14 +154,7 @@ export class Releases {
    */
   publish(draft: ReleaseDraft, options: PublishOptions): Promise<ActivationResult> {
     return this.#inTurn(draft.project, async () => {
-      const current = this.#live.get(draft.project)
-      if ((current?.pointer.id ?? null) !== options.base) {
-        throw new MokaError(
-          'RELEASES_BASE_CHANGED',
-          `cannot deploy project "${draft.project}": release "${current?.pointer.id}" went live while this deploy was being prepared`,
-          { hint: 'deploy again; the plan will be made against that release' },
-        )
-      }
+      this.#requireBase(draft.project, options.base)
       options.onStep?.('check')
       this.#requireBlobs(draft)
       await this.#host.check(draft)
@@ -230,6 +238,16 @@ export class Releases {
     onStep?.('confirm')
     const invalidate = changedPatterns(before?.release.manifest, release.manifest)
     return { release, confirmedBy: await this.#host.announce({ release, pointer, invalidate }) }
+  }
+
+  #requireBase(project: string, base: string | null): void {
+    const current = this.#live.get(project)
+    if ((current?.pointer.id ?? null) === base) return
+    throw new MokaError(
+      'RELEASES_BASE_CHANGED',
+      `cannot deploy project "${project}": release "${current?.pointer.id}" went live while this deploy was being prepared`,
+      { hint: 'deploy again; the plan will be made against that release' },
+    )
   }
 
   #requireBlobs(draft: ReleaseDraft): void {

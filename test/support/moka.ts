@@ -28,6 +28,7 @@ export interface Addresses {
   https?: string
   control: string
   dns: string
+  aws: string
   database?: string
 }
 

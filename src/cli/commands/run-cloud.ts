@@ -8,18 +8,22 @@ export interface PortOptions {
   httpsPort: number
   controlPort: number
   dnsPort: number
+  awsPort: number
   databasePort: number
   ephemeral?: boolean
 }
 
 /** The ports a command line asks for; with `--ephemeral` free ones. */
 export function portsOf(options: PortOptions): CloudOptions['ports'] {
-  if (options.ephemeral === true) return { site: 0, https: 0, control: 0, dns: 0, database: 0 }
+  if (options.ephemeral === true) {
+    return { site: 0, https: 0, control: 0, dns: 0, aws: 0, database: 0 }
+  }
   return {
     site: options.sitePort,
     https: options.httpsPort,
     control: options.controlPort,
     dns: options.dnsPort,
+    aws: options.awsPort,
     database: options.databasePort,
   }
 }
@@ -57,6 +61,7 @@ const PORT_OPTIONS: Readonly<Record<string, string>> = {
   EDGE_PORT_TAKEN: '--site-port',
   CONTROL_PORT_TAKEN: '--control-port',
   DNS_PORT_TAKEN: '--dns-port',
+  AWS_PORT_TAKEN: '--aws-port',
   DATABASE_PORT_TAKEN: '--database-port',
 }
 

@@ -30,6 +30,7 @@ beforeEach(async () => {
       check: async () => {},
       migrate: async () => [],
       announce: async () => [],
+      withdraw: async () => {},
     },
     clock,
   )

@@ -14,6 +14,8 @@ export interface SiteMessage {
   retained: string[]
   /** The release that goes live in a moment: its hashed assets answer already. */
   next?: string
+  /** Switched off: nobody gets anything. */
+  isDisabled?: true
 }
 
 /** What a worker is started with. */

@@ -209,7 +209,7 @@ async function setSites(messages: SiteMessage[]): Promise<Taken> {
 }
 
 async function readSite(message: SiteMessage, next: Releases): Promise<SiteState> {
-  const { project, hosts } = message
+  const { project, hosts, isDisabled } = message
   const live = await takeWhole(message.manifestSha256, hosts, next)
   const retained: EdgeRelease[] = []
   // Read whole: in a moment it is the live one.
@@ -221,7 +221,7 @@ async function readSite(message: SiteMessage, next: Releases): Promise<SiteState
     })
     if (release !== undefined && Object.keys(release.files).length > 0) retained.push(release)
   }
-  return { live, retained }
+  return { live, retained, ...(isDisabled && { isDisabled }) }
 }
 
 type Releases = Map<string, EdgeRelease>

@@ -82,3 +82,18 @@ test('of several sites each answers its own hosts', () => {
 test('with no site at all says so', () => {
   expect(pickSite(indexSites(new Map()), 'a.test')).toEqual({ kind: 'no-site' })
 })
+
+test('one that is switched off stands for its hosts, and no other does', () => {
+  const [a, stateA] = site('a', 'a.test')
+  const [b, stateB] = site('b', 'b.test')
+  const off = { ...stateA, isDisabled: true }
+  expect(pickSite(indexSites(new Map([[a, off]])), 'x.test')).toEqual({ kind: 'disabled' })
+  const both = indexSites(
+    new Map([
+      [a, off],
+      [b, stateB],
+    ]),
+  )
+  expect(pickSite(both, 'a.test')).toEqual({ kind: 'disabled' })
+  expect(pickSite(both, 'b.test')).toEqual({ kind: 'site', site: stateB })
+})

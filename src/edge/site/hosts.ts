@@ -24,6 +24,8 @@ function isLabel(label: string): boolean {
 export type SiteOutcome =
   | { kind: 'site'; site: SiteState }
   | { kind: 'unknown-host' }
+  /** Its owner switched it off. */
+  | { kind: 'disabled' }
   /** Nothing was deployed yet. */
   | { kind: 'no-site' }
 
@@ -53,11 +55,9 @@ export function indexSites(
 
 /** The site for a host; the only one there is answers any host. */
 export function pickSite(index: SiteIndex, host: string): SiteOutcome {
-  const named = index.byHost.get(host)
-  if (named !== undefined) return { kind: 'site', site: named }
   if (index.sites.size === 0) return { kind: 'no-site' }
-  const [only] = index.sites.values()
-  return index.sites.size === 1 && only !== undefined
-    ? { kind: 'site', site: only }
-    : { kind: 'unknown-host' }
+  const [only] = index.sites.size === 1 ? index.sites.values() : []
+  const site = index.byHost.get(host) ?? only
+  if (site === undefined) return { kind: 'unknown-host' }
+  return site.isDisabled ? { kind: 'disabled' } : { kind: 'site', site }
 }
