@@ -1,11 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
+import { getSignedUrl } from '@aws-sdk/cloudfront-signer'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type OriginServer, openOriginServer } from '../../src/edge/testing/origin-server.ts'
 import { closeOwnCloud, type OwnCloud, openOwnCloud } from '../support/deploying.ts'
 import { type Answer, type AskOptions, ask } from '../support/http.ts'
-import { type MokaResult, moka, ROOT, writeProject } from '../support/moka.ts'
+import { type MokaResult, moka, ROOT, startDev, until, writeProject } from '../support/moka.ts'
 
 // A server of one's own behind the edge, from moka.config.ts to every edge worker.
 
@@ -192,6 +194,102 @@ describe('a project with an origin of its own', () => {
     await deploy()
     expect(await text('/api/y')).toMatch(/^GET \/api\/y k /)
   })
+})
+
+describe('a behavior of the site itself', () => {
+  const functions = { hello: { entry: 'functions/hello.mjs', routes: ['/part/hello'] } }
+  const deployPart = (rules: object, more: object = {}) =>
+    deploy(
+      {
+        origins: {},
+        functions,
+        behaviors: [{ pattern: '/part/*', origin: 'site', ...rules }],
+        ...more,
+      },
+      { 'dist/part/a.txt': 'file' },
+    )
+
+  it('changes the fields of files and functions', async () => {
+    await deployPart({ responseHeaders: { remove: ['ETag'], set: { 'X-Part': 'one' } } })
+    for (const [path, body] of [
+      ['/part/a.txt', 'file'],
+      ['/part/hello', 'function'],
+    ] as const) {
+      const answer = await get(path)
+      expect(String(answer.body)).toBe(body)
+      expect(answer.headers).toMatchObject({ 'x-part': 'one' })
+      expect(answer.headers).not.toHaveProperty('etag')
+    }
+    expect((await get('/')).headers).not.toHaveProperty('x-part')
+  })
+
+  it('limits the requests of a client over all workers, to files and functions together', async () => {
+    await deployPart({ rateLimit: '5/hour' })
+    const paths = Array.from({ length: 20 }, (_, i) => (i % 2 ? '/part/a.txt' : '/part/hello'))
+    const answers = await Promise.all(paths.map(path => get(path)))
+    const statuses = answers.map(({ status }) => status).sort()
+    expect(statuses).toEqual([...Array(5).fill(200), ...Array(15).fill(429)])
+    expect((await get('/part/a.txt')).headers).toHaveProperty('retry-after')
+    expect((await get('/')).status).toBe(200)
+  })
+
+  it('is open to who has a signed URL, and to countries it names', async () => {
+    const pem = { privateKeyEncoding: { type: 'pkcs8', format: 'pem' } } as const
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      ...pem,
+    })
+    await deployPart({ signedBy: ['K1'] }, { signingKeys: { K1: publicKey } })
+    const signed = new URL(
+      getSignedUrl({
+        url: 'http://site.example/part/a.txt',
+        keyPairId: 'K1',
+        privateKey,
+        dateLessThan: new Date(Date.now() + 60_000).toISOString(),
+      }),
+    )
+    expect(await text(`${signed.pathname}${signed.search}`)).toBe('file')
+    expect((await get('/part/a.txt')).status).toBe(403)
+    expect((await get(`/part/hello${signed.search}`)).status).toBe(403)
+
+    await deployPart({ countries: { only: ['DE'] } })
+    expect((await get('/part/a.txt')).status).toBe(403) // loopback is in no country
+    await deployPart({ countries: { allBut: ['DE'] } })
+    expect(await text('/part/a.txt')).toBe('file')
+  })
+})
+
+it('Strict-Transport-Security is said over HTTPS, and dev follows the configuration', async () => {
+  const folder = join(own!.root, 'strict')
+  const writeStrict = (hsts: object) =>
+    writeProject(folder, {
+      'moka.config.ts': `export default ${JSON.stringify({ name: 'strict', hsts })}\n`,
+      'dist/index.html': 'home',
+    })
+  await writeStrict({ maxAgeSeconds: 300 })
+  const cloud = await startDev(folder)
+  try {
+    const ca = await readFile(join(folder, '.moka/tls/ca.pem'))
+    const said = () =>
+      new Promise<unknown>((resolve, reject) => {
+        const url = new URL(cloud.addresses.https!)
+        const options = { ca, host: 'localhost', port: url.port, agent: false }
+        const request = httpsRequest(options, response => {
+          response.resume()
+          resolve(response.headers['strict-transport-security'])
+        })
+        request.on('error', reject).end()
+      })
+    expect(await said()).toBe('max-age=300')
+    const plain = await ask(cloud.addresses.site, '/')
+    expect(plain.headers).not.toHaveProperty('strict-transport-security')
+    await writeStrict({ maxAgeSeconds: 600, includeSubDomains: true })
+    const isNew = async () => (await said()) === 'max-age=600; includeSubDomains'
+    await until(isNew, 10_000, 'the new configuration')
+  } finally {
+    await cloud.stop()
+  }
 })
 
 it("the guide's example is planned as the guide shows, and without a warning", async () => {
