@@ -224,8 +224,9 @@ export class CloudBackend implements ControlBackend {
       ...(aws === undefined ? {} : { AWS_ENDPOINT_URL: aws }),
       AWS_ACCESS_KEY_ID: accessKeyId,
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      // Any would do; clients want one.
+      // Any would do; clients want one, the newer ones by this name and boto3 by that.
       AWS_REGION: 'us-east-1',
+      AWS_DEFAULT_REGION: 'us-east-1',
     }
   }
 

@@ -97,10 +97,8 @@ export class Distributions implements DistributionStore {
         const outcome = await this.#publish({ ...kept, source, ...draftOf(settings) }, id)
         if (outcome === 'changed') return { kind: 'changed' } as const
       }
-      const record = recordOf(settings, this.#now())
-      const { changedMs: _c, ...known } = records.get(project)
-      if (!isDeepStrictEqual(known, { ...known, ...record, changedMs: undefined })) {
-        await records.change(project, record)
+      if (!isSameRecord(before, settings)) {
+        await records.change(project, recordOf(settings, this.#now()))
       }
       if (before.isEnabled !== settings.isEnabled) await sites.refresh()
       return { kind: 'updated', distribution: this.#find(project)! } as const
@@ -140,20 +138,20 @@ export class Distributions implements DistributionStore {
     if (live === undefined) return undefined
     const { manifest, manifestSha256 } = live.release
     const { domain, origins = {}, behaviors = [], signingKeys = {}, files } = manifest
-    const {
-      invalidations: _,
-      callerReference = project,
-      ...record
-    } = this.#parts.records.get(project)
+    const record = this.#parts.records.get(project)
+    const { callerReference = project, comment, priceClass, isIpv6Enabled, isDisabled } = record
     return {
       project,
-      etag: etagOf(manifestSha256, JSON.stringify(record)),
+      etag: etagOf(
+        manifestSha256,
+        JSON.stringify([callerReference, comment, priceClass, isIpv6Enabled, isDisabled]),
+      ),
       callerReference,
       modifiedMs: Math.max(live.pointer.activatedMs, record.changedMs),
-      isEnabled: !record.isDisabled,
-      comment: record.comment,
-      priceClass: record.priceClass,
-      isIpv6Enabled: record.isIpv6Enabled,
+      isEnabled: !isDisabled,
+      comment,
+      priceClass,
+      isIpv6Enabled,
       ...(domain === undefined ? {} : { domain }),
       origins,
       behaviors,
@@ -224,6 +222,15 @@ function draftOf({ domain, origins, behaviors }: DistributionSettings): EdgePart
     ...(Object.keys(origins).length === 0 ? {} : { origins: origins as never }),
     ...(behaviors.length === 0 ? {} : { behaviors: behaviors as never }),
   }
+}
+
+function isSameRecord(before: DistributionSettings, settings: DistributionSettings): boolean {
+  return (
+    before.isEnabled === settings.isEnabled &&
+    before.comment === settings.comment &&
+    before.priceClass === settings.priceClass &&
+    before.isIpv6Enabled === settings.isIpv6Enabled
+  )
 }
 
 function isSameRelease(
