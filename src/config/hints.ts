@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url'
+import { suggestForEdge } from './edge/edge-hints.ts'
 
 /** A segment that other routers read as a parameter: `:id`, `{id}`, `[id]`. */
 const PARAMETER = /\/(?::[^/]+|\{[^/]*\}|\[[^/]*\])(?=\/|$)/
@@ -20,45 +21,6 @@ export function suggestValue(field: string, input: unknown, wanted?: string): st
     return suggestRoute(input)
   }
   return suggestForEdge(field, key, input) ?? suggestType(key, input, wanted)
-}
-
-/** Codes that are in use elsewhere, and what ISO 3166-1 has. */
-export const MISTAKEN_COUNTRIES: Readonly<Record<string, string>> = { UK: 'GB', EL: 'GR', EN: 'GB' }
-
-const EXAMPLES: Readonly<Record<string, string>> = {
-  pattern: "pattern: '/api/*'",
-  origin: "a name in origins, or 'site' for the project's own files and functions",
-  url: "url: 'https://app.example'",
-  rateLimit: "rateLimit: '5/minute'",
-  hsts: 'hsts: { maxAgeSeconds: 300 }, and more when all works',
-  maxAgeSeconds: 'maxAgeSeconds: 300, and more when all works',
-}
-
-function suggestForEdge(field: string, key: string, input: unknown): string | undefined {
-  if (!/^(?:origins|behaviors|hsts)(?:\.|$)/.test(field)) return undefined
-  const isMissing = input === undefined || typeof input !== 'string'
-  if (isMissing && Object.hasOwn(EXAMPLES, key) && key !== 'maxAgeSeconds') return EXAMPLES[key]
-  if (key === 'maxAgeSeconds' && input === undefined) return EXAMPLES[key]
-  if (Array.isArray(input) && input.every(name => typeof name === 'string')) {
-    return `${key}: { only: [${input.map(name => `'${name}'`).join(', ')}] }`
-  }
-  if (typeof input !== 'string') return undefined
-  if (/^origins\.[^.]+$/.test(field)) {
-    return field === 'origins.site'
-      ? 'give it another name'
-      : `${key}: { url: '${withScheme(input)}' }`
-  }
-  if (key === 'url' && !/^https?:/.test(input)) return `"${withScheme(input)}"`
-  if (/\.countries\.(?:only|allBut)\.\d+$/.test(field)) {
-    const code = input.toUpperCase()
-    return /^[A-Z]{2}$/.test(code) ? `"${MISTAKEN_COUNTRIES[code] ?? code}"` : undefined
-  }
-  if (/^origins\.[^.]+\.headers\.host$/i.test(field)) return "host: { name: 'app.internal' }"
-  return undefined
-}
-
-function withScheme(address: string): string {
-  return /^https?:\/\//.test(address) ? address : `https://${address.replace(/^[a-z]*:?\/\//i, '')}`
 }
 
 /** `My Site` → `my-site`. */

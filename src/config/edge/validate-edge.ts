@@ -5,7 +5,7 @@ import {
   isRemovableField,
   isSettableField,
 } from '../../http/settable-fields.ts'
-import { MISTAKEN_COUNTRIES } from '../hints.ts'
+import { MISTAKEN_COUNTRIES } from './edge-hints.ts'
 
 const integer = (minimum: number, maximum: number) =>
   v.pipe(
@@ -25,7 +25,15 @@ const recordOf = <T extends v.GenericSchema>(
   name: v.GenericSchema<string, string>,
   value: T,
   problem: string,
-) => v.pipe(v.record(name, value, problem), v.maxEntries(100, 'has more than 100 entries'))
+) => {
+  const record = v.pipe(
+    v.record(name, value, problem),
+    v.maxEntries(100, 'has more than 100 entries'),
+  )
+  // A list is an object, too, with numbers for names.
+  const fitting = (input: unknown) => (Array.isArray(input) ? v.never(problem) : record)
+  return v.lazy(fitting as () => typeof record)
+}
 
 const YEAR_SECONDS = 31_536_000
 const HUNDRED_YEARS_SECONDS = 100 * YEAR_SECONDS
