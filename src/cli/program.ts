@@ -95,6 +95,11 @@ function addUp(program: Command): void {
           .choices(['json', 'w3c', 'off'])
           .default('json'),
       )
+      .addOption(
+        new Option('--edge-runtime <runtime>', 'what answers visitors; bun: $MOKA_BUN, or on PATH')
+          .choices(['node', 'bun'])
+          .default('node'),
+      )
       .option('--json', 'print the addresses as one line of JSON'),
     { site: 80, https: 443, control: 8081, dns: 53, aws: 4566, database: 8432 },
   ).action(async options => {

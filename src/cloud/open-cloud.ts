@@ -25,6 +25,7 @@ import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
 import { Sites } from './sites.ts'
 import { EdgeWorkers } from './workers/edge-workers.ts'
+import type { EdgeRuntime } from './workers/worker-runtime.ts'
 
 export interface CloudOptions {
   mode: 'dev' | 'up'
@@ -49,6 +50,8 @@ export interface CloudOptions {
   /** Addresses that DNS answers with for the projects' domains. */
   addresses: string[]
   workers: number
+  /** What the edge's workers run on. Default: this Node. */
+  edgeRuntime?: EdgeRuntime
   trustedProxies: string[]
   /** How requests are logged. Default: json. */
   accessLog?: AccessLogFormat
@@ -190,6 +193,7 @@ async function open(
   }
   const { workers, port, httpsPort } = await EdgeWorkers.open({
     count: options.workers,
+    ...(options.edgeRuntime && { runtime: options.edgeRuntime }),
     settings: {
       blobDirectory: join(data.bucket, 'blobs'),
       functionsSocket: data.socket('functions'),

@@ -1,12 +1,12 @@
 import type { AddressInfo, Server } from 'node:net'
 import type { TLSSocket, Server as TlsServer } from 'node:tls'
 import { systemClock } from '../shared/clock.ts'
-import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { SniContexts } from '../tls/certificates/sni-contexts.ts'
 import { createHttp1Engine } from './http1/http1-engine.ts'
 import { type NodeHttpLimits, NodeHttpServer } from './http1/node-http-server.ts'
 import { createHttp2Engine } from './http2/http2-engine.ts'
+import { asListenError } from './listen-error.ts'
 import type { TrafficObserver } from './logs/traffic-observer.ts'
 import { createPlainDoor, type PlainDoorOptions, type ServedEdge } from './plain-door.ts'
 import { ConnectionLimits } from './protection/connections/connection-limits.ts'
@@ -160,7 +160,7 @@ function observeHandshakes(server: Server, observer: TrafficObserver): void {
 
 function listen(server: Server, where: EdgeServerOptions['listen']): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onError = (error: Error) => reject(asListenError(error, where))
+    const onError = (error: Error) => reject('fd' in where ? error : asListenError(error, where))
     server.once('error', onError)
     server.once('listening', () => {
       server.off('error', onError)
@@ -168,24 +168,4 @@ function listen(server: Server, where: EdgeServerOptions['listen']): Promise<voi
     })
     server.listen('fd' in where ? where : { host: where.host, port: where.port })
   })
-}
-
-function asListenError(error: Error, where: EdgeServerOptions['listen']): Error {
-  if ('fd' in where) return error
-  const place = `"${where.host}:${where.port}"`
-  const code = systemErrorCode(error)
-  if (code === 'EADDRINUSE') {
-    return new MokaError('EDGE_PORT_TAKEN', `cannot open the site on ${place}: the port is taken`, {
-      hint: 'end the program that holds it, or choose another port',
-      cause: error,
-    })
-  }
-  return new MokaError(
-    'EDGE_PORT_REFUSED',
-    `cannot open the site on ${place}: ${code ?? error.message}`,
-    {
-      hint: code === 'EACCES' ? 'ports below 1024 need privileges' : 'check the address',
-      cause: error,
-    },
-  )
 }

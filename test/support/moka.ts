@@ -100,7 +100,12 @@ export function startUp(
 ): Promise<TestCloud> {
   const loopback = ['--json', '--host', '127.0.0.1', '--address', '127.0.0.1']
   const free = options.isEphemeral === false ? [] : ['--ephemeral']
-  return start(['up', ...free, ...loopback, ...args], home, { MOKA_HOME: home, ...options.env })
+  // test/conformance/bun.mjs runs these tests on the other runtime as well.
+  const runtime = ['--edge-runtime', process.env.MOKA_TEST_EDGE_RUNTIME ?? 'node']
+  return start(['up', ...free, ...loopback, ...runtime, ...args], home, {
+    MOKA_HOME: home,
+    ...options.env,
+  })
 }
 
 /** A `moka` command that is left running; its output is the caller's to read, and to end it too. */

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { HttpsSource } from '../../cloud/https/https.ts'
+import { findBun } from '../../cloud/workers/find-bun.ts'
 import { publicAddresses } from '../../cloud/zones.ts'
 import { homeDirectory } from '../home-directory.ts'
 import { ownVersion } from '../program.ts'
@@ -16,6 +17,7 @@ interface UpOptions extends PortOptions {
   acmeDirectory?: string
   certificate?: string[]
   accessLog: 'json' | 'w3c' | 'off'
+  edgeRuntime: 'node' | 'bun'
   json?: boolean
 }
 
@@ -32,6 +34,9 @@ export async function up(options: UpOptions): Promise<void> {
       host: options.host,
       addresses: options.address ?? answeredAddresses(options.host),
       workers: availableParallelism(),
+      ...(options.edgeRuntime === 'bun' && {
+        edgeRuntime: { kind: 'bun', path: await findBun(process.env) },
+      }),
       trustedProxies: options.trustProxy ?? [],
       accessLog: options.accessLog,
       version: ownVersion(),

@@ -1,5 +1,3 @@
-import cluster from 'node:cluster'
-import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../shared/clock.ts'
 import { freePort } from '../../shared/free-port.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -8,6 +6,7 @@ import { InvalidationJournal } from './invalidation-journal.ts'
 import { RateDesk } from './rate-desk.ts'
 import type { Request } from './worker-process.ts'
 import type { CertificateMessage, SiteMessage, WorkerSettings } from './worker-protocol.ts'
+import { type EdgeRuntime, openWorkerRuntime, type WorkerRuntime } from './worker-runtime.ts'
 import { WorkerSlot } from './worker-slot.ts'
 
 /** Less than whoever asks for metrics waits. */
@@ -15,7 +14,7 @@ const REPORT_TIMEOUT_MS = 2_000
 
 /**
  * The edge's worker processes: started, told what to serve, and started again when they die. All
- * share one listening socket (`cluster` without its round robin, so that the kernel balances).
+ * share one listening socket, from which the kernel balances.
  */
 export class EdgeWorkers {
   readonly #slots: WorkerSlot[]
@@ -25,6 +24,7 @@ export class EdgeWorkers {
   #sites: SiteMessage[] = []
   #invalidations = 0
   #certificates: CertificateMessage | undefined
+  #runtime: WorkerRuntime | undefined
 
   private constructor(slots: WorkerSlot[], journal: InvalidationJournal, drainMs: number) {
     this.#slots = slots
@@ -35,7 +35,9 @@ export class EdgeWorkers {
   /** Throws what the worker threw, such as a taken port. */
   static async open(options: {
     count: number
-    settings: Omit<WorkerSettings, 'edgeId'>
+    /** Default: this Node. */
+    runtime?: EdgeRuntime
+    settings: Omit<WorkerSettings, 'edgeId' | 'sockets'>
     sites: SiteMessage[]
     /** What requests under way get when the edge closes. */
     drainMs: number
@@ -45,12 +47,6 @@ export class EdgeWorkers {
     onDamagedBlob: (sha256: string) => void
     logger: Logger
   }): Promise<{ workers: EdgeWorkers; port: number; httpsPort: number | undefined }> {
-    cluster.schedulingPolicy = cluster.SCHED_NONE
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL('./worker.js', import.meta.url)),
-      args: [],
-      serialization: 'json',
-    })
     const slots: WorkerSlot[] = []
     const rates = new RateDesk(systemClock.now)
     const journal = await InvalidationJournal.open(options.settings.cacheDirectory, options.logger)
@@ -63,9 +59,13 @@ export class EdgeWorkers {
     // ask for the port that was taken; so 0 is settled here, once.
     const port = options.settings.port === 0 ? await freePort(host) : options.settings.port
     const httpsPort = https?.port === 0 ? await freePort(host) : https?.port
+    const which = options.runtime ?? { kind: 'node' }
+    const runtime = await openWorkerRuntime(which, { host, port, httpsPort })
+    workers.#runtime = runtime
     const ports = {
       port,
       ...(https && httpsPort !== undefined && { https: { ...https, port: httpsPort } }),
+      ...(runtime.sockets && { sockets: runtime.sockets }),
     }
     for (let number = 1; number <= options.count; number++) {
       const settings = { ...options.settings, ...ports, edgeId: `edge-${number}` }
@@ -74,7 +74,7 @@ export class EdgeWorkers {
         journal: journal.snapshot(),
         ...(workers.#certificates && { certificates: workers.#certificates }),
       })
-      const slot = new WorkerSlot(settings, serve, { ...options, rates })
+      const slot = new WorkerSlot(settings, serve, { ...options, rates, runtime })
       slots.push(slot)
       try {
         await slot.start()
@@ -173,6 +173,7 @@ export class EdgeWorkers {
 
   async close(): Promise<void> {
     await Promise.all(this.#slots.map(slot => slot.stop(this.#drainMs)))
+    this.#runtime?.close()
     await this.#journal.close()
   }
 }

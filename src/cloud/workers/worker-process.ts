@@ -1,4 +1,4 @@
-import cluster, { type Worker } from 'node:cluster'
+import type { ChildProcess } from 'node:child_process'
 import { MokaError } from '../../shared/errors.ts'
 import type {
   RateAnswer,
@@ -26,7 +26,7 @@ export class WorkerProcess {
   /** Resolves when it listens to requests; rejects when it ends before. */
   readonly ready: Promise<void>
   readonly exited: Promise<WorkerExit>
-  readonly #worker: Worker
+  readonly #worker: ChildProcess
   readonly #waiting = new Map<
     number,
     { resolve: (done: Done) => void; reject: (error: Error) => void }
@@ -34,20 +34,25 @@ export class WorkerProcess {
   #nextId = 1
 
   constructor(options: {
+    /** Starts the process, with IPC. */
+    start: () => ChildProcess
     onNotice: (notice: Exclude<WorkerNotice, { kind: 'ready' }>) => void
     onError: (error: Error) => void
     onRateQuestion: (question: RateQuestion) => RateAnswer
   }) {
-    // The extra certificates cost each start 50 ms, and an edge worker calls nobody outside.
-    const worker = cluster.fork({ NODE_EXTRA_CA_CERTS: '' })
+    const worker = options.start()
     this.#worker = worker
-    worker.on('error', options.onError)
     this.exited = new Promise(resolve => {
-      worker.once('exit', (code, signal) => {
+      const onEnd = (code: number | null, signal: string | null) => {
         const ended = new Error('the worker process ended')
         for (const { reject } of this.#waiting.values()) reject(ended)
         this.#waiting.clear()
         resolve({ code, signal })
+      }
+      worker.once('exit', onEnd)
+      worker.on('error', error => {
+        options.onError(error)
+        if (worker.pid === undefined) onEnd(null, null) // it has not even begun
       })
     })
     this.ready = new Promise((resolve, reject) => {
@@ -63,15 +68,16 @@ export class WorkerProcess {
   }
 
   get pid(): number | undefined {
-    return this.#worker.process.pid
+    return this.#worker.pid
   }
 
   get hasEnded(): boolean {
-    return this.#worker.isDead()
+    const { pid, exitCode, signalCode } = this.#worker
+    return pid === undefined || exitCode !== null || signalCode !== null
   }
 
   kill(): void {
-    this.#worker.process.kill('SIGKILL')
+    this.#worker.kill('SIGKILL')
   }
 
   /**

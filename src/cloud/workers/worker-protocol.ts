@@ -4,6 +4,7 @@ import type { RateDecision } from '../../http/rate-limits/rate-limit.ts'
 import type { Challenge } from '../../tls/acme/challenges.ts'
 import type { TlsMaterial } from '../../tls/certificates/sni-contexts.ts'
 import type { WorkerStats } from '../metrics/worker-stats.ts'
+import type { InheritedSockets } from './worker-runtime.ts'
 
 /** What one edge worker serves of one project: hashes only; it reads the manifests itself. */
 export interface SiteMessage {
@@ -25,6 +26,8 @@ export interface WorkerSettings {
   functionsSocket: string
   host: string
   port: number
+  /** Sockets that the process was started with, to listen on in place of the ports. */
+  sockets?: InheritedSockets
   trustedProxies: string[]
   /** Where each worker has a folder of its own for what its memory has no room for. */
   cacheDirectory: string

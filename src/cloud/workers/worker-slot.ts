@@ -3,6 +3,7 @@ import type { WorkerReport } from '../metrics/worker-stats.ts'
 import type { RateDesk } from './rate-desk.ts'
 import { type Done, type Request, WorkerProcess } from './worker-process.ts'
 import type { WorkerRequest, WorkerSettings } from './worker-protocol.ts'
+import type { WorkerRuntime } from './worker-runtime.ts'
 
 /** A worker that has not confirmed by then is ended, and its replacement asked. */
 const CONFIRM_TIMEOUT_MS = 10_000
@@ -28,6 +29,7 @@ export class WorkerSlot {
   readonly #logger: Logger
   readonly #onDamagedBlob: (sha256: string) => void
   readonly #rates: RateDesk
+  readonly #runtime: Pick<WorkerRuntime, 'start'>
   #process: WorkerProcess | undefined
   /** Resolves when what is asked reaches a worker that serves, and no other of this place does. */
   #started: Promise<unknown>
@@ -38,7 +40,12 @@ export class WorkerSlot {
   constructor(
     settings: WorkerSettings,
     serve: () => Served,
-    options: { logger: Logger; onDamagedBlob: (sha256: string) => void; rates: RateDesk },
+    options: {
+      runtime: Pick<WorkerRuntime, 'start'>
+      logger: Logger
+      onDamagedBlob: (sha256: string) => void
+      rates: RateDesk
+    },
   ) {
     this.id = settings.edgeId
     this.#settings = settings
@@ -46,6 +53,7 @@ export class WorkerSlot {
     this.#logger = options.logger
     this.#onDamagedBlob = options.onDamagedBlob
     this.#rates = options.rates
+    this.#runtime = options.runtime
     this.#started = Promise.reject(new Error('not started'))
     this.#started.catch(() => {})
   }
@@ -144,6 +152,7 @@ export class WorkerSlot {
 
   #launch(): { worker: WorkerProcess; started: Promise<Done> } {
     const worker = new WorkerProcess({
+      start: () => this.#runtime.start(),
       onNotice: ({ sha256 }) => this.#onDamagedBlob(sha256),
       onRateQuestion: question => this.#rates.answer(question),
       onError: error => this.#logger.error('edge worker', { error: error.message }),

@@ -132,11 +132,11 @@ async function start({
     disk: { directory: join(settings.cacheDirectory, edgeId), journal },
   })
   const { serving } = await setSitesInTurn(sites)
-  const { host, https } = settings
+  const { host, https, sockets } = settings
   const unlimitedClients = ['127.0.0.0/8', '::1', ...trustedProxies]
   const plain = await openEdgeServer({
     edge,
-    listen: { host, port: settings.port },
+    listen: sockets ? { fd: sockets.plain } : { host, port: settings.port },
     logger,
     observer,
     unlimitedClients,
@@ -147,7 +147,7 @@ async function start({
   })
   servers.push(plain)
   if (https !== undefined) {
-    const listen = { host, port: https.port }
+    const listen = sockets?.https === undefined ? { host, port: https.port } : { fd: sockets.https }
     const secure = { edge, listen, logger, observer, unlimitedClients, tls: contexts }
     servers.push(await openEdgeServer(secure))
   }
