@@ -23,8 +23,9 @@ const named = <T extends v.GenericSchema>(key: v.GenericSchema<string, string>, 
 
 const seconds = whole(0, YEAR_SECONDS)
 const errorStatus = whole(400, 599)
-/** Letters, digits, "-", "_", and for keys "."; what CloudFront gives keys and origins fits. */
-const originName = text(/^[A-Za-z][\w.-]{0,127}$/, 'not the name of an origin')
+/** What CloudFront takes for one, which AWS clients make of host names: `127.0.0.1-1700000000-1`. */
+const originName = text(/^(?! )[\x20-\x7e]{1,128}$/, 'not the name of an origin')
+/** Letters, digits, "-", "_" and "."; what CloudFront gives keys fits. */
 const keyName = text(/^[\w.-]{1,128}$/, 'not the name of a key')
 const parameterName = text(/^[^\0-\x1f\x7f]{1,128}$/, 'not the name of a parameter or cookie')
 const fieldName = v.pipe(
