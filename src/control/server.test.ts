@@ -51,6 +51,15 @@ function followable() {
   return { backend, write: (text: string) => write(entryOf(text)), hasStopped: () => hasStopped }
 }
 
+test('metrics are text for who has the token, and nothing for others', async () => {
+  const { url } = await serve({ metrics: async () => 'up 1\n' })
+  const authorization = `Bearer ${TOKEN}`
+  const answer = await fetch(new URL('/metrics', url), { headers: { authorization } })
+  expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+  expect(await answer.text()).toBe('up 1\n')
+  expect((await fetch(new URL('/metrics', url))).status).toBe(401)
+})
+
 describe('a follower of a log', () => {
   test('that does not read is let go at 16 MB, and its last line says why', async () => {
     const log = followable()
