@@ -48,6 +48,7 @@ export interface AnswerParts {
   countries: Countries
   rules: RuleCompiler
   trustedProxies: TrustedProxies
+  httpsPort: number
 }
 
 /** What is known of a request once its site is found. */
@@ -176,7 +177,9 @@ async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<Vi
   if (behavior === undefined) return answerFromWithin(asked, parts)
   if (!isSecure(asked, parts)) {
     const target = `${rawPath}${receivedQuery}`
-    const refusal = refuseInsecure(behavior, request, { host: hostField, target })
+    // A proxy that is trusted ends TLS itself, where the world expects it.
+    const httpsPort = contextOf(asked, parts).isPeerTrusted ? 443 : parts.httpsPort
+    const refusal = refuseInsecure(behavior, request, { host: hostField, target, httpsPort })
     if (refusal !== undefined) return refusal
   }
   return behindGuard(asked, parts, behavior, async admitted => {

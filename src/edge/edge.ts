@@ -38,6 +38,8 @@ export interface EdgeOptions {
    * Default: none, so the client address is the socket's.
    */
   trustedProxies?: readonly string[]
+  /** Where visitors find HTTPS, for behaviors that send them there. Default 443. */
+  httpsPort?: number
   /** Who counts for behaviors' rate limits. Default: this process by itself. */
   rateLimits?: RateLimits
   /** Stands before each custom origin, to see what it is asked. */
@@ -105,6 +107,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const guard = new Guard({ countries, rateLimits })
   const parts: AnswerParts = {
     ...{ blobs, functions, behaviors, rules, trustedProxies },
+    httpsPort: options.httpsPort ?? 443,
     ...{ guard, countries },
   }
   let index = indexSites(new Map())

@@ -262,9 +262,10 @@ describe('a behavior of the site itself', () => {
 
 it('Strict-Transport-Security is said over HTTPS, and dev follows the configuration', async () => {
   const folder = join(own!.root, 'strict')
+  const behaviors = [{ pattern: '/only', origin: 'site', viewerProtocol: 'redirect-to-https' }]
   const writeStrict = (hsts: object) =>
     writeProject(folder, {
-      'moka.config.ts': `export default ${JSON.stringify({ name: 'strict', hsts })}\n`,
+      'moka.config.ts': `export default ${JSON.stringify({ name: 'strict', hsts, behaviors })}\n`,
       'dist/index.html': 'home',
     })
   await writeStrict({ maxAgeSeconds: 300 })
@@ -284,6 +285,9 @@ it('Strict-Transport-Security is said over HTTPS, and dev follows the configurat
     expect(await said()).toBe('max-age=300')
     const plain = await ask(cloud.addresses.site, '/')
     expect(plain.headers).not.toHaveProperty('strict-transport-security')
+    const moved = await ask(cloud.addresses.site, '/only', { host: 'localhost:1' })
+    const { port } = new URL(cloud.addresses.https!)
+    expect(moved.headers.location).toBe(`https://localhost:${port}/only`)
     await writeStrict({ maxAgeSeconds: 600, includeSubDomains: true })
     const isNew = async () => (await said()) === 'max-age=600; includeSubDomains'
     await until(isNew, 10_000, 'the new configuration')

@@ -127,6 +127,7 @@ async function start({
     clock,
     logger,
     trustedProxies,
+    ...(settings.https && { httpsPort: settings.https.port }),
     rateLimits: rates,
     edgeId,
     disk: { directory: join(settings.cacheDirectory, edgeId), journal },

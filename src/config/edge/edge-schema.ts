@@ -95,7 +95,7 @@ export interface BehaviorConfig {
 
   /**
    * What becomes of plain HTTP: `redirect-to-https`, or with `https-only` 403. Default:
-   * `allow-all`. Trap: `moka dev` has HTTPS on a port of its own, and the redirect names none.
+   * `allow-all`.
    */
   viewerProtocol?: 'allow-all' | 'redirect-to-https' | 'https-only'
 

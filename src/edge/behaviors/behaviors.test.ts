@@ -71,6 +71,18 @@ describe('a behavior', () => {
     expect(origin.requests).toHaveLength(0)
   })
 
+  test.each([
+    ['at its own port', [], 'https://site.test:8443/x'],
+    ['at the port of the world, where a proxy ends TLS', ['127.0.0.1'], 'https://site.test/x'],
+  ])('sends plain HTTP to HTTPS %s', async (_, trustedProxies, location) => {
+    await fixture.close()
+    fixture = await openEdgeFixture({ edge: { httpsPort: 8443, trustedProxies } })
+    deploy([{ viewerProtocol: 'redirect-to-https' }])
+    const moved = await get('/x', { headers: { host: 'site.test:8080' } })
+    expect(moved.headers).toMatchObject({ location })
+    expect(moved.headers['cache-control']).toContain('max-age=0')
+  })
+
   test('with an origin that nobody describes is a 500, and the log names it', async () => {
     deploy([{ pattern: '/x', origin: 'none' }])
     expect((await get('/x')).status).toBe(500)

@@ -7,15 +7,18 @@ import type { EdgeBehavior } from './behavior.ts'
 export function refuseInsecure(
   { viewerProtocol }: EdgeBehavior,
   request: ViewerRequest,
-  /** As the viewer wrote it: Host, path and query. */
-  { host, target }: { host: string; target: string },
+  /** Host, path and query as the viewer wrote them, and where he finds HTTPS. */
+  { host, target, httpsPort }: { host: string; target: string; httpsPort: number },
 ): ViewerResponse | undefined {
   if (viewerProtocol === 'https-only') {
     return errorPage(403, 'This address takes HTTPS only.', request.fields)
   }
   if (viewerProtocol !== 'redirect-to-https') return undefined
+  const port = httpsPort === 443 ? '' : `:${httpsPort}`
   const fields = new Fields()
-    .set('location', `https://${host.replace(/:\d*$/, '')}${target}`)
+    .set('location', `https://${host.replace(/:\d*$/, '')}${port}${target}`)
+    // Not kept without asking: whoever takes the rule back is not locked out.
+    .set('cache-control', 'public, max-age=0, must-revalidate')
     .set('content-length', '0')
   // As CloudFront: a method that carries something must stay what it is.
   const status = /^(?:GET|HEAD)$/.test(request.method) ? 301 : 307
