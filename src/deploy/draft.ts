@@ -16,6 +16,7 @@ import { readRules } from './files/rules.ts'
 import { type SiteFile, scanSite } from './files/scan.ts'
 import { checkPython } from './functions/check-python.ts'
 import { packageFunction } from './functions/package-function.ts'
+import { SiteInspection } from './inspection/site-inspection.ts'
 import { readMigrations } from './migrations.ts'
 import { readSource } from './source.ts'
 
@@ -46,8 +47,9 @@ export async function prepareRelease(
   nowMs: number,
 ): Promise<PreparedRelease> {
   const blobs = new Map<string, BlobUpload>()
+  const inspection = new SiteInspection()
   const [files, { rules, warnings }, functions, migrations, source] = await Promise.all([
-    project.site === undefined ? {} : prepareFiles(project, live, nowMs, blobs),
+    project.site === undefined ? {} : prepareFiles(project, live, nowMs, blobs, inspection),
     project.site === undefined ? NO_RULES : readRules(project.site.directory),
     prepareFunctions(project, blobs),
     project.database.kind === 'none' ? [] : readMigrations(project.migrationsDirectory),
@@ -55,28 +57,35 @@ export async function prepareRelease(
   ])
   for (const { sha256, sql } of migrations) addBlob(blobs, sha256, sql)
   const { database, secrets } = describeDatabase(project)
-  return {
-    draft: {
-      formatVersion: 1,
-      project: project.name,
-      ...(project.domain === undefined ? {} : { domain: project.domain }),
-      files,
-      ...rules,
-      functions,
-      ...project.edge,
-      database,
-      migrations: migrations.map(({ name, sha256 }) => ({ name, sha256 })),
-      dns: {
-        records: project.dnsRecords.map(({ value, ...record }) => ({
-          ...record,
-          value: typeof value === 'string' ? value : [...value],
-        })),
-      },
-      source,
+  const draft: ReleaseDraft = {
+    formatVersion: 1,
+    project: project.name,
+    ...(project.domain === undefined ? {} : { domain: project.domain }),
+    files,
+    ...rules,
+    functions,
+    ...project.edge,
+    database,
+    migrations: migrations.map(({ name, sha256 }) => ({ name, sha256 })),
+    dns: {
+      records: project.dnsRecords.map(({ value, ...record }) => ({
+        ...record,
+        value: typeof value === 'string' ? value : [...value],
+      })),
     },
+    source,
+  }
+  return {
+    draft,
     blobs,
     secrets,
-    warnings: [...project.warnings, ...warnings, ...missingPages(project, files)],
+    warnings: [
+      ...project.warnings,
+      ...warnings,
+      ...missingPages(project, files),
+      ...unlimitedFunctions(functions, live),
+      ...inspection.warnings(draft),
+    ],
   }
 }
 
@@ -85,6 +94,7 @@ async function prepareFiles(
   live: ReleaseDraft | undefined,
   nowMs: number,
   blobs: Map<string, BlobUpload>,
+  inspection: SiteInspection,
 ): Promise<ReleaseDraft['files']> {
   const siteFiles = await scanSite(project.site!.directory)
   const cache = await HashCache.open(join(project.root, '.moka', 'hash-cache.json'))
@@ -103,14 +113,21 @@ async function prepareFiles(
     const type = mediaTypeOf(file.path)
     const before = known.get(`${sha256} ${type}`)
     files.set(file.path, describeFile(file, sha256, type, before?.encoded))
-    if (before !== undefined || !isWorthEncoding(type, sizeBytes)) continue
-    const encode = async () => {
-      const encoded = await prepareEncoded(await readFile(absolutePath), sha256, blobs)
+    if (before !== undefined) continue
+    inspection.note(file.path, type, sizeBytes)
+    const isEncoded = isWorthEncoding(type, sizeBytes)
+    const isInspected = inspection.wants(type, sizeBytes)
+    if (!isEncoded && !isInspected) continue
+    const take = async () => {
+      const content = await readFile(absolutePath)
+      if (isInspected) inspection.read(file.path, type, content)
+      if (!isEncoded) return
+      const encoded = await prepareEncoded(content, sha256, blobs)
       files.set(file.path, describeFile(file, sha256, type, encoded))
     }
-    const encoding = limit(encode)
-    encoding.catch(() => {}) // awaited below
-    news.push(encoding)
+    const taking = limit(take)
+    taking.catch(() => {}) // awaited below
+    news.push(taking)
   }
   await Promise.all(news)
   await cache.save()
@@ -203,4 +220,19 @@ function describeDatabase(
 
 function addBlob(blobs: Map<string, BlobUpload>, sha256: string, bytes: Uint8Array): void {
   blobs.set(sha256, { sha256, sizeBytes: bytes.length, open: () => bytes })
+}
+
+/** A new function that anybody may call as often as he likes. */
+function unlimitedFunctions(
+  functions: Record<string, ReleaseFunction>,
+  live: ReleaseDraft | undefined,
+): string[] {
+  return Object.entries(functions).flatMap(([name, { rateLimit, reservedConcurrency, routes }]) => {
+    if (rateLimit !== undefined || reservedConcurrency !== undefined || routes.length === 0)
+      return []
+    if (live?.functions[name] !== undefined) return []
+    return [
+      `function "${name}" has no limit: anybody may call it as often as he likes; try rateLimit: '60/minute'`,
+    ]
+  })
 }
