@@ -17,8 +17,13 @@ import { progress, runIfMain } from './support/report.mjs'
 
 const SIZES_KB = [1, 10, 100]
 /** Until compilers have done their work: counted in requests, whatever time the machine has for us. */
-const WARM_UP_REQUESTS = { moka: 20_000, 'moka through node:http': 10_000 }
+const WARM_UP_REQUESTS = {
+  moka: 20_000,
+  'moka (cached from an origin)': 20_000,
+  'moka through node:http': 10_000,
+}
 const PEER = 'nginx (file)'
+const CACHED = 'moka (cached from an origin)'
 
 /** Targets are CPU per request, at most so many times that of a peer, by size in KB. */
 const LOADS = [
@@ -73,6 +78,7 @@ export async function measure() {
     await start('moka through node:http', startEdge(folder, 'node-http'))
     await start('nginx (proxy_cache)', startNginx(folder, 'cache'))
     if (servers[0]?.name === PEER) {
+      await start(CACHED, startEdge(folder, 'own', servers[0].portOf.http))
       await start('varnish', startVarnish(folder, servers[0].portOf.http))
     }
     await start('h2o', startH2o(folder))

@@ -1,5 +1,7 @@
-// The edge alone, as one process to be measured: node edge-server.mjs FOLDER [node-http|own] [json|w3c|off]
-// Prints the ports of HTTP and HTTPS once it listens. Serves each file of FOLDER at its name.
+// The edge alone, as one process to be measured:
+// node edge-server.mjs FOLDER [node-http|own] [json|w3c|off|''] [ORIGIN]
+// Prints the ports of HTTP and HTTPS once it listens. Serves each file of FOLDER at its name; with
+// the address of an ORIGIN it has no files, and keeps what that answers.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +10,7 @@ import { openTrafficLog } from '../../dist/edge/logs/open-traffic-log.js'
 import { openEdgeServer } from '../../dist/edge/server.js'
 import { createSniContexts } from '../../dist/tls/certificates/sni-contexts.js'
 
-const [folder, engine = 'own', accessLog] = process.argv.slice(2)
+const [folder, engine = 'own', accessLog, origin] = process.argv.slice(2)
 const clock = { now: () => Date.now() }
 const logger = {
   debug() {},
@@ -21,7 +23,7 @@ const blobFolder = join(folder, '.blobs')
 mkdirSync(blobFolder, { recursive: true })
 const files = {}
 for (const name of readdirSync(folder)) {
-  if (name.startsWith('.')) continue
+  if (name.startsWith('.') || origin !== undefined) continue
   const bytes = readFileSync(join(folder, name))
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   writeFileSync(join(blobFolder, sha256), bytes)
@@ -44,6 +46,10 @@ const live = {
   redirects: [],
   headers: [],
   routes: [],
+  ...(origin !== undefined && {
+    behaviors: [{ pattern: '/*', origin: 'o', cache: { defaultTtlSeconds: 3600 } }],
+    origins: { o: { url: origin } },
+  }),
   modifiedMs: Date.now(),
 }
 edge.setSites(new Map([['site', { live, retained: [] }]]))

@@ -23,9 +23,10 @@ export async function writeCertificate(folder) {
   execFileSync('chmod', ['-R', 'a+rX', folder])
 }
 
-/** Our edge: `own` engines, or all of it through node:http. */
-export async function startEdge(folder, engine) {
-  const child = pinned([process.execPath, EDGE_SERVER, folder, engine], 'pipe')
+/** Our edge: `own` engines, or all of it through node:http; its files, or those of an origin. */
+export async function startEdge(folder, engine, originPort) {
+  const origin = originPort === undefined ? [] : ['', `http://127.0.0.1:${originPort}`]
+  const child = pinned([process.execPath, EDGE_SERVER, folder, engine, ...origin], 'pipe')
   const line = await new Promise((resolve, reject) => {
     child.once('exit', code => reject(new Error(`the edge ended with ${code}`)))
     child.stdout.once('data', chunk => resolve(String(chunk)))
