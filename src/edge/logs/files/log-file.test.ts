@@ -109,6 +109,24 @@ describe('a file', () => {
     await log.close(1000)
   })
 
+  test('is put aside by the day, also where nobody comes: old lines do not stay', async () => {
+    const files: LogFiles = {
+      ...systemLogFiles,
+      open: async name => ({ ...(await systemLogFiles.open(name)), createdMs: now }),
+    }
+    const log = openLog({ maxFileAgeMs: 86_400_000, keptFiles: 2, ageCheckMs: 5 }, files)
+    log.append('somebody came\n')
+    await log.flush()
+    for (const name of ['edge-1.log.1', 'edge-1.log.2']) {
+      now += 86_400_000
+      await expect.poll(() => textOf(name).catch(() => '')).toBe('somebody came\n')
+    }
+    now += 86_400_000
+    await expect.poll(() => textOf('edge-1.log.2')).toBe('')
+    expect(await textOf()).toBe('')
+    await log.close(1000)
+  })
+
   test('that was moved away is let go, and a new one begun', async () => {
     const log = openLog({ checkMs: 100 })
     log.append('before\n')

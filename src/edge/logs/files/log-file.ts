@@ -29,6 +29,8 @@ export interface LogFileLimits {
   maxWaitingBytes: number
   /** How often it is looked whether the file was moved away. */
   checkMs: number
+  /** How often a log without lines looks whether its file is too old. */
+  ageCheckMs: number
 }
 
 const DEFAULT_LIMITS: LogFileLimits = {
@@ -39,6 +41,7 @@ const DEFAULT_LIMITS: LogFileLimits = {
   batchBytes: 64 * 1024,
   maxWaitingBytes: 4 * 1024 * 1024,
   checkMs: 1000,
+  ageCheckMs: 60 * 60 * 1000,
 }
 
 /** Written at once: where a turn of the event loop answers thousands, as much as it logs. */
@@ -46,8 +49,6 @@ const WRITE_BYTES = 1024 * 1024
 /** Time that a full disk is left alone. */
 const RETRY_MS = 1000
 const PROBLEM_INTERVAL_MS = 60_000
-/** How often an idle log looks whether its file is too old. */
-const AGE_CHECK_MS = 60 * 60 * 1000
 
 /**
  * A log file that never makes its writer wait: lines gather in memory and are appended in batches,
@@ -80,7 +81,7 @@ export class LogFile {
     this.#options = options
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.#files = options.files ?? systemLogFiles
-    this.#ageTimer = setInterval(() => this.#begin(), AGE_CHECK_MS).unref()
+    this.#ageTimer = setInterval(() => this.#begin(), this.#limits.ageCheckMs).unref()
   }
 
   /** Lines since the start: in the file, and lost. */
@@ -195,7 +196,8 @@ export class LogFile {
     }
     let file = this.#file ?? (await this.#open(now))
     const isFull = this.#sizeBytes > 0 && this.#sizeBytes + bytes > maxFileBytes
-    const isOld = this.#sizeBytes > 0 && now - file.createdMs >= maxFileAgeMs
+    // An empty one as well: each day takes the oldest with it, also where nobody comes any more.
+    const isOld = now - file.createdMs >= maxFileAgeMs
     if (isFull || isOld) {
       await this.#release()
       await this.#putAside()
