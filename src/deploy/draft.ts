@@ -102,8 +102,7 @@ async function prepareFiles(
   for (const file of Object.values(live?.files ?? {}))
     known.set(`${file.sha256} ${file.type}`, file)
   const files = new Map<string, ReleaseFile>()
-  const news: Promise<void>[] = []
-  const limit = pLimit(PARALLEL_FILES)
+  const news: { file: SiteFile; sha256: string; type: string }[] = []
   for (const [index, file] of siteFiles.entries()) {
     if (index % FILES_IN_A_TURN === 0) await setImmediate()
     const hashed = cache.hash(file, nowMs)
@@ -113,23 +112,27 @@ async function prepareFiles(
     const type = mediaTypeOf(file.path)
     const before = known.get(`${sha256} ${type}`)
     files.set(file.path, describeFile(file, sha256, type, before?.encoded))
-    if (before !== undefined) continue
-    inspection.note(file.path, type, sizeBytes)
-    const isEncoded = isWorthEncoding(type, sizeBytes)
-    const isInspected = inspection.wants(type, sizeBytes)
-    if (!isEncoded && !isInspected) continue
-    const take = async () => {
-      const content = await readFile(absolutePath)
-      if (isInspected) inspection.read(file.path, type, content)
-      if (!isEncoded) return
-      const encoded = await prepareEncoded(content, sha256, blobs)
-      files.set(file.path, describeFile(file, sha256, type, encoded))
-    }
-    const taking = limit(take)
-    taking.catch(() => {}) // awaited below
-    news.push(taking)
+    if (before === undefined) news.push({ file, sha256, type })
   }
-  await Promise.all(news)
+  const totalBytes = news
+    .filter(({ file, type }) => isWorthEncoding(type, file.sizeBytes))
+    .reduce((sum, { file }) => sum + file.sizeBytes, 0)
+  const limit = pLimit(PARALLEL_FILES)
+  const taking = news.map(({ file, sha256, type }) =>
+    limit(async () => {
+      const { path, absolutePath, sizeBytes } = file
+      inspection.note(path, type, sizeBytes)
+      const isEncoded = isWorthEncoding(type, sizeBytes)
+      const isInspected = inspection.wants(type, sizeBytes)
+      if (!isEncoded && !isInspected) return
+      const content = await readFile(absolutePath)
+      if (isInspected) inspection.read(path, type, content)
+      if (!isEncoded) return
+      const encoded = await prepareEncoded(content, sha256, blobs, totalBytes)
+      files.set(path, describeFile(file, sha256, type, encoded))
+    }),
+  )
+  await Promise.all(taking)
   await cache.save()
   return Object.fromEntries(files)
 }
@@ -150,13 +153,15 @@ function describeFile(
 }
 
 /**
- * Compresses a file's content, and adds the forms that are worth it to `blobs`. Throws
+ * Compresses a file's content, one of `totalBytes` in all, and adds the forms that are worth it to
+ * `blobs`. Throws
  * `DEPLOY_FILE_CHANGED` when it is no longer the content that was hashed.
  */
 export async function prepareEncoded(
   content: Uint8Array,
   sha256: string,
   blobs: Map<string, BlobUpload>,
+  totalBytes?: number,
 ): Promise<ReleaseFile['encoded']> {
   if (createHash('sha256').update(content).digest('hex') !== sha256) {
     throw new MokaError(
@@ -165,7 +170,7 @@ export async function prepareEncoded(
       { hint: 'nothing was changed; deploy again when nothing writes into the folder' },
     )
   }
-  const { br, gzip } = await encodeContent(content)
+  const { br, gzip } = await encodeContent(content, totalBytes)
   if (br === undefined && gzip === undefined) return undefined
   const add = (content: { sha256: string; bytes: Uint8Array }) => {
     addBlob(blobs, content.sha256, content.bytes)

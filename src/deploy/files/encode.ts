@@ -8,7 +8,12 @@ const zip = promisify(gzip)
 
 const MIN_BYTES = 256 // below this a response's header weighs more than what is saved
 const MAX_BYTES = 16 * 1024 * 1024
-const BEST_BROTLI_BYTES = 128 * 1024 // quality 11 takes 1 to 2 s a megabyte, quality 9 a tenth
+const BEST_BROTLI_BYTES = 128 * 1024 // quality 11 takes 1 to 2 s a megabyte
+/** Of all that a deploy compresses: above it the best would take its author more than some seconds. */
+const BEST_TOTAL_BYTES = 4 * 1024 * 1024
+const BEST_QUALITY = 11
+/** A twelfth of the time for a tenth more bytes. Those between cost more and bring next to nothing. */
+const FAST_QUALITY = 6
 
 export interface EncodedContent {
   sha256: string
@@ -20,11 +25,16 @@ export function isWorthEncoding(mediaType: string, sizeBytes: number): boolean {
   return sizeBytes >= MIN_BYTES && sizeBytes <= MAX_BYTES && isCompressible(mediaType)
 }
 
-/** The br and gzip forms of a file's content, each only where it is smaller than the original. */
+/**
+ * The br and gzip forms of a file's content, each only where it is smaller than the original.
+ * `totalBytes` is what the deploy compresses in all.
+ */
 export async function encodeContent(
   content: Uint8Array,
+  totalBytes = content.length,
 ): Promise<{ br?: EncodedContent; gzip?: EncodedContent }> {
-  const quality = content.length <= BEST_BROTLI_BYTES ? 11 : 9
+  const isBest = content.length <= BEST_BROTLI_BYTES && totalBytes <= BEST_TOTAL_BYTES
+  const quality = isBest ? BEST_QUALITY : FAST_QUALITY
   const [br, gz] = await Promise.all([
     brotli(content, {
       params: {

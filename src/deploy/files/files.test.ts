@@ -154,6 +154,20 @@ describe('encoded forms', () => {
     expect(br!.bytes.length).toBeLessThan(content.length)
   })
 
+  it('are made fast, and a little larger, where a deploy brings a lot', async () => {
+    const words = ['bean', 'milk', 'cup', 'steam', 'grind', 'pour', 'foam', 'shot']
+    const text = Array.from({ length: 3000 }, (_, i) => words[(i * i * 31 + (i >> 2)) % 8]).join(
+      ' ',
+    )
+    const content = Buffer.from(text)
+    const [best, fast] = await Promise.all([
+      encodeContent(content),
+      encodeContent(content, 100_000_000),
+    ])
+    expect(fast.br!.bytes.length).toBeGreaterThan(best.br!.bytes.length)
+    expect(brotliDecompressSync(fast.br!.bytes).toString()).toBe(text)
+  })
+
   it('are left out where they would be larger', async () => {
     const noise = Buffer.from(
       Array.from({ length: 300 }, (_, i) => (i * 7919 + (i >> 3) * 104729) & 255),
