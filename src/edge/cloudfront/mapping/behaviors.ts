@@ -28,10 +28,10 @@ const METHODS: Record<NonNullable<EdgeBehavior['methods']>, readonly Method[]> =
   all: ['HEAD', 'DELETE', 'POST', 'GET', 'OPTIONS', 'PUT', 'PATCH'],
 }
 
-/** A behavior in CloudFront's words; `forwardsHost` is its origin's. */
+/** A behavior in CloudFront's words; `forwardsHost` is its origin's, where that is one thing. */
 export function writeBehavior(
   behavior: Omit<EdgeBehavior, 'pattern'>,
-  forwardsHost: boolean,
+  forwardsHost: boolean | undefined,
 ): DefaultCacheBehavior {
   const { signedBy, cache, forward, origin } = behavior
   const isSite = origin === SITE
@@ -42,7 +42,7 @@ export function writeBehavior(
         CachePolicyId: USE_ORIGIN_CACHE_CONTROL_QUERY,
         OriginRequestPolicyId: ALL_VIEWER,
       }
-    : writeCacheSettings(settingsOf(cache, forward, forwardsHost))
+    : writeCacheSettings(settingsOf(cache, forward, forwardsHost === true))
   return {
     TargetOriginId: origin,
     TrustedKeyGroups: { Enabled: signedBy !== undefined, Items: signedBy ?? [] },
@@ -73,7 +73,7 @@ export function readBehavior(
   path: string,
   context: {
     known: EdgeBehavior | undefined
-    knownForwardsHost: boolean
+    knownForwardsHost: boolean | undefined
     signingKeys: readonly string[]
   },
 ): ReadBehavior {
@@ -101,7 +101,7 @@ export function readBehavior(
     return { behavior: { ...kept, pattern, origin: SITE, ...protection }, forwardsHost: undefined }
   }
   const settings = readCacheSettings(said, path)
-  if (settings === undefined && known === undefined) {
+  if (settings === undefined && (known === undefined || known.origin === SITE)) {
     throw new AwsError(
       'NoSuchCachePolicy',
       404,

@@ -61,20 +61,31 @@ export function readCacheSettings(said: Said, path: string): CacheSettings | und
 
 /** Says settings as CloudFront would: by managed policies, by the legacy fields, or as deployed. */
 export function writeCacheSettings(settings: CacheSettings): Said {
-  for (const [cacheId, cache] of Object.entries(CACHE_POLICIES)) {
-    const origins = [['', NOTHING_MORE] as const, ...Object.entries(ORIGIN_REQUEST_POLICIES)]
-    for (const [originId, origin] of origins) {
-      if (!isSameSettings(combine(cache, origin), settings)) continue
-      return {
-        ...NOTHING_SAID,
-        CachePolicyId: cacheId,
-        OriginRequestPolicyId: originId === '' ? undefined : originId,
-      }
-    }
-  }
+  const managed = managedPolicies().get(comparable(settings))
+  if (managed !== undefined) return managed
   const legacy = toForwardedValues(settings)
   if (legacy !== undefined && isSameSettings(readCacheSettings(legacy, ''), settings)) return legacy
   return { ...NOTHING_SAID, CachePolicyId: AS_DEPLOYED }
+}
+
+let byComparable: ReadonlyMap<string, Said> | undefined
+
+/** Each pair of managed policies by what it comes to; of pairs that come to the same, the shortest. */
+function managedPolicies(): ReadonlyMap<string, Said> {
+  if (byComparable !== undefined) return byComparable
+  const pairs = new Map<string, Said>()
+  const add = (settings: CacheSettings, CachePolicyId: string, OriginRequestPolicyId?: string) => {
+    const key = comparable(settings)
+    if (!pairs.has(key)) pairs.set(key, { ...NOTHING_SAID, CachePolicyId, OriginRequestPolicyId })
+  }
+  for (const [cacheId, cache] of Object.entries(CACHE_POLICIES)) {
+    add(combine(cache, NOTHING_MORE), cacheId)
+    for (const [originId, origin] of Object.entries(ORIGIN_REQUEST_POLICIES)) {
+      add(combine(cache, origin), cacheId, originId)
+    }
+  }
+  byComparable = pairs
+  return pairs
 }
 
 const NOTHING_SAID: Said = {
@@ -222,6 +233,7 @@ function toForwardedValues(settings: CacheSettings): Said | undefined {
   const isAll = forward.headers === 'all'
   const cookies = typeof key.cookies === 'object' && 'only' in key.cookies ? key.cookies.only : []
   const keyed = typeof key.query === 'object' && 'only' in key.query ? key.query.only : []
+  if (keyed.length > 0 && forward.query !== 'all') return undefined
   return {
     ...NOTHING_SAID,
     ForwardedValues: {

@@ -109,7 +109,7 @@ function readBehaviors(
   const waiting = [...own]
   const contextOf = (known: EdgeBehavior | undefined) => ({
     known,
-    knownForwardsHost: known !== undefined && forwardsHost(origins, known.origin),
+    knownForwardsHost: known && forwardsHost(origins, known.origin),
     signingKeys,
   })
   const read = config.CacheBehaviors.map((said, index): ReadOne => {
@@ -187,19 +187,16 @@ function membersOf(
   return 'url' in origin ? [name] : [origin.primary, origin.secondary]
 }
 
-/** Of a group, where its members agree. */
+/** Undefined for a group whose members disagree, and where there is no such origin. */
 function forwardsHost(
   origins: Readonly<Record<string, EdgeOriginSettings>>,
   name: string,
-): boolean {
-  const members = membersOf(origins, name)
-  return (
-    members.length > 0 &&
-    members.every(member => {
-      const origin = Object.hasOwn(origins, member) ? origins[member] : undefined
-      return origin !== undefined && 'url' in origin && origin.host === 'viewer'
-    })
-  )
+): boolean | undefined {
+  const [first, ...others] = membersOf(origins, name).map(member => {
+    const origin = Object.hasOwn(origins, member) ? origins[member] : undefined
+    return origin !== undefined && 'url' in origin && origin.host === 'viewer'
+  })
+  return others.every(other => other === first) ? first : undefined
 }
 
 /** A project has one domain; its www. is answered in any case. */
