@@ -42,8 +42,9 @@ const FILES = {
   'functions/hello.mjs':
     'export const handler = async () => ({ statusCode: 200, body: "function" })',
 }
+const HELLO = { entry: 'functions/hello.mjs', rateLimit: '1000/minute' }
 const CONFIG = {
-  functions: { hello: { entry: 'functions/hello.mjs', routes: ['/api/hello'] } },
+  functions: { hello: { ...HELLO, routes: ['/api/hello'] } },
   behaviors: [
     {
       pattern: '/api/*',
@@ -197,7 +198,7 @@ describe('a project with an origin of its own', () => {
 })
 
 describe('a behavior of the site itself', () => {
-  const functions = { hello: { entry: 'functions/hello.mjs', routes: ['/part/hello'] } }
+  const functions = { hello: { ...HELLO, routes: ['/part/hello'] } }
   const deployPart = (rules: object, more: object = {}) =>
     deploy(
       {
