@@ -4,8 +4,11 @@ import { isValidField } from '../../http/field-lists.ts'
 import type { HotResponse } from '../hot/hot-lookup.ts'
 import type { Transport } from '../transport/transport.ts'
 
-/** Bodies up to this size are laid behind their head in one buffer, which saves a second write. */
-const MAX_JOINED_BODY_BYTES = 16 * 1024
+/**
+ * Bodies up to this size are laid behind their head in one buffer. That saves a second write, or
+ * over TLS, where Node joins what is written at once, a copy of the body for each answer.
+ */
+const MAX_JOINED_BODY_BYTES = 256 * 1024
 /** What such buffers may take together. They live for a second. */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 
