@@ -16,6 +16,9 @@ export class BunStream extends Duplex implements BunPeer {
   bytesRead = 0
   readonly #socket: BunSocket
   readonly #writer: BunWriter
+  /** Given to the writer so far, and of the write that is under way. */
+  #givenBytes = 0
+  #givingBytes = 0
   #isClosed = false
   #isHeld = false
   /** What goes on once all is sent. */
@@ -36,6 +39,11 @@ export class BunStream extends Duplex implements BunPeer {
     this.alpnProtocol = known.alpnProtocol
   }
 
+  /** All that was written here, sent or not. */
+  get bytesWritten(): number {
+    return this.#givenBytes - this.#givingBytes + this.writableLength
+  }
+
   override _read(): void {
     if (!this.#isHeld || this.#isClosed) return
     this.#isHeld = false
@@ -51,8 +59,8 @@ export class BunStream extends Duplex implements BunPeer {
       done(connectionReset())
       return
     }
-    this.#writer.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
-    this.#afterSending(done)
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    this.#give([bytes], done)
   }
 
   override _writev(
@@ -63,8 +71,10 @@ export class BunStream extends Duplex implements BunPeer {
       done(connectionReset())
       return
     }
-    this.#writer.writeAll(chunks.map(({ chunk }) => chunk))
-    this.#afterSending(done)
+    this.#give(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    )
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -157,6 +167,17 @@ export class BunStream extends Duplex implements BunPeer {
 
   unref(): this {
     return this
+  }
+
+  #give(pieces: Uint8Array[], done: (error?: Error | null) => void): void {
+    this.#givingBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+    this.#givenBytes += this.#givingBytes
+    if (pieces.length === 1) this.#writer.write(pieces[0]!)
+    else this.#writer.writeAll(pieces)
+    this.#afterSending(error => {
+      this.#givingBytes = 0
+      done(error)
+    })
   }
 
   #afterSending(done: (error?: Error | null) => void): void {
