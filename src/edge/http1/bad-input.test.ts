@@ -124,10 +124,16 @@ describe('sizes', () => {
     expect(statusOf(await request('/', fields))).toBe(431)
   })
 
-  test('no field is lost among many', async () => {
-    const many = Array.from({ length: 2500 }, (_, i) => `${i.toString(36)}:\r\n`).join('')
-    expect(statusOf(await request('/', `Host: site.test\r\n${many}`))).toBe(200)
-    expect(statusOf(await request('/', `Host: site.test\r\n${many}Host: b.test\r\n`))).toBe(400)
+  test('no field is lost among many, and there are 100 at most', async () => {
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, i) => `${i.toString(36)}:\r\n`).join('')
+    const ask = async (fields: string) => statusOf(await request('/', fields))
+    expect(await ask(`Host: site.test\r\n${many(98)}`)).toBe(200)
+    expect(await ask(`Host: site.test\r\n${many(98)}Host: b.test\r\n`)).toBe(400)
+    // node:http by itself drops those above 2,000.
+    for (const count of [100, 1_000, 2_500]) {
+      expect(await ask(`Host: site.test\r\n${many(count)}`)).toBe(431)
+    }
   })
 })
 

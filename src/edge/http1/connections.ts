@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { SlowHeads } from '../protection/connections/slow-heads.ts'
 import { endInStages } from '../transport/end-in-stages.ts'
 import type { Tunnel } from './tunnel.ts'
 
@@ -14,6 +15,7 @@ interface Exchange {
  */
 export class Connections {
   readonly #server: Server
+  readonly #slowHeads: SlowHeads
   readonly #exchanges = new Map<Socket, Set<Exchange>>()
   /** To be closed once what is under way on them is answered. */
   readonly #ending = new WeakSet<Socket>()
@@ -21,11 +23,14 @@ export class Connections {
   #isClosing = false
   #whenEmpty: () => void = () => {}
 
-  constructor(server: Server) {
+  constructor(server: Server, slowHeads: SlowHeads) {
     this.#server = server
+    this.#slowHeads = slowHeads
     server.on('connection', (socket: Socket) => {
       this.#exchanges.set(socket, new Set())
+      slowHeads.waits(socket, false)
       socket.once('close', () => {
+        slowHeads.forget(socket)
         this.#exchanges.delete(socket)
         this.#tunnels.delete(socket)
         if (this.#exchanges.size === 0) this.#whenEmpty()
@@ -42,11 +47,15 @@ export class Connections {
     const exchange = { request, response }
     const exchanges = this.#exchanges.get(socket) ?? new Set()
     exchanges.add(exchange)
+    this.#slowHeads.forget(socket)
     if (this.#isClosing) response.shouldKeepAlive = false
     response.once('close', () => {
       exchanges.delete(exchange)
       const isLast = this.#isClosing || this.#ending.has(socket)
       if (isLast && exchanges.size === 0) endInStages(socket)
+      else if (exchanges.size === 0 && this.#exchanges.has(socket)) {
+        this.#slowHeads.waits(socket, true)
+      }
     })
   }
 
@@ -62,6 +71,7 @@ export class Connections {
   /** A connection that is no longer HTTP's, and never ends by itself. */
   trackTunnel(socket: Socket, tunnel: Tunnel): void {
     this.#tunnels.set(socket, tunnel)
+    this.#slowHeads.forget(socket)
     if (this.#isClosing) tunnel.end()
   }
 

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { TrafficObserver } from '../logs/traffic-observer.ts'
 import { SlowBodies } from '../protection/connections/slow-bodies.ts'
+import { SlowHeads } from '../protection/connections/slow-heads.ts'
 import { refuseMalformed } from './client-error.ts'
 import { Connections } from './connections.ts'
 import { NodeExchanges } from './node-exchanges.ts'
@@ -27,7 +28,7 @@ export interface NodeHttpLimits {
 const MIN_PROGRESS_BYTES = 4_000
 
 /** As node:http calls a request that takes too long. */
-class SlowBodyError extends Error {
+class TooSlowError extends Error {
   readonly code = 'ERR_HTTP_REQUEST_TIMEOUT'
 }
 
@@ -38,6 +39,7 @@ const NO_TUNNEL =
 export class NodeHttpServer {
   readonly server: Server
   readonly #connections: Connections
+  readonly #slowHeads: SlowHeads
   readonly #slowBodies: SlowBodies
 
   constructor(
@@ -46,11 +48,17 @@ export class NodeHttpServer {
     observer?: TrafficObserver,
   ) {
     const server = createHttpServer(limits)
-    const perLooks = Math.ceil(limits.stallTimeoutMs / limits.checkIntervalMs)
-    this.#slowBodies = new SlowBodies({ minBytes: MIN_PROGRESS_BYTES, perLooks }, ({ socket }) =>
-      server.emit('clientError', new SlowBodyError(), socket),
+    const looks = (timeoutMs: number) => Math.ceil(timeoutMs / limits.checkIntervalMs)
+    const onTimeout = (socket: Socket) => server.emit('clientError', new TooSlowError(), socket)
+    this.#slowHeads = new SlowHeads(
+      { headLooks: looks(limits.headersTimeoutMs), idleLooks: looks(limits.keepAliveTimeoutMs) },
+      (socket, isIdle) => (isIdle ? socket.destroy() : onTimeout(socket)),
     )
-    const connections = new Connections(server)
+    this.#slowBodies = new SlowBodies(
+      { minBytes: MIN_PROGRESS_BYTES, perLooks: looks(limits.stallTimeoutMs) },
+      ({ socket }) => onTimeout(socket),
+    )
+    const connections = new Connections(server, this.#slowHeads)
     const exchanges = observer && new NodeExchanges(observer)
     const tracked = (request: IncomingMessage, response: ServerResponse) => {
       connections.track(request, response)
@@ -92,6 +100,7 @@ export class NodeHttpServer {
 
   /** To be called at each check interval. */
   look(): void {
+    this.#slowHeads.look()
     this.#slowBodies.look()
   }
 

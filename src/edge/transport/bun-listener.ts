@@ -2,6 +2,7 @@ import { createServer as createNetServer, type Server, type Socket } from 'node:
 import { createServer as createTlsServer, type SecureContext, type TlsOptions } from 'node:tls'
 import { MokaError } from '../../shared/errors.ts'
 import { ACME_PROTOCOL } from '../../tls/certificates/sni-contexts.ts'
+import type { ConnectionLimits } from '../protection/connections/connection-limits.ts'
 import {
   type BunListenHandle,
   type BunSocket,
@@ -19,13 +20,15 @@ export class BunListener implements Listener {
   readonly server: Server
   readonly #transports = new Set<BunTransport>()
   readonly #handshakes = new Set<Handshake>()
+  /** What is to be done when a connection has closed, whoever has it by then. */
+  readonly #whenGone = new Map<BunSocket<BunPeer>, (() => void)[]>()
   readonly #timer: NodeJS.Timeout
   #isClosing = false
   #idleGraceMs = 0
   #whenIdle: () => void = () => {}
 
   constructor(options: ListenerOptions) {
-    const { tls, onConnection } = options
+    const { tls, onConnection, readers } = options
     const host = {
       tick: 0,
       tickMs: options.checkIntervalMs,
@@ -38,11 +41,18 @@ export class BunListener implements Listener {
     const accept = (socket: BunSocket<BunPeer>) => {
       const transport = new BunTransport(socket, tls !== undefined, host)
       this.#transports.add(transport)
+      if (readers !== undefined) {
+        const { reader } = transport
+        readers.add(reader)
+        this.#whenGone.get(socket)?.push(() => readers.remove(reader))
+      }
       onConnection(transport)
       if (this.#isClosing) transport.handler.onShutdown(this.#idleGraceMs)
     }
-    const handlers =
-      tls === undefined ? plainHandlers(accept) : this.#tlsHandlers(tls, accept, host)
+    const handlers = this.#admitting(
+      tls === undefined ? plainHandlers(accept) : this.#tlsHandlers(tls, accept, host),
+      options.connections,
+    )
     this.server = tls === undefined ? createNetServer() : createTlsServer(tls)
     this.server.prependListener('listening', () => takeSockets(this.server, handlers))
     this.#timer = setInterval(() => {
@@ -51,6 +61,8 @@ export class BunListener implements Listener {
       for (const handshake of this.#handshakes) {
         if (host.tick >= handshake.deadlineTick) handshake.socket.close()
       }
+      readers?.look()
+      options.onTick?.()
     }, host.tickMs)
     this.#timer.unref()
   }
@@ -75,6 +87,31 @@ export class BunListener implements Listener {
   destroyAll(): void {
     for (const handshake of this.#handshakes) handshake.socket.close()
     for (const transport of this.#transports) transport.destroy()
+  }
+
+  /** The same handlers, for those connections that may be. */
+  #admitting(
+    handlers: BunSocketHandlers<BunPeer>,
+    connections: ConnectionLimits | undefined,
+  ): BunSocketHandlers<BunPeer> {
+    return {
+      ...handlers,
+      open: socket => {
+        const release = connections?.admit(socket.remoteAddress)
+        if (connections !== undefined && release === undefined) {
+          socket.data = REFUSED
+          socket.terminate()
+          return
+        }
+        this.#whenGone.set(socket, release === undefined ? [] : [release])
+        handlers.open(socket)
+      },
+      close: socket => {
+        socket.data.onClose()
+        for (const act of this.#whenGone.get(socket) ?? []) act()
+        this.#whenGone.delete(socket)
+      },
+    }
   }
 
   #tlsHandlers(
@@ -180,6 +217,9 @@ class HandshakenSocket {
   // The listener itself ends challenges, and what failed.
   end(): void {}
 }
+
+/** Hears of a connection that is closed as soon as it comes. */
+const REFUSED: BunPeer = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} }
 
 const commonHandlers = {
   binaryType: 'buffer',

@@ -1,3 +1,4 @@
+import type { Reader } from '../protection/connections/slow-readers.ts'
 import type { BunSocket } from './bun-api.ts'
 import { BunStream } from './bun-stream.ts'
 import { BunWriter } from './bun-writer.ts'
@@ -73,6 +74,20 @@ export class BunTransport implements Transport, BunPeer {
 
   get bufferedBytes(): number {
     return this.#writer.unsentBytes + this.#corkedBytes
+  }
+
+  /** For the listener: how what is sent goes, also after a hand-over. */
+  get reader(): Reader {
+    const [writer, socket] = [this.#writer, this.#socket]
+    return {
+      get bufferedBytes() {
+        return writer.unsentBytes
+      },
+      get takenBytes() {
+        return writer.flushedBytes
+      },
+      destroy: () => socket.terminate(),
+    }
   }
 
   get isWritable(): boolean {

@@ -10,6 +10,8 @@ const JOINED = Buffer.allocUnsafeSlow(MAX_JOINED_BYTES)
 export class BunWriter {
   /** Not taken yet. */
   unsentBytes = 0
+  /** Taken of what had to wait. */
+  flushedBytes = 0
   readonly #socket: BunSocket
   #unsent: Uint8Array[] = []
 
@@ -65,6 +67,7 @@ export class BunWriter {
       const taken = this.#socket.write(piece)
       if (taken < 0) break
       this.unsentBytes -= taken
+      this.flushedBytes += taken
       if (taken < piece.byteLength) {
         unsent[written] = piece.subarray(taken)
         break

@@ -98,7 +98,8 @@ async function serve(
 async function textOf(socket: Socket): Promise<string> {
   const chunks: Buffer[] = []
   socket.on('data', chunk => chunks.push(chunk))
-  if (!socket.closed) await once(socket, 'close')
+  // Not `once` of node:events: a reset is an end as well.
+  if (!socket.closed) await new Promise<void>(resolve => socket.once('close', () => resolve()))
   return Buffer.concat(chunks).toString('latin1')
 }
 

@@ -98,10 +98,15 @@ function policyOf(
   return bytes && { kind: 'custom', bytes }
 }
 
-/** Base64 with "-" for "+", "~" for "/" and "_" for "=": not RFC 4648's alphabet for URLs. */
+/**
+ * Base64 with "-" for "+", "~" for "/" and "_" for "=": not RFC 4648's alphabet for URLs. There is
+ * one text for the same octets: whatever was appended makes it another, and undefined.
+ */
 function decodeUrlSafe(text: string | undefined): Uint8Array | undefined {
   if (text === undefined || !/^[A-Za-z0-9~-]+_{0,2}$/.test(text)) return undefined
-  return Buffer.from(text.replaceAll('-', '+').replaceAll('~', '/').replaceAll('_', '='), 'base64')
+  const base64 = text.replaceAll('-', '+').replaceAll('~', '/').replaceAll('_', '=')
+  const bytes = Buffer.from(base64, 'base64')
+  return bytes.toString('base64') === base64 ? bytes : undefined
 }
 
 function isReserved(name: string): boolean {

@@ -112,6 +112,11 @@ describe.each([
         expect(outcome, query.join('&')).not.toBe('allowed')
       }
     }
+    for (const more of ['x', '_', '%20', 'AAAA', '&Signature=']) {
+      expect(check({ url: `${canned}${more}` }), more).toBe('denied')
+      const signatureLast = canned.replace(/&(Signature=[^&]*)(.*)$/, '$2&$1')
+      expect(check({ url: `${signatureLast}${more}` }), more).toBe('denied')
+    }
     expect(check({ url: canned.replace('/films/', '/films//') })).toBe('denied')
     expect(check({ url: canned.replace('https:', 'http:') })).toBe('denied')
     expect(check({ url: canned.replace('site.test', 'else.test') })).toBe('denied')
