@@ -9,6 +9,7 @@ function statsOf(metrics: EdgeMetrics): WorkerStats {
   return {
     ...metrics.stats(),
     connectionsOpen: 7,
+    connectionsRefused: 8,
     logLines: { written: 5, dropped: 6 },
     caches: { files: cache, responses: { ...cache, hits: 30 } },
   }
@@ -59,6 +60,7 @@ describe('/metrics', () => {
     expect(found.value('mokapot_edge_up', { edge: 'edge-2' })).toBe(0)
     expect(found.value('mokapot_edge_restarts_total', { edge: 'edge-2' })).toBe(3)
     expect(found.value('mokapot_connections_open', { edge: 'edge-1' })).toBe(7)
+    expect(found.value('mokapot_connections_refused_total', { edge: 'edge-1' })).toBe(8)
     expect(found.value('mokapot_connections_open', { edge: 'edge-2' })).toBeUndefined()
   })
 

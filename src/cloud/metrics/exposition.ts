@@ -86,6 +86,11 @@ function connections(reports: readonly Answering[]): string[] {
       'Connections that were accepted; over TLS after the handshake.',
       reports.map(({ edge, stats }) => [{ edge }, stats.accepted]),
     ),
+    counter(
+      'mokapot_connections_refused_total',
+      'Connections that were closed at once, for there were too many.',
+      reports.map(({ edge, stats }) => [{ edge }, stats.connectionsRefused]),
+    ),
     gauge(
       'mokapot_connections_open',
       'Connections that are open.',

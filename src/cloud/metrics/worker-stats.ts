@@ -4,6 +4,7 @@ import type { TrafficStats } from '../../edge/metrics/edge-metrics.ts'
 /** What one edge worker counted since its process started, and what it holds. */
 export interface WorkerStats extends TrafficStats {
   connectionsOpen: number
+  connectionsRefused: number
   logLines: { written: number; dropped: number }
   caches: Pick<EdgeStats, 'files' | 'responses'>
 }

@@ -159,7 +159,9 @@ function statsOf(edge?: Edge, traffic?: TrafficLog): WorkerStats | undefined {
   if (edge === undefined || traffic === undefined) return undefined
   const { files, responses } = edge.stats()
   const connectionsOpen = servers.reduce((sum, server) => sum + server.connectionCount, 0)
-  return { ...traffic.stats(), connectionsOpen, caches: { files, responses } }
+  const connectionsRefused = servers.reduce((sum, server) => sum + server.refusedConnections, 0)
+  const connections = { connectionsOpen, connectionsRefused }
+  return { ...traffic.stats(), ...connections, caches: { files, responses } }
 }
 
 function takeCertificates(message: CertificateMessage): void {
