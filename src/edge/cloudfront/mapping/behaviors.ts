@@ -30,19 +30,19 @@ const METHODS: Record<NonNullable<EdgeBehavior['methods']>, readonly Method[]> =
 
 /** A behavior in CloudFront's words; `forwardsHost` is its origin's, where that is one thing. */
 export function writeBehavior(
-  behavior: Omit<EdgeBehavior, 'pattern'>,
+  behavior: EdgeBehavior,
   forwardsHost: boolean | undefined,
 ): DefaultCacheBehavior {
-  const { signedBy, cache, forward, origin } = behavior
+  const { signedBy, cache, forward, origin, pattern } = behavior
   const isSite = origin === SITE
   const policies = isSite
     ? {
-        ...writeCacheSettings(settingsOf({ key: { query: 'none' } }, {}, false)),
+        ...writeCacheSettings(settingsOf({ key: { query: 'none' } }, {}, false), pattern),
         // Files are kept by content, functions' answers as they say, and these get everything.
         CachePolicyId: USE_ORIGIN_CACHE_CONTROL_QUERY,
         OriginRequestPolicyId: ALL_VIEWER,
       }
-    : writeCacheSettings(settingsOf(cache, forward, forwardsHost === true))
+    : writeCacheSettings(settingsOf(cache, forward, forwardsHost === true), pattern)
   return {
     TargetOriginId: origin,
     TrustedKeyGroups: { Enabled: signedBy !== undefined, Items: signedBy ?? [] },
@@ -53,8 +53,20 @@ export function writeBehavior(
     },
     Compress: isSite || behavior.compress !== false,
     ...policies,
-    ResponseHeadersPolicyId: writeResponseHeaders(behavior.responseHeaders),
+    ResponseHeadersPolicyId: writeResponseHeaders(behavior.responseHeaders, pattern),
   }
+}
+
+/** The site as it answers where no behavior says anything. */
+export const SITE_BEHAVIOR: EdgeBehavior = { pattern: '*', origin: SITE }
+
+export interface BehaviorContext {
+  /** What the live release has in its place. */
+  known: EdgeBehavior | undefined
+  knownForwardsHost: boolean | undefined
+  /** All of the live release, which may be referred to. */
+  deployed: readonly EdgeBehavior[]
+  signingKeys: readonly string[]
 }
 
 export interface ReadBehavior {
@@ -71,20 +83,16 @@ export function readBehavior(
   said: DefaultCacheBehavior | CacheBehavior,
   pattern: string,
   path: string,
-  context: {
-    known: EdgeBehavior | undefined
-    knownForwardsHost: boolean | undefined
-    signingKeys: readonly string[]
-  },
+  context: BehaviorContext,
 ): ReadBehavior {
   const { known, signingKeys } = context
   const same = known && writeBehavior(known, context.knownForwardsHost)
   const isSite = said.TargetOriginId === SITE
   if (known && same && isSame(defaultCacheBehavior, same, said as DefaultCacheBehavior)) {
-    const isAsDeployed = isSite || same.CachePolicyId === AS_DEPLOYED
+    const isSilent = isSite || same.CachePolicyId?.startsWith(AS_DEPLOYED)
     return {
       behavior: known,
-      forwardsHost: isAsDeployed ? undefined : context.knownForwardsHost,
+      forwardsHost: isSilent ? undefined : context.knownForwardsHost,
     }
   }
   const before: Partial<EdgeBehavior> = known ?? {}
@@ -94,27 +102,14 @@ export function readBehavior(
     ...(said.ViewerProtocolPolicy === 'allow-all'
       ? {}
       : { viewerProtocol: said.ViewerProtocolPolicy }),
-    ...readResponseHeaders(said.ResponseHeadersPolicyId, known, path),
+    ...readResponseHeaders(said.ResponseHeadersPolicyId, context.deployed, path),
   }
   if (isSite) {
     requireSiteRules(said, path)
     return { behavior: { ...kept, pattern, origin: SITE, ...protection }, forwardsHost: undefined }
   }
-  const settings = readCacheSettings(said, path)
-  if (settings === undefined && (known === undefined || known.origin === SITE)) {
-    throw new AwsError(
-      'NoSuchCachePolicy',
-      404,
-      `${path}.CachePolicyId "${AS_DEPLOYED}" stands for what a deploy made of this very pattern, and there is no such behavior.`,
-    )
-  }
   const { cache: _c, forward: _f, methods: _m, compress: _z, ...more } = kept
-  const policies = settings
-    ? withSettings(known?.cache, settings)
-    : {
-        ...(known?.cache && { cache: known.cache }),
-        ...(known?.forward && { forward: known.forward }),
-      }
+  const { policies, forwardsHost } = readPolicies(said, path, context)
   return {
     behavior: {
       ...more,
@@ -125,13 +120,44 @@ export function readBehavior(
       compress: said.Compress,
       ...protection,
     },
-    forwardsHost: settings?.forwardsHost,
+    forwardsHost,
   }
+}
+
+function readPolicies(
+  said: DefaultCacheBehavior,
+  path: string,
+  { known, deployed }: Pick<BehaviorContext, 'known' | 'deployed'>,
+): { policies: Pick<EdgeBehavior, 'cache' | 'forward'>; forwardsHost: boolean | undefined } {
+  const { CachePolicyId = '' } = said
+  if (!CachePolicyId.startsWith(AS_DEPLOYED)) {
+    const settings = readCacheSettings(said, path)
+    const { forwardsHost } = settings
+    return { policies: withSettings(known?.cache, settings), forwardsHost }
+  }
+  const other = deployedAs(CachePolicyId, deployed)
+  if (other === undefined || other.origin === SITE) {
+    throw new AwsError(
+      'NoSuchCachePolicy',
+      404,
+      `${path}.CachePolicyId "${CachePolicyId}" stands for what the live release has at that pattern, and there is no such behavior.`,
+    )
+  }
+  const policies = {
+    ...(other.cache && { cache: other.cache }),
+    ...(other.forward && { forward: other.forward }),
+  }
+  return { policies, forwardsHost: undefined }
+}
+
+function deployedAs(id: string, deployed: readonly EdgeBehavior[]): EdgeBehavior | undefined {
+  const pattern = id.slice(AS_DEPLOYED.length)
+  return deployed.find(behavior => behavior.pattern === pattern)
 }
 
 /** The release answers by its own rules; who may come, and the fields of answers, are a behavior's. */
 function requireSiteRules(said: DefaultCacheBehavior, path: string): void {
-  const own = writeBehavior({ origin: SITE }, false)
+  const own = writeBehavior(SITE_BEHAVIOR, false)
   const fields = [
     'AllowedMethods',
     'Compress',
@@ -194,12 +220,15 @@ function isSameSet(some: readonly string[], others: readonly string[]): boolean 
   return some.length === others.length && others.every(item => some.includes(item))
 }
 
-function writeResponseHeaders(policy: ResponseHeadersPolicy | undefined): string | undefined {
+function writeResponseHeaders(
+  policy: ResponseHeadersPolicy | undefined,
+  pattern: string,
+): string | undefined {
   if (policy === undefined) return undefined
   const found = Object.entries(RESPONSE_HEADERS_POLICIES).find(
     ([, managed]) => comparable(managed) === comparable(policy),
   )
-  return found?.[0] ?? AS_DEPLOYED
+  return found?.[0] ?? `${AS_DEPLOYED}${pattern}`
 }
 
 function comparable({ remove = [], set = {}, add = {}, security }: ResponseHeadersPolicy): string {
@@ -213,12 +242,13 @@ function comparable({ remove = [], set = {}, add = {}, security }: ResponseHeade
 
 function readResponseHeaders(
   id: string | undefined,
-  known: EdgeBehavior | undefined,
+  deployed: readonly EdgeBehavior[],
   path: string,
 ): Pick<EdgeBehavior, 'responseHeaders'> {
   if (id === undefined || id === '') return {}
-  if (id === AS_DEPLOYED && known?.responseHeaders !== undefined) {
-    return { responseHeaders: known.responseHeaders }
+  if (id.startsWith(AS_DEPLOYED)) {
+    const responseHeaders = deployedAs(id, deployed)?.responseHeaders
+    if (responseHeaders !== undefined) return { responseHeaders }
   }
   const managed = Object.hasOwn(RESPONSE_HEADERS_POLICIES, id)
     ? RESPONSE_HEADERS_POLICIES[id]

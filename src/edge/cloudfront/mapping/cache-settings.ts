@@ -16,8 +16,8 @@ export interface CacheSettings {
   forwardsHost: boolean
 }
 
-/** In place of a policy: what the release has and CloudFront cannot say. */
-export const AS_DEPLOYED = 'as-deployed'
+/** In place of a policy, before a behavior's pattern: what that has, and CloudFront cannot say. */
+export const AS_DEPLOYED = 'as-deployed:'
 
 const YEAR_SECONDS = 31_536_000
 
@@ -26,8 +26,8 @@ type Said = Pick<
   'CachePolicyId' | 'OriginRequestPolicyId' | 'ForwardedValues' | 'MinTTL' | 'DefaultTTL' | 'MaxTTL'
 >
 
-/** Undefined: as it was deployed. Throws for what is not known or does not fit together. */
-export function readCacheSettings(said: Said, path: string): CacheSettings | undefined {
+/** Throws for what is not known or does not fit together; one as deployed is the caller's matter. */
+export function readCacheSettings(said: Said, path: string): CacheSettings {
   const { CachePolicyId, OriginRequestPolicyId, ForwardedValues } = said
   if (CachePolicyId === undefined || CachePolicyId === '') {
     if (OriginRequestPolicyId !== undefined && OriginRequestPolicyId !== '') {
@@ -44,7 +44,6 @@ export function readCacheSettings(said: Said, path: string): CacheSettings | und
   if (legacy !== undefined) {
     throw invalidArgument(`${path}.${legacy} cannot stand beside a CachePolicyId.`)
   }
-  if (CachePolicyId === AS_DEPLOYED) return undefined
   const cache = policyOf('CachePolicyId', CACHE_POLICIES, CachePolicyId, 'NoSuchCachePolicy', path)
   const origin =
     OriginRequestPolicyId === undefined || OriginRequestPolicyId === ''
@@ -59,13 +58,13 @@ export function readCacheSettings(said: Said, path: string): CacheSettings | und
   return combine(cache, origin)
 }
 
-/** Says settings as CloudFront would: by managed policies, by the legacy fields, or as deployed. */
-export function writeCacheSettings(settings: CacheSettings): Said {
+/** Says a behavior's settings as CloudFront would: by policies, by the legacy fields, or as deployed. */
+export function writeCacheSettings(settings: CacheSettings, pattern: string): Said {
   const managed = managedPolicies().get(comparable(settings))
   if (managed !== undefined) return managed
   const legacy = toForwardedValues(settings)
   if (legacy !== undefined && isSameSettings(readCacheSettings(legacy, ''), settings)) return legacy
-  return { ...NOTHING_SAID, CachePolicyId: AS_DEPLOYED }
+  return { ...NOTHING_SAID, CachePolicyId: `${AS_DEPLOYED}${pattern}` }
 }
 
 let byComparable: ReadonlyMap<string, Said> | undefined
@@ -251,8 +250,8 @@ function toForwardedValues(settings: CacheSettings): Said | undefined {
   }
 }
 
-function isSameSettings(one: CacheSettings | undefined, other: CacheSettings): boolean {
-  return one !== undefined && comparable(one) === comparable(other)
+function isSameSettings(one: CacheSettings, other: CacheSettings): boolean {
+  return comparable(one) === comparable(other)
 }
 
 /** Lists of names are sets. */

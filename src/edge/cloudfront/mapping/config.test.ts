@@ -256,6 +256,7 @@ test('of a changed behavior and origin, what CloudFront has no word for stays', 
         origin: 'one',
         rateLimit: { count: 1, periodSeconds: 60, per: 'client' },
         cache: { staleIfErrorSeconds: 5, maxTtlSeconds: 60 },
+        responseHeaders: { remove: ['x-powered-by'] },
       },
     ],
   }
@@ -278,6 +279,22 @@ test('of a changed behavior and origin, what CloudFront has no word for stays', 
   })
   expect(after.behaviors).toEqual([
     { ...before.behaviors[0], viewerProtocol: 'https-only', methods: 'read', compress: true },
+  ])
+})
+
+test('what CloudFront has no word for goes to another pattern by its name', () => {
+  const before: Distribution = {
+    ...fc.sample(deployed, { numRuns: 1, seed: 1 })[0]!,
+    origins: { one: { url: 'http://a.example' } },
+    behaviors: [{ pattern: '/a', origin: 'one', cache: { viewerDirectives: 'obeyed' } }],
+  }
+  const config = writeConfig(before)
+  const [written] = config.CacheBehaviors
+  expect(written?.CachePolicyId).toBe('as-deployed:/a')
+  const CacheBehaviors = [{ ...written!, PathPattern: '/b' }, written!]
+  expect(readConfig({ ...config, CacheBehaviors }, before).behaviors).toEqual([
+    { ...before.behaviors[0], pattern: '/b', methods: 'read', compress: true },
+    before.behaviors[0],
   ])
 })
 
@@ -344,7 +361,7 @@ describe('refuses by name', () => {
     [
       'NoSuchCachePolicy',
       'as-deployed',
-      { fallback: behaviorXml('o', '', '<CachePolicyId>as-deployed</CachePolicyId>') },
+      { fallback: behaviorXml('o', '', '<CachePolicyId>as-deployed:*</CachePolicyId>') },
     ],
     [
       'InvalidArgument',

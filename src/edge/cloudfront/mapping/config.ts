@@ -7,7 +7,7 @@ import { invalidArgument } from '../../../aws/xml/shape.ts'
 import type { EdgeBehavior, EdgeOriginSettings } from '../../behaviors/behavior.ts'
 import type { Distribution, DistributionSettings } from '../distribution.ts'
 import type { DistributionConfig } from '../shapes/config.ts'
-import { readBehavior, writeBehavior } from './behaviors.ts'
+import { readBehavior, SITE_BEHAVIOR, writeBehavior } from './behaviors.ts'
 import {
   readErrorResponses,
   readGeoRestriction,
@@ -31,7 +31,7 @@ export function writeConfig(distribution: Shown): DistributionConfig {
     ...writeBehavior(behavior, forwardsHost(origins, behavior.origin)),
   }))
   const last = writeBehavior(
-    fallback ?? { origin: SITE },
+    fallback ?? SITE_BEHAVIOR,
     forwardsHost(origins, fallback?.origin ?? SITE),
   )
   const isSiteShown = [last, ...written].some(({ TargetOriginId }) => TargetOriginId === SITE)
@@ -110,6 +110,7 @@ function readBehaviors(
   const contextOf = (known: EdgeBehavior | undefined) => ({
     known,
     knownForwardsHost: known && forwardsHost(origins, known.origin),
+    deployed: current.behaviors,
     signingKeys,
   })
   const read = config.CacheBehaviors.map((said, index): ReadOne => {
@@ -121,15 +122,14 @@ function readBehaviors(
     return { ...readBehavior(said, pattern, path, contextOf(known)), path }
   })
   const path = 'DefaultCacheBehavior'
-  const site: EdgeBehavior = { pattern: '*', origin: SITE }
   const last = readBehavior(
     config.DefaultCacheBehavior,
     fallback?.pattern ?? '*',
     path,
-    contextOf(fallback ?? site),
+    contextOf(fallback ?? SITE_BEHAVIOR),
   )
   // One that only says what is so without it is left out.
-  if (last.behavior !== site) read.push({ ...last, path })
+  if (last.behavior !== SITE_BEHAVIOR) read.push({ ...last, path })
   return read
 }
 
