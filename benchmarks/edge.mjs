@@ -7,6 +7,7 @@ import { load, warmUp } from './edge/load.mjs'
 import {
   startCaddy,
   startEdge,
+  startEdgeOnBun,
   startH2o,
   startNginx,
   startVarnish,
@@ -19,10 +20,14 @@ const SIZES_KB = [1, 10, 100]
 /** Until compilers have done their work: counted in requests, whatever time the machine has for us. */
 const WARM_UP_REQUESTS = {
   moka: 20_000,
+  'moka on bun': 20_000,
   'moka (cached from an origin)': 20_000,
   'moka through node:http': 10_000,
 }
 const PEER = 'nginx (file)'
+const ON_BUN = 'moka on bun'
+/** On Bun, for all loads and sizes. */
+const ON_BUN_TARGETS = { 'nginx (file)': 0.8, h2o: 1.05 }
 const CACHED = 'moka (cached from an origin)'
 
 /** Targets are CPU per request, at most so many times that of a peer, by size in KB. */
@@ -75,6 +80,7 @@ export async function measure() {
     }
     await start(PEER, startNginx(folder, 'file'))
     await start('moka', startEdge(folder, 'own'))
+    await start(ON_BUN, startEdgeOnBun(folder))
     await start('moka through node:http', startEdge(folder, 'node-http'))
     await start('nginx (proxy_cache)', startNginx(folder, 'cache'))
     if (servers[0]?.name === PEER) {
@@ -133,8 +139,8 @@ async function measureLoad(each, servers, runs, seconds) {
   return [
     `### ${title}`,
     '',
-    '| server | KB | CPU µs | moka / it | target | requests/s | p50 ms | p99 ms |',
-    '| ------ | -: | -----: | --------: | -----: | ---------: | -----: | -----: |',
+    '| server | KB | CPU µs | moka / it | target | on Bun / it | target | requests/s | p50 ms | p99 ms |',
+    '| ------ | -: | -----: | --------: | -----: | ----------: | -----: | ---------: | -----: | -----: |',
     ...rows,
   ].join('\n')
 }
@@ -142,17 +148,21 @@ async function measureLoad(each, servers, runs, seconds) {
 function row(name, size, results, targets) {
   const of = results.get(`${name} ${size}`)
   const middle = figure => median(of.map(result => result[figure]))
-  const ours = results.get(`moka ${size}`)
-  // Neighbours in time met the same machine.
-  const ratio = median(ours.map((result, run) => result.cpuMicros / of[run].cpuMicros))
-  const target = targets[name]?.[size]
+  const compare = (ours, target) => {
+    const runs = ours === name ? undefined : results.get(`${ours} ${size}`)
+    if (runs === undefined) return ['', '']
+    // Neighbours in time met the same machine.
+    const ratio = median(runs.map((result, run) => result.cpuMicros / of[run].cpuMicros))
+    const verdict = target === undefined ? '' : `${target}${ratio > target ? ' **missed**' : ''}`
+    return [ratio.toFixed(2), verdict]
+  }
   const latency = figure => (of[0][figure] === undefined ? '' : middle(figure).toFixed(2))
   const cells = [
     name,
     size,
     show(middle('cpuMicros')),
-    name === 'moka' ? '' : ratio.toFixed(2),
-    target === undefined ? '' : `${target}${ratio > target ? ' **missed**' : ''}`,
+    ...compare('moka', targets[name]?.[size]),
+    ...compare(ON_BUN, ON_BUN_TARGETS[name]),
     Math.round(middle('perSecond')),
     latency('p50Ms'),
     latency('p99Ms'),

@@ -23,10 +23,16 @@ export async function writeCertificate(folder) {
   execFileSync('chmod', ['-R', 'a+rX', folder])
 }
 
+/** Our edge on Bun, where that is: `$MOKA_BUN`, or on PATH. */
+export async function startEdgeOnBun(folder) {
+  const program = process.env.MOKA_BUN || findOnPath('bun')
+  return program === undefined ? undefined : startEdge(folder, 'own', undefined, program)
+}
+
 /** Our edge: `own` engines, or all of it through node:http; its files, or those of an origin. */
-export async function startEdge(folder, engine, originPort) {
+export async function startEdge(folder, engine, originPort, program = process.execPath) {
   const origin = originPort === undefined ? [] : ['', `http://127.0.0.1:${originPort}`]
-  const child = pinned([process.execPath, EDGE_SERVER, folder, engine, ...origin], 'pipe')
+  const child = pinned([program, EDGE_SERVER, folder, engine, ...origin], 'pipe')
   const line = await new Promise((resolve, reject) => {
     child.once('exit', code => reject(new Error(`the edge ended with ${code}`)))
     child.stdout.once('data', chunk => resolve(String(chunk)))
@@ -152,6 +158,13 @@ function pinned(command, stdout = 'ignore') {
 
 function find(name) {
   return ['/usr/sbin', '/usr/local/sbin', '/usr/bin', '/usr/local/bin']
+    .map(folder => join(folder, name))
+    .find(existsSync)
+}
+
+function findOnPath(name) {
+  return (process.env.PATH ?? '')
+    .split(':')
     .map(folder => join(folder, name))
     .find(existsSync)
 }
