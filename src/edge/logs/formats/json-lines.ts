@@ -2,14 +2,15 @@ import { flat } from './flat.ts'
 import type { Exchange, LineFormat, ResponseFacts, ViewerFacts } from './line-format.ts'
 import { TimeText } from './time-text.ts'
 
-/** The members of a line that come of the viewer: before the path, and at the end. */
-interface Viewer {
-  before: string
-  after: string
+/** What an answer adds to a line, up to the request id; of the last one that took no time, whole. */
+interface Response {
+  known: string
+  instantBytes: number
+  instant: string
 }
 
 /** One JSON object a request. What there is not is left out, so that a line stays short. */
-export function jsonLines(edgeId: string): LineFormat<Viewer, string> {
+export function jsonLines(edgeId: string): LineFormat<string, Response> {
   const time = new TimeText()
   const edge = `"edge":${quote(edgeId)}`
   let lastMs = Number.NaN
@@ -27,45 +28,55 @@ export function jsonLines(edgeId: string): LineFormat<Viewer, string> {
     head: '',
     viewer: formatViewer,
     response: formatResponse,
-    line(exchange: Exchange, viewer: Viewer, response: string) {
+    line(exchange: Exchange, viewer: string, response: Response) {
       const { target } = exchange
       const path = NEEDS_ESCAPE.test(target) ? quote(target).slice(1, -1) : target
       return (
         begin(exchange.endedMs) +
-        viewer.before +
+        viewer +
         path +
-        response +
-        exchange.bytes +
-        timing(exchange.durationMs, exchange.firstByteMs) +
+        rest(exchange, response) +
         exchange.requestId +
-        viewer.after
+        END
       )
     },
     gap: (lines, nowMs) => `${begin(nowMs)},"dropped":${lines}}\n`,
   }
 }
 
-function formatViewer(facts: ViewerFacts): Viewer {
-  const { method, host } = facts
-  return {
-    before: flat(`${members({ client: facts.client, method, host })},"path":"`),
-    after: flat(
-      `"${members({
-        protocol: facts.protocol,
-        scheme: facts.isSecure ? 'https' : 'http',
-        tlsVersion: facts.tlsVersion,
-        tlsCipher: facts.tlsCipher,
-        userAgent: facts.userAgent,
-        referrer: facts.referrer,
-        range: facts.range,
-        forwardedFor: facts.forwardedFor,
-        port: facts.port,
-      })}}\n`,
-    ),
+const END = '"}\n'
+
+/** From the end of the path to the request id. An answer from memory has the same again and again. */
+function rest({ bytes, durationMs, firstByteMs }: Exchange, response: Response): string {
+  if (durationMs === 0 && bytes === response.instantBytes) return response.instant
+  const timing = `"durationMs":${thousandths(durationMs)},"firstByteMs":${thousandths(firstByteMs)}`
+  const text = `${response.known}${bytes},${timing},"requestId":"`
+  if (durationMs === 0) {
+    response.instantBytes = bytes
+    response.instant = flat(text)
   }
+  return text
 }
 
-function formatResponse(facts: ResponseFacts): string {
+function formatViewer(facts: ViewerFacts): string {
+  const known = members({
+    client: facts.client,
+    port: facts.port,
+    forwardedFor: facts.forwardedFor,
+    protocol: facts.protocol,
+    scheme: facts.isSecure ? 'https' : 'http',
+    tlsVersion: facts.tlsVersion,
+    tlsCipher: facts.tlsCipher,
+    userAgent: facts.userAgent,
+    referrer: facts.referrer,
+    range: facts.range,
+    method: facts.method,
+    host: facts.host,
+  })
+  return flat(`${known},"path":"`)
+}
+
+function formatResponse(facts: ResponseFacts): Response {
   const { project, release, status, result, detail } = facts
   const known = members({
     project,
@@ -79,17 +90,10 @@ function formatResponse(facts: ResponseFacts): string {
     contentLength: facts.contentLength === undefined ? undefined : Number(facts.contentLength),
     contentRange: facts.contentRange,
   })
-  return flat(`"${known},"bytes":`)
+  return { known: flat(`"${known},"bytes":`), instantBytes: -1, instant: '' }
 }
 
 const PLAIN_HIT = '"mokapot"; hit'
-
-const INSTANT = ',"durationMs":0,"firstByteMs":0,"requestId":"'
-
-function timing(durationMs: number, firstByteMs: number): string {
-  if (durationMs === 0) return INSTANT
-  return `,"durationMs":${thousandths(durationMs)},"firstByteMs":${thousandths(firstByteMs)},"requestId":"`
-}
 
 /** Each with a comma before it. */
 function members(values: Record<string, string | number | undefined>): string {
