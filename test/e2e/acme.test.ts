@@ -34,7 +34,7 @@ describe.skipIf(!hasPebble)(
       await writeFile(join(folder, 'authority.pem'), pebble.ca)
       const ports = { '--site-port': httpPort, '--https-port': tlsPort, '--dns-port': dnsPort }
       const given = Object.entries(ports).flatMap(([option, port]) => [option, String(port)])
-      const free = ['--control-port', '0', '--database-port', '0']
+      const free = ['--control-port', '0', '--aws-port', '0', '--database-port', '0']
       const acme = ['--acme-email', 'me@site.example', '--acme-directory', pebble.directoryUrl]
       cloud = await startUp(home, [...given, ...free, ...acme], {
         isEphemeral: false,

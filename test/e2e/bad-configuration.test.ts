@@ -208,11 +208,12 @@ describe('a taken port', () => {
     ['control', 'tcp'],
     ['dns', 'tcp'],
     ['dns', 'udp'],
+    ['aws', 'tcp'],
     ['database', 'tcp'],
   ] as const)('of %s (%s) is named, with what to do', async (part, kind) => {
     await writeProject(project, {})
     await whileHeld(kind, async port => {
-      const ports = { site: 0, control: 0, dns: 0, database: 0, [part]: port }
+      const ports = { site: 0, control: 0, dns: 0, aws: 0, database: 0, [part]: port }
       const args = Object.entries(ports).flatMap(([name, value]) => [`--${name}-port`, `${value}`])
       const error = await refusal(args)
       expect(error.split('\n')[0]).toContain(String(port))
@@ -235,7 +236,7 @@ describe('taken ports', () => {
     const [sitePort = '', controlPort = '', dnsPort = ''] = ports
     const args = ['--site-port', sitePort, '--control-port', controlPort, '--dns-port', dnsPort]
     const { code, stderr } = await moka(
-      ['up', '--host', '127.0.0.1', '--database-port', '0', ...args],
+      ['up', '--host', '127.0.0.1', '--database-port', '0', '--aws-port', '0', ...args],
       { cwd: home, env: { MOKA_HOME: join(home, 'data') } },
     )
     expect(code).toBe(1)

@@ -66,7 +66,7 @@ describe('moka dev', () => {
     await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
     const { port } = taken.address() as { port: number }
     const zeros = ['--site-port', '0', '--dns-port', '0', '--control-port', '0']
-    const more = ['--database-port', '0', '--https-port', String(port)]
+    const more = ['--database-port', '0', '--aws-port', '0', '--https-port', String(port)]
     const failed = await moka(['dev', ...zeros, ...more], { cwd: project() })
     taken.close()
     expect(failed).toMatchObject({ code: 1 })
