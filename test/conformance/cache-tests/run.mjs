@@ -4,6 +4,8 @@
 //   git clone https://github.com/http-tests/cache-tests && (cd cache-tests && npm install)
 //   node test/conformance/cache-tests/run.mjs cache-tests [TEST-ID]
 //
+// With MOKA_CACHE=disk memory has room for nothing, so that all that is stored goes through the disk.
+//
 // Prints what passed, counted as the suite's dependencies say, and every failure. Exit code 1 where
 // a test fails that exceptions.json does not list, or one passes that it lists.
 
@@ -76,7 +78,7 @@ async function openEdge(originUrl) {
     outfile,
     logLevel: 'error',
     banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)",
+      js: "import { createRequire as createRequireHere } from 'node:module'; const require = createRequireHere(import.meta.url)",
     },
   })
   const { createEdge, openEdgeServer, createLogger } = await import(pathToFileURL(outfile).href)
@@ -90,6 +92,14 @@ async function openEdge(originUrl) {
     clock: { now: () => Date.now() },
     logger,
     edgeId: 'cache-tests',
+    ...(process.env.MOKA_CACHE === 'disk' && {
+      cacheBytes: 1,
+      disk: {
+        directory: join(scratch, 'cache'),
+        journal: { id: 'tests', since: 0, last: 0, entries: [] },
+        admission: 'all',
+      },
+    }),
   })
   const live = {
     project: 'suite',

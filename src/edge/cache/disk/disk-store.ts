@@ -98,8 +98,6 @@ export class DiskStore {
   #pausedUntil = 0
   #hasToldOfPause = false
   #isClosed = false
-  #hits = 0
-  #misses = 0
   #written = 0
   #damaged = 0
   /** Settles when all that an earlier life left is known. */
@@ -124,13 +122,11 @@ export class DiskStore {
     this.loaded = this.#load()
   }
 
-  stats(): DiskStats {
+  stats(): Omit<DiskStats, 'hits' | 'misses'> {
     return {
       entries: this.#table.size,
       bytes: this.#segments.liveBytes,
       fileBytes: this.#segments.bytes,
-      hits: this.#hits,
-      misses: this.#misses,
       written: this.#written,
       damaged: this.#damaged,
     }
@@ -148,20 +144,26 @@ export class DiskStore {
     const id = entryId(key)
     const waiting = this.#waiting.get(id)
     if (waiting !== undefined && !this.#isOld(waiting)) {
-      this.#hits++
       this.#options.onRead(key, waiting.variants)
       return waiting.variants
     }
     const place = this.#placeOf(key)
-    if (place === undefined) {
-      this.#misses++
-      return undefined
-    }
+    if (place === undefined) return undefined
     const under = this.#reading.get(id)
     if (under !== undefined) return under
     const reading = this.#read(key, place).finally(() => this.#reading.delete(id))
     this.#reading.set(id, reading)
     return reading
+  }
+
+  /** As `find`, and from now on it is no longer there: another is stored in its place. */
+  take(key: CacheKey): readonly StoredResponse[] | Promise<readonly StoredResponse[]> | undefined {
+    const waiting = this.#waiting.get(entryId(key))
+    const place = waiting === undefined ? this.#placeOf(key) : undefined
+    const taken = place && this.#readAt(key, place).then(variants => variants ?? [])
+    this.remove(key)
+    if (waiting !== undefined && !this.#isOld(waiting)) return waiting.variants
+    return taken
   }
 
   /** Whether an entry that was asked for once only came by before: then it is worth a write. */
@@ -269,27 +271,30 @@ export class DiskStore {
   }
 
   async #read(key: CacheKey, place: Place): Promise<readonly StoredResponse[]> {
-    const { segment, offset, length } = place
-    const bytes = await this.#segments.read(segment, offset, length)
+    const variants = await this.#readAt(key, place)
     const hash = this.#hash(key)
     const now = this.#table.get(hash)
-    if (now === undefined || now.segment !== segment || now.offset !== offset) {
-      this.#misses++ // removed meanwhile, or written anew: as if it had not been there
-      return []
-    }
-    const entry = bytes && decodeEntry(bytes, { store: this.#directory.store, segment, offset })
-    if (entry === undefined) this.#damaged++
-    if (entry === undefined || entryId(entry.key) !== entryId(key) || this.#isOld(entry)) {
-      this.#misses++
+    // Removed meanwhile, or written anew: as if it had not been there.
+    if (now?.segment !== place.segment || now.offset !== place.offset) return []
+    if (variants === undefined) {
       this.#kill(hash)
       return []
     }
-    this.#hits++
     this.#table.touch(hash)
-    const isDoubtful = segment <= this.#directory.doubtfulTo
-    const variants = entry.variants.map(variant => this.#asBelieved(variant, isDoubtful))
     this.#options.onRead(key, variants)
     return variants
+  }
+
+  /** Undefined where what lies there is not this entry, or is old. */
+  async #readAt(key: CacheKey, { segment, offset, length }: Place) {
+    const bytes = await this.#segments.read(segment, offset, length)
+    const entry = bytes && decodeEntry(bytes, { store: this.#directory.store, segment, offset })
+    if (entry === undefined) this.#damaged++
+    if (entry === undefined || entryId(entry.key) !== entryId(key) || this.#isOld(entry)) {
+      return undefined
+    }
+    const isDoubtful = segment <= this.#directory.doubtfulTo
+    return entry.variants.map(variant => this.#asBelieved(variant, isDoubtful))
   }
 
   /** What is of the future was stored by a clock that was wrong, and its age is not known. */
@@ -482,7 +487,9 @@ export class DiskStore {
 
   async #load(): Promise<void> {
     try {
-      for (const number of this.#directory.segments) {
+      for (const [at, number] of this.#directory.segments.entries()) {
+        // Where one is missing, what it said is.
+        if (number - at !== this.#directory.segments[0]) this.#forgetUpTo(number)
         const index = await this.#segments.load(number)
         const hasData = this.#segments.hasData(number)
         const isSound = await inSlices(index, record => this.#replay(number, record, hasData))

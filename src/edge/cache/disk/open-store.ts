@@ -13,6 +13,8 @@ export interface DiskCacheOptions {
   maxBytes?: number
   /** What was invalidated while this worker was not there. */
   journal: InvalidationJournal
+  /** See `TieredStoreOptions`; tests let all in. */
+  admission?: 'used' | 'all'
 }
 
 const DEFAULT_DISK_BYTES = 1024 ** 3
@@ -26,9 +28,9 @@ export function openResponseStore(options: {
 }): ResponseStore {
   const { memoryBytes, disk, clock, logger } = options
   if (disk === undefined) return createMemoryStore(memoryBytes)
-  const { directory, maxBytes = DEFAULT_DISK_BYTES, journal } = disk
+  const { directory, maxBytes = DEFAULT_DISK_BYTES } = disk
   try {
-    return new TieredStore({ memoryBytes, directory, maxBytes, journal, clock, logger })
+    return new TieredStore({ ...disk, maxBytes, memoryBytes, clock, logger })
   } catch (error) {
     logger.warn('cache on disk cannot be opened: memory alone is used', {
       directory,

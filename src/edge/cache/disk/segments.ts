@@ -5,12 +5,17 @@ import { dataPath, indexPath } from './cache-directory.ts'
 
 /** What a disk may refuse. Tests have one that does. */
 export interface DiskCalls {
+  /** Returns how many bytes there were. */
+  read(file: FileHandle, bytes: Uint8Array, offset: number): Promise<number>
   write(file: FileHandle, buffers: readonly Uint8Array[], offset: number): Promise<void>
   writeSync(file: number, bytes: Uint8Array): void
   space(directory: string): Promise<{ freeBytes: number; totalBytes: number }>
 }
 
 export const diskCalls: DiskCalls = {
+  async read(file, bytes, offset) {
+    return (await file.read(bytes, 0, bytes.byteLength, offset)).bytesRead
+  },
   async write(file, buffers, offset) {
     const lengthBytes = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0)
     const { bytesWritten } = await file.writev(buffers as Uint8Array[], offset)
@@ -141,8 +146,7 @@ export class Segments {
     if (file === undefined) return undefined
     const bytes = Buffer.allocUnsafe(lengthBytes)
     try {
-      const { bytesRead } = await file.read(bytes, 0, lengthBytes, offset)
-      return bytesRead === lengthBytes ? bytes : undefined
+      return (await this.#calls.read(file, bytes, offset)) === lengthBytes ? bytes : undefined
     } catch {
       return undefined
     }

@@ -28,7 +28,11 @@ export class TieredStore implements ResponseStore {
   readonly #disk: DiskStore
   readonly #admitsAll: boolean
   /** Stored just now, while older variants of the same key are still on their way from the disk. */
-  readonly #merging = new Map<string, StoredResponse>()
+  readonly #merging = new Map<string, readonly StoredResponse[]>()
+
+  readonly #merges = new Set<Promise<void>>()
+  #hits = 0
+  #misses = 0
 
   /** Throws what the system says where the disk's directory is not to be had. */
   constructor({ memoryBytes, admission, ...options }: TieredStoreOptions) {
@@ -51,22 +55,30 @@ export class TieredStore implements ResponseStore {
   }
 
   load(key: CacheKey): readonly StoredResponse[] | Promise<readonly StoredResponse[]> | undefined {
-    return this.#memory.has(key) ? undefined : this.#disk.find(key)
+    if (this.#memory.has(key)) return undefined
+    const found = this.#merging.get(entryId(key)) ?? this.#disk.find(key)
+    if (found instanceof Promise) return found.then(variants => this.#counted(variants))
+    return this.#counted(found)
   }
 
   put(key: CacheKey, response: StoredResponse): void {
     const id = entryId(key)
-    const older = this.#memory.has(key) || this.#merging.has(id) ? undefined : this.#disk.find(key)
-    if (older instanceof Promise) {
+    const merging = this.#merging.get(id)
+    if (merging !== undefined) this.#merging.set(id, withVariant(merging, response))
+    else if (this.#memory.has(key)) this.#disk.remove(key)
+    else {
       // Memory gave the other variants away while this one was fetched: they come back to it.
-      this.#merging.set(id, response)
-      older.then(variants => this.#merge(key, variants))
-    } else if (older !== undefined && !this.#memory.has(key)) {
-      this.#disk.remove(key)
-      this.#memory.fill(key, withVariant(older, response))
-      return
-    } else if (this.#merging.has(id)) this.#merging.set(id, response)
-    else this.#disk.remove(key)
+      const older = this.#disk.take(key)
+      if (older instanceof Promise) {
+        this.#merging.set(id, [response])
+        const merged = older.then(variants => this.#merge(key, variants))
+        this.#merges.add(merged)
+        merged.finally(() => this.#merges.delete(merged))
+      } else if (older !== undefined) {
+        this.#memory.replace(key, withVariant(older, response))
+        return
+      }
+    }
     this.#memory.put(key, response)
   }
 
@@ -83,7 +95,8 @@ export class TieredStore implements ResponseStore {
   }
 
   stats(): StoreStats {
-    return { ...this.#memory.stats(), disk: this.#disk.stats() }
+    const disk = { ...this.#disk.stats(), hits: this.#hits, misses: this.#misses }
+    return { ...this.#memory.stats(), disk }
   }
 
   /** Settles when all that an earlier life left is known; until then it is not found. */
@@ -92,12 +105,14 @@ export class TieredStore implements ResponseStore {
   }
 
   /** Resolves when what was given to the disk is written, or was refused. */
-  settled(): Promise<void> {
-    return this.#disk.settled()
+  async settled(): Promise<void> {
+    await Promise.all(this.#merges)
+    await this.#disk.settled()
   }
 
   /** Writes what memory holds that is worth it, so that the next start finds it. */
   async close(): Promise<void> {
+    await Promise.all(this.#merges)
     for (const { key, variants, wasUsed } of this.#memory.entries()) {
       this.#demote(key, variants, wasUsed)
       if (this.#disk.isBusy) await this.#disk.settled()
@@ -105,14 +120,17 @@ export class TieredStore implements ResponseStore {
     await this.#disk.close()
   }
 
+  #counted<T extends readonly StoredResponse[] | undefined>(found: T): T {
+    if (found === undefined || found.length === 0) this.#misses++
+    else this.#hits++
+    return found
+  }
+
   #merge(key: CacheKey, older: readonly StoredResponse[]): void {
-    const response = this.#merging.get(entryId(key))
+    const newer = this.#merging.get(entryId(key))
     this.#merging.delete(entryId(key))
-    this.#disk.remove(key)
-    if (response === undefined) return // forgotten meanwhile
-    const newer = this.#memory.has(key) ? this.#memory.get(key) : [response]
-    const merged = newer.toReversed().reduce(withVariant, older)
-    this.#memory.replace(key, merged)
+    if (newer === undefined) return // forgotten meanwhile
+    this.#memory.replace(key, newer.reduceRight(withVariant, older))
   }
 
   #demote(key: CacheKey, variants: readonly StoredResponse[], wasUsed: boolean): void {

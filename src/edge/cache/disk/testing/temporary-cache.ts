@@ -20,7 +20,7 @@ export function temporaryCache(): TemporaryCache {
   const directory = mkdtempSync(join(tmpdir(), 'moka-cache-'))
   const cache: TemporaryCache = {
     directory: join(directory, 'edge-1'),
-    now: 1_000_000,
+    now: Date.UTC(2025, 0, 1),
     open: options =>
       new TieredStore({
         memoryBytes: 1,
