@@ -19,7 +19,6 @@ const CONDITIONS = new Set([
 ])
 /** Why a rule with the condition does not do what it says. */
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
-  country: 'is met only by the cookie nf_country: where a visitor is, is not known here',
   role: 'is never met: there is no sign-in here',
   sign: 'has no effect: requests are not signed here',
   signed: 'has no effect: requests are not signed here',
