@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { InvalidationJournal as Snapshot } from '../../edge/cache/disk/disk-store.ts'
 import { parseInvalidation } from '../../edge/invalidation.ts'
@@ -160,7 +160,7 @@ export class InvalidationJournal {
     await this.#file?.close().catch(() => {})
     this.#file = undefined
     await rm(this.#path, { force: true })
-    await syncDirectory(join(this.#path, '..'))
+    await syncDirectory(dirname(this.#path)).catch(() => {})
     await this.#rewrite().catch(() => {}) // tried again with the next invalidation
   }
 
