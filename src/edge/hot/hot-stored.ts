@@ -51,7 +51,8 @@ interface KnownAddress {
   readonly place: StoredPlace
   /** Fields of the request that the cache key takes in. */
   readonly keyNames: readonly string[]
-  readonly keys: BoundedMap<CacheKey>
+  /** By the values of those fields; where there are none, the one key. */
+  readonly keys: BoundedMap<CacheKey> | CacheKey
 }
 
 /** What was prepared of the variants under one key. */
@@ -59,10 +60,14 @@ interface PreparedVariants {
   /** Fields of the request that decide between them, besides Accept-Encoding. */
   readonly names: readonly string[]
   readonly byFields: BoundedMap<PreparedResponse>
+  /** Of `byFields`, what was prepared last: most have but one. */
+  lastChoice: string
+  last: PreparedResponse | undefined
   readonly all: PreparedResponse[]
 }
 
-const MAX_ADDRESSES = 16_384
+/** As many as there may be prepared files. About 1 KB each. */
+const MAX_ADDRESSES = 32_768
 const MAX_KEYS = 64
 const MAX_COMBINATIONS = 64
 /** Longer combinations of field values (cookies, for one) are not remembered. */
@@ -95,13 +100,15 @@ export class HotStored {
   }
 
   respondAgain(address: KnownAddress, request: PlainRequest, now: number): HotResponse | undefined {
-    const key = address.keys.get(this.#valuesOf(address.keyNames, request))
+    const { keys } = address
+    const key =
+      keys instanceof BoundedMap ? keys.get(this.#valuesOf(address.keyNames, request)) : keys
     if (key === undefined) return this.respond(address.place, request, now)
     const variants = this.#parts.cache.variantsOf(key)
     if (variants.length === 0) return undefined
-    const prepared = this.#prepared.get(variants)
-    const response = prepared?.byFields.get(this.#choiceOf(prepared, request))?.answer(request, now)
-    return response === undefined ? this.respond(address.place, request, now) : response
+    const known = this.#prepared.get(variants)
+    const prepared = known && this.#chosen(known, request)
+    return prepared?.answer(request, now) ?? this.respond(address.place, request, now)
   }
 
   respond(place: StoredPlace, request: PlainRequest, now: number): HotResponse | undefined {
@@ -189,7 +196,11 @@ export class HotStored {
       known.all.push(prepared)
     }
     const choice = this.#choiceOf(known, request)
-    if (choice.length <= MAX_FIELDS_LENGTH) known.byFields.set(ownText(choice), prepared)
+    if (choice.length <= MAX_FIELDS_LENGTH) {
+      known.last = prepared
+      known.lastChoice = ownText(choice)
+      known.byFields.set(known.lastChoice, prepared)
+    }
     this.#rememberAddress(place, request, call.key)
     return prepared
   }
@@ -200,7 +211,13 @@ export class HotStored {
     for (const name of ['accept-encoding', ...PARTICULAR]) vary.delete(name)
     if (![...vary].every(isTheRequests)) return undefined
     const names = [...PARTICULAR, ...vary, ...this.#proxyNames()]
-    const begun = { names, byFields: new BoundedMap<PreparedResponse>(MAX_COMBINATIONS), all: [] }
+    const begun: PreparedVariants = {
+      names,
+      byFields: new BoundedMap(MAX_COMBINATIONS),
+      lastChoice: '',
+      last: undefined,
+      all: [],
+    }
     this.#prepared.set(variants, begun)
     return begun
   }
@@ -212,11 +229,18 @@ export class HotStored {
       const ofKey = headers.map(name => name.toLowerCase())
       if (!ofKey.every(isTheRequests)) return
       const keyNames = [...ofKey, ...(cookies === 'none' ? [] : ['cookie']), ...this.#proxyNames()]
-      known = { place, keyNames, keys: new BoundedMap(MAX_KEYS) }
+      known = { place, keyNames, keys: keyNames.length === 0 ? key : new BoundedMap(MAX_KEYS) }
       this.#addresses.set(ownText(`${request.host} ${request.target}`), known)
     }
-    const values = this.#valuesOf(known.keyNames, request)
-    if (values.length <= MAX_FIELDS_LENGTH) known.keys.set(ownText(values), key)
+    const { keys, keyNames } = known
+    if (!(keys instanceof BoundedMap)) return
+    const values = this.#valuesOf(keyNames, request)
+    if (values.length <= MAX_FIELDS_LENGTH) keys.set(ownText(values), key)
+  }
+
+  #chosen(known: PreparedVariants, request: PlainRequest): PreparedResponse | undefined {
+    const choice = this.#choiceOf(known, request)
+    return choice === known.lastChoice ? known.last : known.byFields.get(choice)
   }
 
   #choiceOf({ names }: PreparedVariants, request: PlainRequest): string {
