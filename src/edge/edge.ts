@@ -79,7 +79,7 @@ export interface Edge {
 
 export interface EdgeStats {
   requests: number
-  files: { entries: number; bytes: number; hits: number; misses: number }
+  files: Omit<StoreStats, 'disk'>
   responses: StoreStats
   /** Manifest hash by project: what this worker serves right now. */
   releases: Record<string, string>

@@ -5,7 +5,7 @@ import { formatMetrics } from './exposition.ts'
 import type { WorkerReport, WorkerStats } from './worker-stats.ts'
 
 function statsOf(metrics: EdgeMetrics): WorkerStats {
-  const cache = { entries: 1, bytes: 2, hits: 3, misses: 4 }
+  const cache = { entries: 1, bytes: 2, hits: 3, misses: 4, evictions: 9 }
   return {
     ...metrics.stats(),
     connectionsOpen: 7,
@@ -78,6 +78,7 @@ describe('/metrics', () => {
     metrics.handshakes.resumed++
     const found = format({ stats: statsOf(metrics) })
     expect(found.value('mokapot_cache_hits_total', { cache: 'responses' })).toBe(30)
+    expect(found.value('mokapot_cache_evictions_total', { cache: 'files' })).toBe(9)
     expect(found.value('mokapot_access_log_lines_total', { outcome: 'dropped' })).toBe(6)
     expect(found.value('mokapot_origin_fetch_duration_seconds_count')).toBe(2)
     expect(found.value('mokapot_origin_failures_total')).toBe(1)

@@ -107,16 +107,32 @@ function connections(reports: readonly Answering[]): string[] {
 }
 
 function caches(reports: readonly Answering[]): string[] {
-  const each = (what: 'entries' | 'bytes' | 'hits' | 'misses'): Sample[] =>
+  const inMemory = (what: 'entries' | 'bytes' | 'hits' | 'misses' | 'evictions'): Sample[] =>
     reports.flatMap(({ edge, stats: { caches } }) => [
       [{ edge, cache: 'files' }, caches.files[what]],
       [{ edge, cache: 'responses' }, caches.responses[what]],
     ])
+  const each = (what: 'entries' | 'bytes' | 'hits' | 'misses'): Sample[] => [
+    ...inMemory(what),
+    ...reports.flatMap(({ edge, stats }): Sample[] => {
+      const { disk } = stats.caches.responses
+      return disk === undefined ? [] : [[{ edge, cache: 'disk' }, disk[what]]]
+    }),
+  ]
   return [
-    gauge('mokapot_cache_entries', 'Entries of a memory cache.', each('entries')),
-    gauge('mokapot_cache_bytes', 'Bytes of a memory cache.', each('bytes')),
+    gauge(
+      'mokapot_cache_entries',
+      'Entries of a cache: files and responses in memory, responses on the disk.',
+      each('entries'),
+    ),
+    gauge('mokapot_cache_bytes', 'Bytes of these entries.', each('bytes')),
     counter('mokapot_cache_hits_total', 'Look-ups that found an entry.', each('hits')),
     counter('mokapot_cache_misses_total', 'Look-ups that found none.', each('misses')),
+    counter(
+      'mokapot_cache_evictions_total',
+      'Entries in memory that had to make room.',
+      inMemory('evictions'),
+    ),
   ]
 }
 

@@ -79,6 +79,8 @@ export interface StoreStats {
   bytes: number
   hits: number
   misses: number
+  /** Entries that had to make room. */
+  evictions: number
   /** The second tier, where there is one. */
   disk?: DiskStats
 }

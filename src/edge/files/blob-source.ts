@@ -44,6 +44,7 @@ export class BlobSource {
   readonly #loading = new Map<string, Promise<Uint8Array>>()
   #hits = 0
   #misses = 0
+  #evictions = 0
 
   constructor(blobs: BlobReader, cacheBytes: number) {
     this.#blobs = blobs
@@ -51,8 +52,9 @@ export class BlobSource {
       maxSize: Math.max(1, cacheBytes),
       sizeCalculation: ({ sizeBytes }) => sizeBytes + ENTRY_OVERHEAD_BYTES,
       // Prepared answers point here: what the budget pushes out, they must not hold.
-      dispose: held => {
+      dispose: (held, _name, reason) => {
         held.bytes = undefined
+        if (reason === 'evict') this.#evictions++
       },
     })
   }
@@ -88,6 +90,7 @@ export class BlobSource {
       bytes: this.#cache.calculatedSize,
       hits: this.#hits,
       misses: this.#misses,
+      evictions: this.#evictions,
     }
   }
 

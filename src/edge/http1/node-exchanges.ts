@@ -44,7 +44,7 @@ export class NodeExchanges {
     connection.open.add(exchange)
     const end = (isComplete: boolean) => {
       if (!connection.open.delete(exchange)) return
-      const { bytesWritten } = socket
+      const bytesWritten = writtenOf(socket)
       exchange.ended(bytesWritten - connection.settledBytes, isComplete)
       connection.settledBytes = bytesWritten
     }
@@ -83,11 +83,16 @@ export class NodeExchanges {
       const tlsFacts = () => (isEncrypted ? tlsFactsOf(socket as TLSSocket) : undefined)
       const peer = { remoteAddress, remotePort, isEncrypted, tlsFacts }
       const observer = this.#observer.connection(peer, 'HTTP/1.1')
-      connection = { observer, settledBytes: socket.bytesWritten, open: new Set() }
+      connection = { observer, settledBytes: writtenOf(socket), open: new Set() }
       this.#connections.set(socket, connection)
     }
     return connection
   }
+}
+
+/** Not every runtime's sockets count. */
+function writtenOf({ bytesWritten = 0 }: Partial<Pick<Socket, 'bytesWritten'>>): number {
+  return bytesWritten
 }
 
 function begunRequest({ method, url, httpVersion, headers }: IncomingMessage): BegunRequest {

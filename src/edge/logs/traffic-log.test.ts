@@ -13,6 +13,7 @@ import { createSniContexts } from '../../tls/certificates/sni-contexts.ts'
 import { createTestAuthority } from '../../tls/testing/certificates.ts'
 import { type EdgeServer, openEdgeServer } from '../server.ts'
 import { type EdgeFixture, openEdgeFixture } from '../testing/edge-fixture.ts'
+import { openOriginServer } from '../testing/origin-server.ts'
 import { rawExchange } from '../testing/raw-exchange.ts'
 import { type AccessLogFormat, openTrafficLog, type TrafficLog } from './open-traffic-log.ts'
 
@@ -283,6 +284,31 @@ describe('a viewer who leaves', () => {
     expect(logged.every(({ result }) => result === 'Hit')).toBe(true)
     expect(logged.reduce((sum, { bytes }) => sum + Number(bytes), 0)).toBe(received)
   })
+})
+
+test('a WebSocket connection is a line when it has ended, with all bytes of its tunnel', async () => {
+  const origin = await openOriginServer()
+  open.push(() => origin.close())
+  const switching =
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+  origin.onUpgrade((_request, socket) => {
+    socket.write(switching)
+    socket.on('data', chunk => socket.end(chunk))
+  })
+  const behaviors = [{ pattern: '/live', origin: 'o' }]
+  fixture.deploy({ files: {}, behaviors, origins: { o: { url: origin.url } } })
+  const socket = createConnection(fixture.port, '127.0.0.1')
+  const chunks: Buffer[] = []
+  socket.on('data', chunk => chunks.push(chunk))
+  socket.write(get('/live', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'))
+  await once(socket, 'data')
+  socket.write('echo')
+  await once(socket, 'close')
+  const answer = Buffer.concat(chunks)
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 101 [\s\S]*\r\n\r\necho$/)
+  expect(await lines(1)).toMatchObject([
+    { path: '/live', status: 101, project: 'site', bytes: answer.byteLength },
+  ])
 })
 
 describe('behind a proxy', () => {

@@ -14,6 +14,7 @@ test('what is too large for the budget is not kept, and what there is no room fo
   const store = createMemoryStore(50_000)
   for (let i = 0; i < 100; i++) store.put(keyOf(`/${i}`), storedResponse('x'.repeat(2000)))
   expect(store.stats().bytes).toBeLessThanOrEqual(50_000)
+  expect(store.stats().evictions).toBe(100 - store.stats().entries)
   expect(store.get(keyOf('/0'))).toEqual([])
   expect(store.get(keyOf('/99'))).toHaveLength(1)
   store.put(keyOf('/large'), storedResponse('x'.repeat(60_000)))

@@ -64,6 +64,7 @@ export class MemoryStore implements ResponseStore {
   #bytes = 0
   #hits = 0
   #misses = 0
+  #evictions = 0
   #invalidations = 0
   #isSweeping = false
   #mustSweep = false
@@ -164,6 +165,7 @@ export class MemoryStore implements ResponseStore {
       bytes: this.#bytes,
       hits: this.#hits,
       misses: this.#misses,
+      evictions: this.#evictions,
     }
   }
 
@@ -243,7 +245,9 @@ export class MemoryStore implements ResponseStore {
         this.#hand = entry.newer
         const isGone = this.#isGone(entry)
         this.#remove(entry)
-        if (!isGone) this.#onEvict(entry.key, entry.variants, entry.wasEverUsed)
+        if (isGone) return true
+        this.#evictions++
+        this.#onEvict(entry.key, entry.variants, entry.wasEverUsed)
         return true
       }
       entry.wasUsed = false
