@@ -22,7 +22,8 @@ export interface Transport {
   start(): void
   /**
    * Sends bytes, which must not change before `bufferedBytes` is 0. False: more is buffered than is
-   * good, and `onDrain` will tell when it is gone. After the end it is nothing, and false.
+   * good, and `onDrain` will tell when it is gone; held back, `bufferedBytes` knows after `uncork`.
+   * After the end it is nothing, and false.
    */
   write(bytes: Uint8Array): boolean
   /** As `write`, for text of one byte a character (ISO 8859-1): cheaper than encoding it first. */

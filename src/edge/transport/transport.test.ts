@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createConnection, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { chooseEngine, HTTP2_PREFACE } from './choose-engine.ts'
+import { createListener } from './create-listener.ts'
+import type { Listener, ListenerOptions } from './listener.ts'
 import { NodeListener } from './node-listener.ts'
 import type { Engine, Transport, TransportHandler } from './transport.ts'
 
@@ -24,16 +26,14 @@ function handlerOf(given: Partial<TransportHandler>): TransportHandler {
   }
 }
 
+type Create = (options: ListenerOptions) => Listener
+
 async function listen(
   onConnection: (transport: Transport) => void,
-  options: { isReadShared?: boolean; onHandOver?: (socket: Socket) => void } = {},
+  options: { create?: Create; onHandOver?: (socket: Socket) => void } = {},
 ) {
-  const listener = new NodeListener({
-    onConnection,
-    onHandOver: () => {},
-    checkIntervalMs: 10,
-    ...options,
-  })
+  const { create = createListener, onHandOver = () => {} } = options
+  const listener = create({ onConnection, onHandOver, checkIntervalMs: 10 })
   listener.server.listen(0, '127.0.0.1')
   await once(listener.server, 'listening')
   const { port } = listener.server.address() as AddressInfo
@@ -56,10 +56,17 @@ async function textOf(socket: Socket): Promise<string> {
   return Buffer.concat(chunks).toString('latin1')
 }
 
-describe.each([
-  ['with a shared read buffer', true],
-  ['with a buffer for each read', false],
-])('%s', (_, isReadShared) => {
+const CREATIONS: [name: string, create: Create][] = process.versions.bun
+  ? [['on the sockets of Bun', createListener]]
+  : [
+      ['with a shared read buffer', options => new NodeListener(options)],
+      [
+        'with a buffer for each read',
+        options => new NodeListener({ ...options, isReadShared: false }),
+      ],
+    ]
+
+describe.each(CREATIONS)('%s', (_, create) => {
   const echo = (transport: Transport) => {
     transport.handler = handlerOf({
       onBytes: bytes => transport.write(new Uint8Array(bytes)),
@@ -69,7 +76,7 @@ describe.each([
   }
 
   test('carries bytes both ways, more than one read brings, and ends', async () => {
-    const { listener, connect } = await listen(echo, { isReadShared })
+    const { listener, connect } = await listen(echo, { create })
     const socket = connect()
     const sent = 'abcdefgh'.repeat(50_000)
     socket.end(sent)
@@ -92,7 +99,7 @@ describe.each([
         })
         accepted.start()
       },
-      { isReadShared },
+      { create },
     )
     const socket = connect()
     const size = 30_000_000
@@ -120,8 +127,9 @@ describe.each([
           onBytes() {
             transport.cork()
             transport.writeLatin1('\xff')
-            expect(transport.write(new Uint8Array(20_000_000))).toBe(false)
+            transport.write(new Uint8Array(10_000_000))
             transport.uncork()
+            expect(transport.write(new Uint8Array(10_000_000))).toBe(false)
             expect(transport.bufferedBytes).toBeGreaterThan(0)
           },
           onDrain() {
@@ -131,7 +139,7 @@ describe.each([
         })
         transport.start()
       },
-      { isReadShared },
+      { create },
     )
     const socket = connect()
     socket.write('x')
@@ -154,7 +162,7 @@ describe.each([
         transport.start()
       },
       {
-        isReadShared,
+        create,
         onHandOver(socket) {
           socket.on('data', chunk => socket.write(chunk))
           socket.on('end', () => socket.end())
@@ -185,7 +193,7 @@ describe.each([
         })
         transport.start()
       },
-      { isReadShared },
+      { create },
     )
     const socket = connect()
     socket.write('x')
@@ -219,7 +227,7 @@ describe.each([
         transport.setDeadline(10_000)
         transport.start()
       },
-      { isReadShared },
+      { create },
     )
     const socket = connect()
     socket.write('1')
@@ -241,7 +249,7 @@ describe.each([
         })
         transport.start()
       },
-      { isReadShared },
+      { create },
     )
     const socket = connect()
     await expect.poll(() => listener.connectionCount).toBe(1)
