@@ -401,6 +401,11 @@ describe('the commands of a project', () => {
       MOKA_CLOUD: address,
       MOKA_TOKEN: token,
       DATABASE_URL: database,
+      AWS_ENDPOINT_URL: cloud.addresses.aws,
+      AWS_ACCESS_KEY_ID: expect.stringMatching(/^MOKA\w{16}$/),
+      AWS_SECRET_ACCESS_KEY: expect.stringMatching(/^\S{40}$/),
+      AWS_REGION: 'us-east-1',
+      AWS_DEFAULT_REGION: 'us-east-1',
     })
   })
 

@@ -1,6 +1,7 @@
+import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { AwsRequest, AwsResponse } from '../../aws/aws-request.ts'
-import type { AwsError } from '../../aws/errors.ts'
+import { AwsError } from '../../aws/errors.ts'
 import { parseXml, type XmlElement } from '../../aws/xml/element.ts'
 import {
   type Distribution,
@@ -11,7 +12,7 @@ import {
 } from './distribution.ts'
 import { createCloudFrontDoor } from './door.ts'
 import { forgottenBy } from './invalidations.ts'
-import { request, smallConfigXml } from './testing/requests.ts'
+import { behaviorXml, originXml, request, smallConfigXml } from './testing/requests.ts'
 
 let nowMs: number
 let distributions: Map<string, Distribution>
@@ -268,3 +269,49 @@ test.each(['', '/config', '/invalidation'])(
     expect(await refusal(request('GET', `distribution/E1${part}`))).toBe('404 NoSuchDistribution')
   },
 )
+
+const rich = smallConfigXml({
+  origins: [originXml('o'), originXml('p')],
+  fallback: behaviorXml('o', '<Compress>true</Compress>'),
+  more: `<CacheBehaviors><Quantity>1</Quantity><Items><CacheBehavior><PathPattern>/a</PathPattern>${behaviorXml('p', '<MinTTL>1</MinTTL>', '<ForwardedValues><QueryString>true</QueryString><Cookies><Forward>whitelist</Forward><WhitelistedNames><Quantity>1</Quantity><Items><Name>c</Name></Items></WhitelistedNames></Cookies></ForwardedValues>')}</CacheBehavior></Items></CacheBehaviors><OriginGroups><Quantity>1</Quantity><Items><OriginGroup><Id>g</Id><FailoverCriteria><StatusCodes><Quantity>1</Quantity><Items><StatusCode>500</StatusCode></Items></StatusCodes></FailoverCriteria><Members><Quantity>2</Quantity><Items><OriginGroupMember><OriginId>o</OriginId></OriginGroupMember><OriginGroupMember><OriginId>p</OriginId></OriginGroupMember></Items></Members></OriginGroup></Items></OriginGroups><CustomErrorResponses><Quantity>1</Quantity><Items><CustomErrorResponse><ErrorCode>404</ErrorCode></CustomErrorResponse></Items></CustomErrorResponses>`,
+})
+
+test('whatever a configuration says, it is taken or refused in AWS’s words', async () => {
+  const parts = rich.split(/(<[^>]+>)/)
+  const strange = fc.oneof(
+    fc.constantFrom(
+      '',
+      '-1',
+      '1e9',
+      '99999999999999',
+      'site',
+      '__proto__',
+      'constructor',
+      '*',
+      'true',
+    ),
+    fc.string({ unit: 'binary', maxLength: 12 }).map(text => text.replace(/[<&]/g, '')),
+    fc.constantFrom('<X/>', '<Quantity>3</Quantity>', '<Items/>', '<Id>x</Id>'),
+  )
+  const changes = fc.array(fc.tuple(fc.nat({ max: parts.length - 1 }), strange), {
+    minLength: 1,
+    maxLength: 3,
+  })
+  await fc.assert(
+    fc.asyncProperty(changes, async list => {
+      const changed = [...parts]
+      for (const [index, text] of list) changed[index] = text
+      distributions.clear()
+      const outcome = await door.handle(request('POST', 'distribution', changed.join(''))).then(
+        ({ status }) => status,
+        (error: unknown) => (error instanceof AwsError ? error.status : error),
+      )
+      expect([201, 400, 404]).toContain(outcome)
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('the configuration that the one above starts from is taken', async () => {
+  expect((await door.handle(request('POST', 'distribution', rich))).status).toBe(201)
+})

@@ -119,7 +119,7 @@ test('a configuration that is written back as it was read changes nothing, whate
       const xml = configXml(writeConfig(distribution))
       expect(readConfig(parseConfig(xml), distribution)).toEqual(settingsOf(distribution))
     }),
-    { numRuns: 200 },
+    { numRuns: 60 },
   )
 })
 
@@ -174,7 +174,7 @@ test('what a configuration made is said so that it makes the same again', () => 
       expect(textOf(distributionConfig, shown)).not.toContain('as-deployed')
       expect(readConfig(parseConfig(configXml(shown)))).toEqual(settings)
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   )
 })
 

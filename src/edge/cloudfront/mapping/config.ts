@@ -114,7 +114,7 @@ function readBehaviors(
     signingKeys,
   })
   const read = config.CacheBehaviors.map((said, index): ReadOne => {
-    const path = `CacheBehaviors[${index}]`
+    const path = `CacheBehaviors.Items[${index}]`
     const pattern = readPattern(said.PathPattern, path)
     // Each known one is taken once, the first first, should a pattern stand there twice.
     const at = waiting.findIndex(behavior => behavior.pattern === pattern)

@@ -38,7 +38,9 @@ export function readErrorResponses(
   const known = isUnchanged ? withOrigins(current.behaviors)[0]?.errorPages : undefined
   const rules =
     known ??
-    said.map((rule, index) => readErrorResponse(rule, `CustomErrorResponses[${index}]`, current))
+    said.map((rule, index) =>
+      readErrorResponse(rule, `CustomErrorResponses.Items[${index}]`, current),
+    )
   return behaviors.map(behavior => {
     if (behavior.origin === SITE) return behavior
     const isAsItIs = isUnchanged && current.behaviors.includes(behavior)

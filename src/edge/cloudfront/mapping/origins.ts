@@ -70,7 +70,7 @@ export function readOrigins(
     })
   }
   for (const [index, origin] of said.Origins.entries()) {
-    const path = `Origins[${index}]`
+    const path = `Origins.Items[${index}]`
     if (origin.Id === SITE) {
       requireSite(origin, path)
       continue
@@ -81,7 +81,7 @@ export function readOrigins(
     take(origin.Id, path, isUnchanged ? known : readOrigin(origin, path, known))
   }
   for (const [index, group] of said.OriginGroups.entries()) {
-    const path = `OriginGroups[${index}]`
+    const path = `OriginGroups.Items[${index}]`
     if (group.Id === SITE) throw invalidArgument(`${path}.Id "${SITE}" is the release’s own.`)
     const before = Object.hasOwn(current, group.Id) ? current[group.Id] : undefined
     const known = before !== undefined && !('url' in before) ? before : undefined
