@@ -21,13 +21,14 @@ const logger = {
 
 const blobFolder = join(folder, '.blobs')
 mkdirSync(blobFolder, { recursive: true })
-const files = {}
+const files = new Map()
 for (const name of readdirSync(folder)) {
   if (name.startsWith('.') || origin !== undefined) continue
   const bytes = readFileSync(join(folder, name))
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   writeFileSync(join(blobFolder, sha256), bytes)
-  files[`/${name}`] = { sha256, size: bytes.byteLength, type: 'text/plain; charset=utf-8' }
+  const type = 'text/plain; charset=utf-8'
+  files.set(`/${name}`, { sha256, size: bytes.byteLength, type })
 }
 
 const edge = createEdge({
@@ -62,8 +63,9 @@ tls.update({ certificates: [{ chain, key }], defaultCertificate: 0 })
 const served = engine === 'own' ? edge : { handle: edge.handle }
 const listen = { host: '127.0.0.1', port: 0 }
 const observed = accessLog && { observer: openLog(accessLog).observer }
-const plain = await openEdgeServer({ edge: served, listen, logger, ...observed })
-const secure = await openEdgeServer({ edge: served, listen, logger, tls, ...observed })
+const unlimited = { unlimitedClients: ['127.0.0.0/8'] }
+const plain = await openEdgeServer({ edge: served, listen, logger, ...unlimited, ...observed })
+const secure = await openEdgeServer({ edge: served, listen, logger, tls, ...unlimited, ...observed })
 process.stdout.write(`${plain.port} ${secure.port}\n`)
 
 /** As an edge worker of a cloud has it; `off` counts alone. */

@@ -262,7 +262,7 @@ async function answerStatically(asked: SiteRequest, parts: AnswerParts): Promise
     )
   }
   for (const release of retained) {
-    const file = Object.hasOwn(release.files, asked.path) ? release.files[asked.path] : undefined
+    const file = release.files.get(asked.path)
     if (file?.immutable !== true) continue
     if (!isRead(asked.request)) return methodNotAllowed(asked.request.fields)
     const response = await sendFile(asked, parts, release, file, 200)
@@ -320,7 +320,7 @@ async function follow(
     )
   }
   const filePath = findFile(site.live.files, to)
-  const file = filePath === undefined ? undefined : site.live.files[filePath]
+  const file = filePath === undefined ? undefined : site.live.files.get(filePath)
   if (filePath === undefined || file === undefined) return notFound(asked, parts)
   if (!isRead(request)) return methodNotAllowed(request.fields)
   // A rule that takes its target from the visitor must not lead around a guard or a lock.
@@ -334,7 +334,7 @@ async function follow(
 
 async function notFound(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
   const { live } = asked.site
-  const page = Object.hasOwn(live.files, ERROR_PAGE) ? live.files[ERROR_PAGE] : undefined
+  const page = live.files.get(ERROR_PAGE)
   if (page === undefined || !isRead(asked.request)) {
     return errorPage(404, 'There is no page at this address.', asked.request.fields)
   }
@@ -395,7 +395,7 @@ function followBehavior(
     query,
     context: contextOf(asked, parts),
     async page(pagePath, status) {
-      const file = Object.hasOwn(files, pagePath) ? files[pagePath] : undefined
+      const file = files.get(pagePath)
       return file === undefined ? undefined : sendFile(asked, parts, site.live, file, status)
     },
   })

@@ -20,6 +20,12 @@ export interface EncodedFile {
 }
 
 /**
+ * Files by their path from the root (`/about/index.html`), decoded UTF-8. A map, or what need not
+ * have all of them in memory as objects.
+ */
+export type ReleaseFiles = Pick<ReadonlyMap<string, EdgeFile>, 'size' | 'has' | 'get' | 'entries'>
+
+/**
  * A line of `_redirects`, as @netlify/redirect-parser normalises it (not `minimal`).
  * `query` values are literals or `:placeholders`.
  */
@@ -67,8 +73,7 @@ export interface EdgeRelease {
   manifestSha256: string
   /** Host names without port, lower case. */
   hosts: readonly string[]
-  /** Path from the root (`/about/index.html`), decoded UTF-8, → file. */
-  files: Readonly<Record<string, EdgeFile>>
+  files: ReleaseFiles
   redirects: readonly RedirectRule[]
   headers: readonly HeaderRule[]
   routes: readonly FunctionRoute[]

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import type { ReleaseManifest } from '../../releases/manifest.ts'
+import { encodeManifest, type ReleaseManifest } from '../../releases/manifest.ts'
+import { indexManifest } from '../../releases/manifest-index.ts'
 import { keepImmutable, toEdgeRelease } from './edge-release.ts'
 
 const sha256 = 'a'.repeat(64)
@@ -10,7 +11,9 @@ const EDGE = {
   signingKeys: { K1: 'PEM' },
   hsts: { maxAgeSeconds: 300 },
 }
-const manifest = (more: Partial<ReleaseManifest> = {}): ReleaseManifest => ({
+const manifest = (more: Partial<ReleaseManifest> = {}) =>
+  indexManifest(Buffer.from(encodeManifest({ ...MANIFEST, ...more })))
+const MANIFEST: ReleaseManifest = {
   formatVersion: 1,
   project: 'site',
   id: 'r-1',
@@ -23,8 +26,7 @@ const manifest = (more: Partial<ReleaseManifest> = {}): ReleaseManifest => ({
   migrations: [],
   dns: { records: [] },
   source: {},
-  ...more,
-})
+}
 
 it('a release brings the edge what its manifest says, and nothing in place of what it does not', () => {
   expect(toEdgeRelease(manifest(EDGE), sha256, ['site.example'])).toMatchObject(EDGE)
@@ -34,7 +36,7 @@ it('a release brings the edge what its manifest says, and nothing in place of wh
 
 it('of a release that is no longer live only the assets stay, without rules of their own', () => {
   const kept = keepImmutable(toEdgeRelease(manifest(EDGE), sha256, ['site.example']))
-  expect(Object.keys(kept.files)).toEqual(['/b.0a1b2c3d.js'])
+  expect([...kept.files.entries()].map(([path]) => path)).toEqual(['/b.0a1b2c3d.js'])
   expect(kept.redirects).toEqual([])
   for (const field of Object.keys(EDGE)) expect(kept).not.toHaveProperty(field)
 })

@@ -1,9 +1,9 @@
-import type { EdgeRelease } from '../../edge/release.ts'
-import type { ReleaseManifest } from '../../releases/manifest.ts'
+import type { EdgeRelease, ReleaseFiles } from '../../edge/release.ts'
+import type { IndexedManifest } from '../../releases/manifest-index.ts'
 
 /** What the edge needs of a manifest. */
 export function toEdgeRelease(
-  manifest: ReleaseManifest,
+  { head: manifest, files }: IndexedManifest,
   manifestSha256: string,
   hosts: readonly string[],
 ): EdgeRelease {
@@ -13,7 +13,7 @@ export function toEdgeRelease(
     id: manifest.id,
     manifestSha256,
     hosts,
-    files: manifest.files as EdgeRelease['files'],
+    files: files as ReleaseFiles,
     redirects: manifest.redirects as unknown as EdgeRelease['redirects'],
     headers: manifest.headers,
     routes: Object.entries(manifest.functions).flatMap(([name, { routes }]) =>
@@ -36,6 +36,6 @@ export function keepImmutable(release: EdgeRelease): EdgeRelease {
     hsts: _hsts,
     ...rest
   } = release
-  const files = Object.entries(release.files).filter(([, file]) => file.immutable === true)
-  return { ...rest, files: Object.fromEntries(files), redirects: [], routes: [] }
+  const files = [...release.files.entries()].filter(([, file]) => file.immutable === true)
+  return { ...rest, files: new Map(files), redirects: [], routes: [] }
 }

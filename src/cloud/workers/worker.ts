@@ -9,7 +9,7 @@ import type { Origin } from '../../edge/origins/origin.ts'
 import { createUnixSocketOrigin } from '../../edge/origins/unix-socket.ts'
 import type { EdgeRelease, SiteState } from '../../edge/release.ts'
 import { type EdgeServer, openEdgeServer } from '../../edge/server.ts'
-import type { ReleaseManifest } from '../../releases/manifest.ts'
+import { type IndexedManifest, indexManifest } from '../../releases/manifest-index.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { formatError, MokaError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
@@ -222,7 +222,7 @@ async function readSite(message: SiteMessage, next: Releases): Promise<SiteState
       // Old tabs miss its assets; that is no reason to serve nothing.
       logger.warn('an earlier release cannot be read', { project, reason: formatError(error) })
     })
-    if (release !== undefined && Object.keys(release.files).length > 0) retained.push(release)
+    if (release !== undefined && release.files.size > 0) retained.push(release)
   }
   return { live, retained, ...(isDisabled && { isDisabled }) }
 }
@@ -254,12 +254,12 @@ function find(key: string, hosts: string[], next: Releases): EdgeRelease | undef
   return known?.hosts.join() === hosts.join() ? known : undefined
 }
 
-async function readManifest(sha256: string): Promise<ReleaseManifest> {
+async function readManifest(sha256: string): Promise<IndexedManifest> {
   const bytes = await readFile(join(blobDirectory, sha256))
   const actual = createHash('sha256').update(bytes).digest('hex')
   // Its hash says that it is what was checked field by field before it was stored. To check it
   // again takes twice as long as to read it, and there may be a hundred retained ones.
-  if (actual === sha256) return JSON.parse(bytes.toString('utf8')) as ReleaseManifest
+  if (actual === sha256) return indexManifest(bytes)
   throw new MokaError(
     'EDGE_MANIFEST_DAMAGED',
     `cannot serve the release with manifest ${sha256}: its bytes hash to ${actual}`,

@@ -67,9 +67,10 @@ export class SiteInspection {
 
   /** One line each, for people; of each kind the first few. */
   warnings(site: Site): string[] {
-    const resolves = resolverOf(site)
+    const paths = new Set(Object.keys(site.files))
+    const resolves = resolverOf(site, paths)
     const broken = this.#pages.flatMap(({ path, links }) => {
-      const page = `http://site.invalid${encodeURI(canonicalPath(site.files, path))}`
+      const page = `http://site.invalid${encodeURI(canonicalPath(paths, path))}`
       return [...new Set(links)]
         .filter(link => !resolves(link, page))
         .map(link => `"${path}" links to "${link}", and there is nothing`)
@@ -79,7 +80,8 @@ export class SiteInspection {
 }
 
 /** Tells whether a link of a page leads to something of the site, or out of it. */
-function resolverOf({ files, redirects, functions, behaviors = [], domain }: Site) {
+function resolverOf(site: Site, paths: ReadonlySet<string>) {
+  const { redirects, functions, behaviors = [], domain } = site
   const own = new Set(['site.invalid', ...(domain === undefined ? [] : [domain, `www.${domain}`])])
   const routes = Object.entries(functions).flatMap(([name, { routes }]) =>
     routes.map(pattern => ({ pattern, function: name })),
@@ -97,7 +99,7 @@ function resolverOf({ files, redirects, functions, behaviors = [], domain }: Sit
     const path = decodePath(url.pathname)
     if (path === undefined) return false
     return (
-      findFile(files, path) !== undefined ||
+      findFile(paths, path) !== undefined ||
       matchRoute(routes, path) !== undefined ||
       isBehavior.some(matches => matches(path)) ||
       patterns.some(pattern => matchPattern(pattern, path) !== undefined)

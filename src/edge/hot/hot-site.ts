@@ -124,7 +124,7 @@ export class HotSite {
     if (found.kind === 'moved' || findFile(live.files, path) === '/404.html') return undefined
     if (found.kind === 'file') return { release: live, file: found.file }
     for (const release of retained) {
-      const file = Object.hasOwn(release.files, path) ? release.files[path] : undefined
+      const file = release.files.get(path)
       if (file?.immutable === true) return { release, file }
     }
     return undefined

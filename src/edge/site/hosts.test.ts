@@ -45,7 +45,7 @@ function site(project: string, ...hosts: string[]): [string, SiteState] {
     id: 'r-1',
     manifestSha256: 'm',
     hosts,
-    files: {},
+    files: new Map(),
     redirects: [],
     headers: [],
     routes: [],

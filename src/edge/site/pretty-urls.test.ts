@@ -4,7 +4,7 @@ import type { EdgeFile } from '../release.ts'
 import { resolveFile } from './pretty-urls.ts'
 
 const file: EdgeFile = { sha256: '0'.repeat(64), size: 1, type: 'text/html; charset=utf-8' }
-const release = (...paths: string[]) => Object.fromEntries(paths.map(path => [path, file]))
+const release = (...paths: string[]) => new Map(paths.map(path => [path, file]))
 const SITE = release(
   '/index.html',
   '/about/index.html',

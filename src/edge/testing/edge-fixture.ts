@@ -155,20 +155,20 @@ function makeRelease(directory: string, sketch: ReleaseSketch): EdgeRelease {
     writeFileSync(join(directory, sha256), content)
     return { sha256, size: Buffer.byteLength(content) }
   }
-  const files: Record<string, EdgeFile> = {}
+  const files = new Map<string, EdgeFile>()
   for (const [path, content] of Object.entries(sketch.files)) {
     const file: EdgeFile = { ...store(content), type: mediaTypeOf(path) }
     if (sketch.immutable?.includes(path) === true) file.immutable = true
     if (sketch.encoded?.includes(path) === true) {
       file.encoded = { br: store(`br of ${content}`), gzip: store(`gzip of ${content}`) }
     }
-    files[path] = file
+    files.set(path, file)
   }
   const id = sketch.id ?? 'r-1'
   return {
     project: sketch.project ?? 'site',
     id,
-    manifestSha256: sha256Of(JSON.stringify([id, files])),
+    manifestSha256: sha256Of(JSON.stringify([id, ...files])),
     hosts: sketch.hosts ?? ['site.test'],
     files,
     redirects: sketch.redirects ?? [],

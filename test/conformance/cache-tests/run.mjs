@@ -106,7 +106,7 @@ async function openEdge(originUrl) {
     id: 'r-1',
     manifestSha256: '',
     hosts: ['localhost'],
-    files: {},
+    files: new Map(),
     redirects: [],
     headers: [],
     routes: [],
