@@ -112,6 +112,19 @@ describe('an invalidation', () => {
     },
   )
 
+  test('asked for several times at once with one reference is one', async () => {
+    const body = batch('/once')
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => api('POST', `${API}/${id}/invalidation`, body)),
+    )
+    expect(new Set(answers.map(answer => answer.body)).size).toBe(1)
+    const listed = await api('GET', `${API}/${id}/invalidation`)
+    expect(listed.body.split(one(answers[0]!.body, 'Id'))).toHaveLength(2)
+    const other = body.replace('<Path>/once', '<Path>/twice')
+    const refused = await api('POST', `${API}/${id}/invalidation`, other)
+    expect(one(refused.body, 'Code')).toBe('InvalidationBatchAlreadyExists')
+  })
+
   test('of something else leaves what is kept', async () => {
     await visitAll('/things/a')
     const fetches = origin.requests.length

@@ -127,10 +127,18 @@ export class Distributions implements DistributionStore {
     return this.#parts.records.get(project).invalidations
   }
 
-  async invalidate(project: string, record: InvalidationRecord): Promise<void> {
-    const { patterns, tags } = forgottenBy(record.paths)
-    await this.#parts.workers.invalidate(project, patterns, tags)
-    await this.#parts.records.addInvalidation(project, record)
+  invalidate(project: string, record: InvalidationRecord): Promise<InvalidationRecord> {
+    return this.#inTurn(project, async () => {
+      const { records, workers } = this.#parts
+      const before = records
+        .get(project)
+        .invalidations.find(({ callerReference }) => callerReference === record.callerReference)
+      if (before !== undefined) return before
+      const { patterns, tags } = forgottenBy(record.paths)
+      await workers.invalidate(project, patterns, tags)
+      await records.addInvalidation(project, record)
+      return record
+    })
   }
 
   #find(project: string): Distribution | undefined {

@@ -54,8 +54,11 @@ export interface DistributionStore {
   remove(project: string, etag: string): Promise<{ kind: 'removed' } | { kind: 'changed' }>
   /** Newest first. */
   invalidations(project: string): Promise<readonly InvalidationRecord[]>
-  /** Forgets what the record names on every worker, then keeps the record. */
-  invalidate(project: string, record: InvalidationRecord): Promise<void>
+  /**
+   * Forgets what the record names on every worker, then keeps the record, and resolves with it; or
+   * with the one that was kept before under its CallerReference, and nothing is done.
+   */
+  invalidate(project: string, record: InvalidationRecord): Promise<InvalidationRecord>
 }
 
 /** `E` and 13 of A–Z and 0–9, as CloudFront's, of the project's name: the same on every machine. */

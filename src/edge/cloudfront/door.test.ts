@@ -61,7 +61,9 @@ const store: DistributionStore = {
   },
   invalidations: async () => records,
   async invalidate(_project, record) {
-    records = [record, ...records]
+    const before = records.find(({ callerReference }) => callerReference === record.callerReference)
+    if (before === undefined) records = [record, ...records]
+    return before ?? record
   },
 }
 

@@ -26,18 +26,6 @@ export async function createInvalidation(
 ): Promise<Answer> {
   const { CallerReference, Paths } = readBody(request, 'InvalidationBatch', invalidationBatch)
   if (CallerReference === '') throw invalidArgument('CallerReference is empty.')
-  const before = (await store.invalidations(project)).find(
-    ({ callerReference }) => callerReference === CallerReference,
-  )
-  if (before !== undefined) {
-    // What was asked for once is not done twice, as at CloudFront.
-    if (before.paths.join('\n') === Paths.join('\n')) return answerWith(201, before)
-    throw new AwsError(
-      'InvalidationBatchAlreadyExists',
-      409,
-      `An invalidation of other paths has the CallerReference "${CallerReference}".`,
-    )
-  }
   if (Paths.length === 0) throw invalidArgument('Paths names no path.')
   if (Paths.length > MAX_PATHS) {
     const message = `Paths has ${Paths.length} items; ${MAX_PATHS} are allowed. "/*" is one.`
@@ -50,8 +38,13 @@ export async function createInvalidation(
     createdMs: nowMs,
     paths: Paths,
   }
-  await store.invalidate(project, record)
-  return answerWith(201, record)
+  const kept = await store.invalidate(project, record)
+  if (kept.paths.join('\n') === Paths.join('\n')) return answerWith(201, kept)
+  throw new AwsError(
+    'InvalidationBatchAlreadyExists',
+    409,
+    `An invalidation of other paths has the CallerReference "${CallerReference}".`,
+  )
 }
 
 export async function getInvalidation(
