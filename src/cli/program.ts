@@ -112,10 +112,13 @@ function addDeploy(program: Command): void {
   withCloud(program.command('deploy'))
     .description('make a release of this project and make it live')
     .option('--dry-run', 'print the plan, and change nothing')
-    .action(async (options: CloudOptions & { json?: boolean; dryRun?: boolean }) => {
-      const { deployCommand } = await import('./commands/deploy.ts')
-      await deployCommand(options)
-    })
+    .option('--test', 'deploy only what passes the command `test` of moka.config.ts')
+    .action(
+      async (options: CloudOptions & { json?: boolean; dryRun?: boolean; test?: boolean }) => {
+        const { deployCommand } = await import('./commands/deploy.ts')
+        await deployCommand(options)
+      },
+    )
 }
 
 function addReleases(program: Command): void {

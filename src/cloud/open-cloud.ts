@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import { openObjectStore } from '../bucket/bucket.ts'
 import type { CloudAddresses, CloudApi } from '../control/cloud-api.ts'
-import { openControlServer } from '../control/server.ts'
+import { DeployTokens } from '../control/deploy-tokens.ts'
+import { isSameSecret, openControlServer } from '../control/server.ts'
 import { openDatabase } from '../database/database.ts'
 import { openDnsServer } from '../dns/server.ts'
 import type { AccessLogFormat } from '../edge/logs/open-traffic-log.ts'
 import { openFunctions } from '../functions/functions.ts'
 import { openLogStore } from '../functions/logs/log-store.ts'
+import { openPipeline } from '../pipeline/pipeline.ts'
 import { ReleaseStore } from '../releases/release-store.ts'
 import { Releases } from '../releases/releases.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
@@ -23,6 +25,7 @@ import { startPruning } from './data/pruning.ts'
 import { Databases } from './databases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
+import { createDeployer } from './pipeline.ts'
 import { Sites } from './sites.ts'
 import { EdgeWorkers } from './workers/edge-workers.ts'
 import type { EdgeRuntime } from './workers/worker-runtime.ts'
@@ -234,14 +237,28 @@ async function open(
     workers,
     awsKey: aws.key,
   })
+  const deployTokens = new DeployTokens()
+  // In development the cloud follows the project's folder.
+  const pipeline =
+    options.mode === 'dev'
+      ? undefined
+      : await openPipeline({
+          ...{ repositories: data.repositories, workspaces: data.workspaces, clock, logger },
+          deployer: createDeployer({
+            tokens: deployTokens,
+            address: () => backend.addresses.control,
+          }),
+          isToken: given => isSameSecret(given, data.token),
+        })
   const control = await openControlServer({
     host: LOOPBACK,
     port: ports.control,
     token: data.token,
-    backend,
-    logger,
+    ...{ backend, deployTokens, logger },
+    ...(pipeline && { handleGit: pipeline.handleGit }),
   })
   opened.push(() => control.close())
+  if (pipeline !== undefined) opened.push(() => pipeline.close())
   backend.addresses = {
     site: `http://${shownHost(options.host)}:${port}`,
     ...(httpsPort !== undefined && { https: `https://${shownHost(options.host)}:${httpsPort}` }),

@@ -13,6 +13,8 @@ export interface Project {
   name: string
   domain?: string
   site: ProjectSite | undefined
+  /** Command that has to pass before a push is deployed. */
+  test?: string
   functions: ProjectFunction[]
   database: { kind: 'none' } | { kind: 'embedded' } | { kind: 'external'; url: string }
   /** Folder of migrations; it may be absent. */
@@ -67,6 +69,7 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     name: config.name,
     ...(config.domain === undefined ? {} : { domain: config.domain }),
     site: resolveSite(config.site, root, file),
+    ...(config.test === undefined ? {} : { test: config.test }),
     functions,
     database: resolved,
     migrationsDirectory: resolve(root, migrations),

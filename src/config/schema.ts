@@ -29,6 +29,12 @@ export interface MokaConfig {
    */
   site?: SiteConfig
 
+  /**
+   * Command that has to pass before a push is deployed, run by the shell after the build, in its
+   * environment. Default: none. Trap: `moka deploy` runs it with `--test` only.
+   */
+  test?: string
+
   /** Functions by name. Each is an AWS Lambda handler that exists only while it is asked for. */
   functions?: Record<string, FunctionConfig>
 

@@ -119,6 +119,7 @@ const configSchema = v.strictObject({
       ),
     }),
   ),
+  test: v.optional(text),
   functions: v.optional(
     v.record(
       v.pipe(

@@ -11,6 +11,7 @@ import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { decodeBlobBatch } from './blob-batch.ts'
 import type { CloudApi, PublishRequest } from './cloud-api.ts'
+import { type DeployTokens, requireDeploy, requireProject } from './deploy-tokens.ts'
 
 /** Blobs up to this size are stored side by side; larger ones one after the other, unbuffered. */
 const BUFFERED_BLOB_BYTES = 1024 * 1024
@@ -30,7 +31,8 @@ export interface ControlServer {
   close(): Promise<void>
 }
 
-type Environment = { Bindings: HttpBindings }
+/** `deploys` is the one project that the request's token allows to deploy; absent: all is allowed. */
+type Environment = { Bindings: HttpBindings; Variables: { deploys?: string } }
 
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000))
 const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
@@ -53,12 +55,17 @@ export async function openControlServer(options: {
   port: number
   token: string
   backend: ControlBackend
+  deployTokens?: DeployTokens
+  /** Answers what is below `/git/`, with its own look at who asks. */
+  handleGit?(request: IncomingMessage, response: ServerResponse): void
   logger: Logger
 }): Promise<ControlServer> {
   const app = createControlApp(options)
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
+  const { handleGit } = options
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    void listener(request, response)
+    if (handleGit !== undefined && request.url?.startsWith('/git/')) handleGit(request, response)
+    else void listener(request, response)
   })
   server.requestTimeout = 0 // an upload of a large site takes as long as it takes
   await new Promise<void>((resolve, reject) => {
@@ -87,17 +94,23 @@ function explainListenError(error: Error, host: string, port: number): Error {
 function createControlApp({
   token,
   backend,
+  deployTokens,
   logger,
 }: {
   token: string
   backend: ControlBackend
+  deployTokens?: DeployTokens
   logger: Logger
 }): Hono<Environment> {
   const app = new Hono<Environment>()
   app.use(async (context, next) => {
     // The scheme's name has no case (RFC 9110 §11.1); the token has.
     const [, given = ''] = /^bearer +(.*)$/i.exec(context.req.header('authorization') ?? '') ?? []
-    if (!isSameSecret(given, token)) {
+    const deploys = deployTokens?.projectOf(given)
+    if (deploys !== undefined) {
+      requireDeploy(context.req.method, context.req.path, deploys)
+      context.set('deploys', deploys)
+    } else if (!isSameSecret(given, token)) {
       return context.json(
         errorBody(
           new MokaError('CONTROL_UNAUTHORIZED', 'cannot use this cloud: the token is not its own', {
@@ -146,6 +159,8 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   })
   app.post('/v1/releases', async context => {
     const request = (await readBody(context, publishRequest)) as unknown as PublishRequest
+    const deploys = context.get('deploys')
+    if (deploys !== undefined) requireProject(request.draft.project, deploys)
     return stream(context, output => report(output, step => backend.publish(request, step)))
   })
   app.get('/v1/projects/:project/live', async context =>
@@ -309,7 +324,8 @@ function statusOf(error: unknown): 400 | 404 | 409 | 500 {
   return error.code === 'RELEASES_BASE_CHANGED' ? 409 : 400
 }
 
-function isSameSecret(a: string, b: string): boolean {
+/** Takes the same time wherever the two differ. */
+export function isSameSecret(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(a), digest(b))
 }

@@ -5,6 +5,7 @@ import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import { buildSite } from './build/build-site.ts'
+import { runTests } from './build/run-tests.ts'
 import { prepareRelease } from './draft.ts'
 import { selectMissing } from './missing.ts'
 import { makePlan, type Plan } from './plan.ts'
@@ -13,13 +14,30 @@ import { inTurn } from './turn.ts'
 /** What a deploy needs of the place it deploys to. */
 export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'>
 
-export type DeployStep = 'wait' | 'install' | 'build' | 'prepare' | 'upload' | ActivationStep
+export type DeployStep =
+  | 'wait'
+  | 'install'
+  | 'build'
+  | 'test'
+  | 'prepare'
+  | 'upload'
+  | ActivationStep
 
 /** Told what happens while it happens. */
 export interface DeployObserver {
   onStep?(step: DeployStep, detail?: string): void
   onBuildOutput?(text: string): void
   onPlan?(plan: Plan): void
+}
+
+export interface DeployOptions {
+  clock: Clock
+  isDryRun?: boolean
+  deferMigrations?: boolean
+  /** The project's tests have to pass. */
+  isTested?: boolean
+  /** Ends a build that is under way. */
+  signal?: AbortSignal
 }
 
 export interface DeployResult {
@@ -37,16 +55,15 @@ const OVERTAKEN: ReadonlySet<string> = new Set(['RELEASES_BASE_CHANGED', 'RELEAS
 const MAX_ATTEMPTS = 10
 
 /**
- * Deploys a project: install → build → prepare → ask what is missing → plan → upload it → publish. What the
+ * Deploys a project: install → build → test → prepare → ask what is missing → plan → upload it → publish. What the
  * bucket has lost of the live release is sent again also where nothing differs. When another
  * deploy goes live in between, the plan is made anew against that one, so that what is published
  * is always exactly what was planned. Deploys from one folder wait for one another.
- * `signal` ends a build that is under way.
  */
 export async function deploy(
   project: Project,
   target: DeployTarget,
-  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean; signal?: AbortSignal },
+  options: DeployOptions,
   observer: DeployObserver = {},
 ): Promise<DeployResult> {
   return inTurn(
@@ -59,13 +76,16 @@ export async function deploy(
 async function buildAndDeploy(
   project: Project,
   target: DeployTarget,
-  options: { clock: Clock; isDryRun?: boolean; deferMigrations?: boolean; signal?: AbortSignal },
+  options: DeployOptions,
   observer: DeployObserver,
 ): Promise<DeployResult> {
   const { site, root } = project
   if (site?.build !== undefined) {
     const { directory, build } = site
     await buildSite({ directory, build }, root, observer, options.signal)
+  }
+  if (options.isTested === true && project.test !== undefined) {
+    await runTests(project.test, site?.build, root, observer, options.signal)
   }
   observer.onStep?.('prepare')
   for (let attempt = 1; ; attempt++) {

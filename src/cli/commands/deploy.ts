@@ -16,6 +16,7 @@ const STEP_TEXT: Record<DeployStep, string> = {
   wait: 'waiting for another deploy from this folder',
   install: 'installing packages',
   build: 'building the site',
+  test: 'running the tests',
   prepare: 'reading the project',
   upload: 'uploading',
   check: 'checking the release',
@@ -26,7 +27,7 @@ const STEP_TEXT: Record<DeployStep, string> = {
 
 /** `moka deploy`: makes a release of the project one stands in, and makes it live. */
 export async function deployCommand(
-  options: CloudOptions & { json?: boolean; dryRun?: boolean },
+  options: CloudOptions & { json?: boolean; dryRun?: boolean; test?: boolean },
 ): Promise<void> {
   const startMs = performance.now()
   const reporter = createReporter(options.json === true)
@@ -39,7 +40,12 @@ export async function deployCommand(
     const result = await deploy(
       named,
       cloud.api,
-      { clock: systemClock, isDryRun: options.dryRun === true, signal: interruption.signal },
+      {
+        clock: systemClock,
+        isDryRun: options.dryRun === true,
+        isTested: options.test === true,
+        signal: interruption.signal,
+      },
       interruption.observe(observeDeploy(reporter, plan => printPlan(plan, reporter))),
     )
     const durationMs = Math.round(performance.now() - startMs)
@@ -77,7 +83,7 @@ function endAtSignal(): {
     observe: observer => ({
       ...observer,
       onStep(step, detail) {
-        isBuilding = step === 'build' || step === 'install'
+        isBuilding = step === 'build' || step === 'install' || step === 'test'
         observer.onStep?.(step, detail)
       },
     }),

@@ -29,6 +29,10 @@ export interface DataDirectory {
   /** The access logs of the edge workers. */
   access: string
   projects: string
+  /** What is pushed here with git. */
+  repositories: string
+  /** Where it is built. */
+  workspaces: string
   /** Path of a socket; short enough for the system, whatever the data directory is called. */
   socket(name: string): string
   /** Secret of the control API, made at first start, mode 0600. */
@@ -68,6 +72,8 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
     logs: sub('logs'),
     access: sub('access'),
     projects: sub('projects'),
+    repositories: sub('repositories'),
+    workspaces: sub('workspaces'),
     socket: name => join(sockets, `${name}.sock`),
     token,
     announce: runtime =>

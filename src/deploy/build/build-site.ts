@@ -7,10 +7,16 @@ import type { ProjectBuild, ProjectSite } from '../../config/site/site.ts'
 import { MokaError } from '../../shared/errors.ts'
 import { findOnPath } from '../../shared/tied-process.ts'
 import { buildEnvironment } from './build-environment.ts'
-import { needsInstall, noteInstalled } from './install.ts'
+import { forgetInstalled, needsInstall, noteInstalled } from './install.ts'
 import { type Command, runCommand } from './run-command.ts'
 
 const run = promisify(execFile)
+
+/** What holds for everything that a project has run. */
+export type BuildSettings = Pick<
+  ProjectBuild,
+  'environment' | 'publicPrefixes' | 'timeoutMs' | 'memoryMb'
+>
 
 export interface BuildObserver {
   /** With the command that does it. */
@@ -28,31 +34,53 @@ export async function buildSite(
   observer: BuildObserver,
   signal?: AbortSignal,
 ): Promise<void> {
-  const commandOf = (command: string, purpose: string): Command => ({
-    command,
-    purpose,
-    root,
-    environment: buildEnvironment(build, root), // anew: an installation adds programs
-    timeoutMs: build.timeoutMs,
-    memoryMb: build.memoryMb,
-  })
-  const { packageManager } = build
   const onOutput = observer.onBuildOutput?.bind(observer)
-  if (packageManager !== undefined && (await needsInstall(root, packageManager))) {
-    requireProgram(packageManager)
-    const command = installCommand(packageManager, await versionOf(packageManager, root))
-    observer.onStep?.('install', command)
-    await runCommand(commandOf(command, 'install packages'), onOutput, signal)
-    await noteInstalled(root, packageManager)
-  }
+  await installPackages(root, build, observer, signal)
   observer.onStep?.('build', build.command)
-  await runCommand(commandOf(build.command, 'build the site'), onOutput, signal)
+  const command = commandOf(build, root, build.command, 'build the site')
+  await runCommand(command, onOutput, signal)
   if (existsSync(directory)) return
   throw new MokaError(
     'DEPLOY_BUILD_EMPTY',
     `cannot deploy what "${build.command}" made: there is no folder "${relative(root, directory)}"`,
     { hint: build.framework?.hint ?? 'name the folder that the build writes as site.directory' },
   )
+}
+
+/** Installs the packages of a project where there are none, or where its lock file has changed. */
+export async function installPackages(
+  root: string,
+  build: BuildSettings & Pick<ProjectBuild, 'packageManager'>,
+  observer: BuildObserver,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { packageManager } = build
+  if (packageManager === undefined || !(await needsInstall(root, packageManager))) return
+  requireProgram(packageManager)
+  const install = installCommand(packageManager, await versionOf(packageManager, root))
+  observer.onStep?.('install', install)
+  await forgetInstalled(root)
+  const command = commandOf(build, root, install, 'install packages')
+  await runCommand(command, observer.onBuildOutput?.bind(observer), signal)
+  await noteInstalled(root, packageManager)
+}
+
+/** A command with the environment and the limits of a project's build. */
+export function commandOf(
+  build: BuildSettings,
+  root: string,
+  command: string,
+  purpose: string,
+): Command {
+  const environment = buildEnvironment(build, root) // anew: an installation adds programs
+  return {
+    command,
+    purpose,
+    root,
+    environment,
+    timeoutMs: build.timeoutMs,
+    memoryMb: build.memoryMb,
+  }
 }
 
 function requireProgram({ name, lockFile }: PackageManager): void {

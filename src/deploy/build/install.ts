@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readPackage } from '../../config/site/frameworks.ts'
 import type { PackageManager } from '../../config/site/package-manager.ts'
 
-/** Says which lock file the packages were installed by; theirs are the packages, so it lies with them. */
+/**
+ * Says which lock file the packages were installed by; theirs are the packages, so it lies with them.
+ * The workspaces of pushes look for it, too (src/pipeline).
+ */
 const STAMP = '.moka-installed'
 
 /**
@@ -16,13 +19,18 @@ export async function needsInstall(root: string, { lockFile }: PackageManager): 
   const modules = join(root, 'node_modules')
   if (!existsSync(modules)) return hasDependencies(root)
   const stamp = await readFile(join(modules, STAMP), 'utf8').catch(() => undefined)
-  return stamp !== undefined && stamp !== (await hashOf(lockFile))
+  return stamp !== undefined && stamp !== (await hashOf(root, lockFile))
+}
+
+/** Before an installation, which may be cut off: what is there then is of no lock file. */
+export async function forgetInstalled(root: string): Promise<void> {
+  await rm(join(root, 'node_modules', STAMP), { force: true })
 }
 
 /** Notes which lock file was installed. */
 export async function noteInstalled(root: string, { lockFile }: PackageManager): Promise<void> {
   const modules = join(root, 'node_modules')
-  if (existsSync(modules)) await writeFile(join(modules, STAMP), await hashOf(lockFile))
+  if (existsSync(modules)) await writeFile(join(modules, STAMP), await hashOf(root, lockFile))
 }
 
 function hasDependencies(root: string): boolean {
@@ -32,9 +40,9 @@ function hasDependencies(root: string): boolean {
   )
 }
 
-async function hashOf(lockFile: string | undefined): Promise<string> {
-  if (lockFile === undefined) return 'no lock file'
+/** Without a lock file it is package.json that says what is installed. */
+async function hashOf(root: string, lockFile: string | undefined): Promise<string> {
   return createHash('sha256')
-    .update(await readFile(lockFile))
+    .update(await readFile(lockFile ?? join(root, 'package.json')))
     .digest('hex')
 }

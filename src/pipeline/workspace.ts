@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { git, gitEnvironment } from './git/run-git.ts'
+
+/** What a push is checked out from. */
+export interface CheckoutSource {
+  /** Folders of objects: the repository's, and those that came with the push. */
+  objects: readonly string[]
+  commit: string
+  /** Its short name. */
+  branch: string
+}
+
+/**
+ * What builds leave for the next one, at any depth: packages, and what frameworks keep of their own.
+ * Everything else is as the commit has it.
+ */
+const KEPT = [
+  ...['node_modules', '.moka', '.cache', '.vite', '.astro', '.next/cache', '.docusaurus'],
+  ...['.parcel-cache', '.turbo', '.jekyll-cache', '.yarn/cache', 'resources/_gen'],
+]
+/** Whose `.cache` speaks of what it wrote into `public`, which is not kept. */
+const GATSBY = ['gatsby-config.js', 'gatsby-config.mjs', 'gatsby-config.ts']
+/** Says that a deploy installed the packages, and to the end (src/deploy/build). */
+const INSTALLED = '.moka-installed'
+/** A workspace that nothing was pushed to for so long is removed. */
+const UNUSED_MS = 30 * 24 * 60 * 60 * 1000
+/** What a build may leave to the next one. */
+const MAX_KEPT_BYTES = 4 * 1024 * 1024 * 1024
+
+/**
+ * The folder that a project's pushes are built in. It stays, so that packages and caches need not be
+ * made anew; a checkout puts everything else back to what the commit has.
+ */
+export class Workspace {
+  readonly directory: string
+
+  constructor(directory: string) {
+    this.directory = directory
+  }
+
+  /** Makes the folder what the commit has, and what earlier builds left to be used again. */
+  async checkOut(source: CheckoutSource, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#checkOut(source, signal)
+    } catch {
+      // Somebody who was killed left it in a state that git cannot go on from.
+      signal.throwIfAborted()
+      await rm(this.directory, { recursive: true, force: true })
+      await this.#checkOut(source, signal)
+    }
+  }
+
+  async #checkOut({ objects, commit, branch }: CheckoutSource, signal: AbortSignal): Promise<void> {
+    const { directory } = this
+    const repository = join(directory, '.git')
+    if (!existsSync(repository)) {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      await git(['init', '--quiet', '--template=', directory], { signal })
+    }
+    const ref = join(repository, 'refs/heads', branch)
+    await rm(join(repository, 'refs/heads'), { recursive: true, force: true })
+    await mkdir(dirname(ref), { recursive: true })
+    await mkdir(join(repository, 'objects/info'), { recursive: true })
+    await Promise.all([
+      writeFile(join(repository, 'objects/info/alternates'), `${objects.join('\n')}\n`),
+      writeFile(join(repository, 'HEAD'), `ref: refs/heads/${branch}\n`),
+      writeFile(ref, `${commit}\n`),
+      rm(join(repository, 'index.lock'), { force: true }),
+      this.#dropHalfInstalled(),
+    ])
+    const env = gitEnvironment([['core.hooksPath', '/dev/null']])
+    await git(['-C', directory, 'reset', '--hard', '--quiet'], { env, signal })
+    const isGatsby = GATSBY.some(name => existsSync(join(directory, name)))
+    const names = KEPT.filter(name => !(isGatsby && name === '.cache'))
+    const kept = names.flatMap(name => ['--exclude', name])
+    await git(['-C', directory, 'clean', '-ffdxq', ...kept], { env, signal })
+  }
+
+  /** Packages whose installation was cut off look like packages that somebody installed by hand. */
+  async #dropHalfInstalled(): Promise<void> {
+    const modules = join(this.directory, 'node_modules')
+    if (existsSync(join(modules, INSTALLED))) return
+    await rm(modules, { recursive: true, force: true })
+  }
+
+  /** After a push: notes that it was used, and drops it where builds have left too much. */
+  async tidy(): Promise<void> {
+    if (!existsSync(this.directory)) return
+    const now = new Date()
+    await utimes(this.directory, now, now)
+    if ((await sizeOf(this.directory, MAX_KEPT_BYTES)) > MAX_KEPT_BYTES) {
+      await rm(this.directory, { recursive: true, force: true })
+    }
+  }
+}
+
+/** Removes the workspaces in a folder that are not used any more. */
+export async function removeUnused(directory: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name)
+    const { mtimeMs } = await stat(path)
+    if (nowMs - mtimeMs > UNUSED_MS) await rm(path, { recursive: true, force: true })
+  }
+}
+
+/** Of all files below a folder; counting ends above `limit`. */
+async function sizeOf(directory: string, limit: number): Promise<number> {
+  let sizeBytes = 0
+  const waiting = [directory]
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) waiting.push(path)
+      else if (entry.isFile()) sizeBytes += (await stat(path).catch(() => ({ size: 0 }))).size
+    }
+    if (sizeBytes > limit) break
+  }
+  return sizeBytes
+}
