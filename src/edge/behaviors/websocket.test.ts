@@ -8,10 +8,10 @@ import { silentLogger } from '../../shared/logger.ts'
 import { createSniContexts } from '../../tls/certificates/sni-contexts.ts'
 import { currentTicketKey } from '../../tls/certificates/ticket-key.ts'
 import { createTestAuthority } from '../../tls/testing/certificates.ts'
-import type { EdgeBehavior } from './behavior.ts'
 import { openEdgeServer } from '../server.ts'
 import { type EdgeFixture, openEdgeFixture } from '../testing/edge-fixture.ts'
 import { type OriginServer, openOriginServer } from '../testing/origin-server.ts'
+import type { EdgeBehavior } from './behavior.ts'
 
 const SWITCH =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
@@ -283,6 +283,28 @@ describe('what is no tunnel', () => {
   test('a behavior that forwards few fields still lets the handshake through', async () => {
     deploy({ forward: { headers: 'none', cookies: 'none', query: 'none' } })
     const socket = await dial('/live?a=1')
+    const back = messages(socket, 1)
+    socket.send('x')
+    expect(String((await back)[0])).toBe('x')
+  })
+
+  test('a guard stands before the handshake', async () => {
+    deploy({ countries: { only: ['XX'] } })
+    expect(await refusal('/live')).toBe(403)
+    expect(sockets.clients.size).toBe(0)
+  })
+
+  test('the second origin of a group takes it where the first cannot', async () => {
+    fixture.deploy({
+      files: {},
+      behaviors: [{ pattern: '/*', origin: 'both' }],
+      origins: {
+        none: { url: 'http://127.0.0.1:1' },
+        o: { url: origin.url },
+        both: { primary: 'none', secondary: 'o' },
+      },
+    })
+    const socket = await dial()
     const back = messages(socket, 1)
     socket.send('x')
     expect(String((await back)[0])).toBe('x')
