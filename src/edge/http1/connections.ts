@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { SlowHeads } from '../protection/connections/slow-heads.ts'
 import { endInStages } from '../transport/end-in-stages.ts'
-import type { Tunnel } from './tunnel.ts'
+import type { Tunnel } from './upgrade/tunnel.ts'
 
 interface Exchange {
   request: IncomingMessage

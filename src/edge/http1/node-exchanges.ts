@@ -9,7 +9,7 @@ import type {
   TrafficObserver,
 } from '../logs/traffic-observer.ts'
 import { tlsFactsOf } from '../transport/node-transport.ts'
-import { UpgradeResponse } from './upgrades.ts'
+import { UpgradeResponse } from './upgrade/upgrades.ts'
 
 /** By response, for that is what all who answer through node:http have in common. */
 const exchanges = new WeakMap<ServerResponse, ObservedExchange>()

@@ -6,7 +6,7 @@ import { SlowHeads } from '../protection/connections/slow-heads.ts'
 import { refuseMalformed } from './client-error.ts'
 import { Connections } from './connections.ts'
 import { NodeExchanges } from './node-exchanges.ts'
-import { handleUpgrade, type UpgradeHost } from './upgrades.ts'
+import { handleUpgrade, type UpgradeHost } from './upgrade/upgrades.ts'
 
 export interface NodeHttpLimits {
   /** Request line and fields together. */

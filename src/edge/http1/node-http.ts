@@ -7,7 +7,7 @@ import { Fields } from '../../http/fields.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { discardBody, type ViewerRequest, type ViewerResponse } from '../viewer.ts'
 import { exchangeOf } from './node-exchanges.ts'
-import { UpgradeResponse } from './upgrades.ts'
+import { UpgradeResponse } from './upgrade/upgrades.ts'
 
 /** A node:http request as the edge sees requests. */
 export class NodeViewerRequest implements ViewerRequest {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { endInStages } from '../transport/end-in-stages.ts'
+import { endInStages } from '../../transport/end-in-stages.ts'
 
 /** As at CloudFront: a WebSocket connection on which nothing moves for 10 minutes is closed. */
 const IDLE_MS = 600_000

@@ -1,8 +1,8 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { isValidField, splitList } from '../../http/field-lists.ts'
-import type { Fields } from '../../http/fields.ts'
-import { endInStages } from '../transport/end-in-stages.ts'
+import { isValidField, splitList } from '../../../http/field-lists.ts'
+import type { Fields } from '../../../http/fields.ts'
+import { endInStages } from '../../transport/end-in-stages.ts'
 import { openTunnel, type Tunnel } from './tunnel.ts'
 
 /** What handles requests that ask to switch protocols, once node:http has let go of the socket. */
