@@ -191,7 +191,7 @@ export class HotStored {
     let prepared = known.all.find(other => other.stored === stored)
     if (prepared === undefined) {
       const dress = (fields: Fields) => this.#dress(fields, place)
-      prepared = PreparedResponse.of(stored, this.#site.live.project, dress)
+      prepared = PreparedResponse.of(stored, { project: this.#site.live.project, dress })
       if (prepared === undefined) return undefined
       known.all.push(prepared)
     }

@@ -7,59 +7,52 @@ import type { HotResponse, PlainRequest } from './hot-lookup.ts'
 
 type Changing = { -readonly [Key in keyof HotResponse]: HotResponse[Key] }
 
+/** What makes an answer out of what is stored, beyond that. */
+interface Making {
+  project: string
+  /** Adds what the answer carries besides. */
+  dress(fields: Fields): void
+}
+
+/** The 304, and the fields of a request that get it where they are exactly this. */
+interface NotModified {
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+  readonly response: Changing | undefined
+}
+
 /** A stored response, made ready to be sent again and again: but for Age and what is left of it. */
 export class PreparedResponse {
   readonly stored: StoredResponse
+  readonly #making: Making
   readonly #whole: Changing
   readonly #bodiless: Changing
-  /** Where an If-None-Match, or an If-Modified-Since, is exactly this. */
-  readonly #notModified: Changing | undefined
-  readonly #etag: string | undefined
-  readonly #lastModified: string | undefined
+  /** Made for the first request that asks whether it has changed. */
+  #notModified: NotModified | undefined
   /** What caches before us said. */
   readonly #cacheStatus: readonly string[]
   #age = -1
+  #changing: HotResponse['changing']
 
-  /** `dress` adds what the answer carries besides. Undefined: it leaves no Age to keep up to date. */
-  static of(
-    stored: StoredResponse,
-    project: string,
-    dress: (fields: Fields) => void,
-  ): PreparedResponse | undefined {
+  /** Undefined: how it is dressed leaves no Age to keep up to date. */
+  static of(stored: StoredResponse, making: Making): PreparedResponse | undefined {
     const before = stored.fields.lines('cache-status')
-    const whole = dressed(stored, new Fields(), dress)
+    const whole = dressed(stored, new Fields(), making)
     // A behavior that sets one of these decides what it is.
     const lines = whole.fields.lines('cache-status')
     const isOurs = whole.fields.get('age') === MARK && lines.at(-1) === MARK
     if (!isOurs || lines.length !== before.length + 1) return undefined
     if (!before.every(value => isValidField('cache-status', value))) return undefined
-    return new PreparedResponse(stored, project, dress, whole)
+    return new PreparedResponse(stored, making, whole)
   }
 
-  private constructor(
-    stored: StoredResponse,
-    project: string,
-    dress: (fields: Fields) => void,
-    whole: { status: number; fields: Fields },
-  ) {
+  private constructor(stored: StoredResponse, making: Making, whole: Changing) {
     this.stored = stored
+    this.#making = making
     this.#cacheStatus = stored.fields.lines('cache-status')
     const bytes = stored.body.byteLength === 0 ? undefined : { bytes: stored.body }
-    const prepared = { project, isPrepared: true, changing: undefined } as const
-    this.#whole = { ...whole, ...prepared, body: bytes }
-    this.#bodiless = { ...whole, ...prepared, body: undefined }
-    const answerTo = (name: string) => {
-      const value = stored.fields.get(name === 'if-none-match' ? 'etag' : 'last-modified')
-      if (stored.status !== 200 || value === undefined) return undefined
-      const answer = dressed(stored, new Fields().set(name, value), dress)
-      return answer.status === 304 ? { value, answer } : undefined
-    }
-    const byTag = answerTo('if-none-match')
-    const byDate = answerTo('if-modified-since')
-    const notModified = (byTag ?? byDate)?.answer
-    this.#notModified = notModified && { ...notModified, ...prepared, body: undefined }
-    this.#etag = byTag?.value
-    this.#lastModified = byDate?.value
+    this.#whole = { ...whole, body: bytes }
+    this.#bodiless = { ...whole }
   }
 
   /** Undefined: it is no longer fresh, or the request's conditions need more thought. */
@@ -70,35 +63,54 @@ export class PreparedResponse {
     if (age !== this.#age) this.#growOlder(age)
     const { ifNoneMatch, ifModifiedSince } = request
     if (ifNoneMatch === undefined && ifModifiedSince === undefined) {
-      return request.isHead ? this.#bodiless : this.#whole
+      return this.#upToDate(request.isHead ? this.#bodiless : this.#whole)
     }
+    this.#notModified ??= this.#prepareNotModified()
+    const { etag, lastModified, response } = this.#notModified
     const isNotModified =
-      ifNoneMatch === undefined
-        ? ifModifiedSince === this.#lastModified
-        : ifNoneMatch === this.#etag
-    return isNotModified ? this.#notModified : undefined
+      ifNoneMatch === undefined ? ifModifiedSince === lastModified : ifNoneMatch === etag
+    return isNotModified && response !== undefined ? this.#upToDate(response) : undefined
+  }
+
+  #upToDate(response: Changing): HotResponse {
+    response.changing = this.#changing
+    return response
+  }
+
+  #prepareNotModified(): NotModified {
+    const { fields, status } = this.stored
+    const answerTo = (name: string, value: string | undefined) => {
+      if (status !== 200 || value === undefined) return undefined
+      const response = dressed(this.stored, new Fields().set(name, value), this.#making)
+      return response.status === 304 ? response : undefined
+    }
+    const [etag, lastModified] = [fields.get('etag'), fields.get('last-modified')]
+    const byTag = answerTo('if-none-match', etag)
+    const byDate = answerTo('if-modified-since', lastModified)
+    return {
+      etag: byTag && etag,
+      lastModified: byDate && lastModified,
+      response: byTag ?? byDate,
+    }
   }
 
   #growOlder(age: number): void {
     this.#age = age
     const ttlSeconds = this.stored.freshnessSeconds - age
-    const changing: readonly (readonly [string, string])[] = [
+    this.#changing = [
       ['age', String(age)],
       ...this.#cacheStatus.map(value => ['cache-status', value] as const),
       ['cache-status', formatCacheStatus('mokapot', { kind: 'hit', ttlSeconds })],
     ]
-    for (const response of [this.#whole, this.#bodiless, this.#notModified]) {
-      if (response !== undefined) response.changing = changing
-    }
   }
 }
 
 /** Stands for what changes, and where the log looks how it was answered. */
 const MARK = formatCacheStatus('mokapot', { kind: 'hit' })
 
-function dressed(stored: StoredResponse, request: Fields, dress: (fields: Fields) => void) {
+function dressed(stored: StoredResponse, request: Fields, { project, dress }: Making): Changing {
   const { status, fields } = answerFromStored(stored, 'GET', request, stored.storedMs, MARK)
   fields.set('age', MARK)
   dress(fields)
-  return { status, fields }
+  return { status, project, fields, body: undefined, isPrepared: true, changing: undefined }
 }
