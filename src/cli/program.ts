@@ -1,16 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { ownVersion } from '../shared/own-version.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
 import type { CloudOptions } from './find-cloud.ts'
 
 // Each command's code is loaded when it runs, so that `moka --help` and short commands start fast.
-
-/** This program's version, from its package. */
-export function ownVersion(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
-}
 
 /** The command line of `moka`. Wrong usage throws a CommanderError after its message was shown. */
 export function createProgram(): Command {

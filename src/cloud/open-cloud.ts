@@ -9,6 +9,7 @@ import type { AccessLogFormat } from '../edge/logs/open-traffic-log.ts'
 import { openFunctions } from '../functions/functions.ts'
 import { openLogStore } from '../functions/logs/log-store.ts'
 import { openPipeline } from '../pipeline/pipeline.ts'
+import { openReleaseSigner } from '../releases/provenance.ts'
 import { ReleaseStore } from '../releases/release-store.ts'
 import { Releases } from '../releases/releases.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
@@ -148,7 +149,9 @@ async function open(
   let { only } = options
   const known = await listProjects(data)
   const records = await DistributionRecords.open(data.projects, known, logger)
+  const signer = await openReleaseSigner(data.signingKey)
   const sites = new Sites({
+    signer,
     ...{ versions, functions, dns, addresses: options.addresses },
     isDisabled: project => records.get(project).isDisabled,
   })

@@ -2,6 +2,7 @@ import type { DnsServer } from '../dns/server.ts'
 import type { Functions } from '../functions/functions.ts'
 import { hasPython } from '../functions/runtimes/python/interpreter.ts'
 import type { ReleaseDraft } from '../releases/manifest.ts'
+import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { LiveChange } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { ChallengeResponder } from '../tls/acme/challenges.ts'
@@ -20,7 +21,9 @@ export class Sites {
   readonly #dns: Pick<DnsServer, 'setZones'>
   readonly #addresses: readonly string[]
   readonly #isDisabled: (project: string) => boolean
+  readonly #signer: Pick<ReleaseSigner, 'sign'> | undefined
   readonly #live = new Map<string, Live>()
+  readonly #statements = new WeakMap<Live['release'], string>()
   /** Manifest hash of what is about to go live, by project. */
   readonly #next = new Map<string, string>()
   /** TXT records of DNS-01 challenges under way: absolute name and value. */
@@ -36,12 +39,15 @@ export class Sites {
     addresses: readonly string[]
     /** Whether a project is switched off, however often it is deployed. Default: none is. */
     isDisabled?: (project: string) => boolean
+    /** Signs what the sites say of their releases. Default: they say nothing. */
+    signer?: Pick<ReleaseSigner, 'sign'>
   }) {
     this.#versions = options.versions
     this.#functions = options.functions
     this.#dns = options.dns
     this.#addresses = options.addresses
     this.#isDisabled = options.isDisabled ?? (() => false)
+    this.#signer = options.signer
   }
 
   serveWith(workers: EdgeWorkers, https?: Https): void {
@@ -159,11 +165,22 @@ export class Sites {
         project,
         hosts: hostsOf(release.manifest),
         manifestSha256: release.manifestSha256,
+        ...(this.#signer && { statement: this.#statementOf(release, this.#signer) }),
         retained: pointer.retained.map(retained => retained.manifestSha256),
         ...(next === undefined ? {} : { next }),
         ...(this.#isDisabled(project) && { isDisabled: true as const }),
       }
     })
+  }
+
+  #statementOf(release: Live['release'], signer: Pick<ReleaseSigner, 'sign'>): string {
+    let statement = this.#statements.get(release)
+    if (statement === undefined) {
+      const { manifest, manifestSha256 } = release
+      statement = JSON.stringify(signer.sign(manifest, manifestSha256), null, 2)
+      this.#statements.set(release, statement)
+    }
+    return statement
   }
 
   #serveZones(): void {

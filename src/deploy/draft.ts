@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { Project, ProjectFunction } from '../config/project.ts'
+import { detectPackageManager } from '../config/site/package-manager.ts'
 import type { BlobUpload } from '../control/cloud-api.ts'
 import { mediaTypeOf } from '../http/media-types.ts'
 import type { ReleaseDraft, ReleaseFile, ReleaseFunction } from '../releases/manifest.ts'
@@ -53,7 +54,7 @@ export async function prepareRelease(
     project.site === undefined ? NO_RULES : readRules(project.site.directory),
     prepareFunctions(project, blobs),
     project.database.kind === 'none' ? [] : readMigrations(project.migrationsDirectory),
-    readSource(project.root),
+    readSource(project.root, detectPackageManager(project.root)?.lockFile),
   ])
   for (const { sha256, sql } of migrations) addBlob(blobs, sha256, sql)
   const { database, secrets } = describeDatabase(project)

@@ -1,11 +1,24 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { ReleaseDraft } from '../releases/manifest.ts'
+import { ownVersion } from '../shared/own-version.ts'
 
 const run = promisify(execFile)
 
-/** Where a release came from, as git knows it; empty where the project is no git checkout. */
-export async function readSource(root: string): Promise<ReleaseDraft['source']> {
+/** Where a release came from, and what made it. */
+export async function readSource(
+  root: string,
+  lockFile: string | undefined,
+): Promise<ReleaseDraft['source']> {
+  const [commit, lockSha256] = await Promise.all([readCommit(root), hashOf(lockFile)])
+  const builder = `moka ${ownVersion()}, node ${process.versions.node}, ${process.platform} ${process.arch}`
+  return { ...commit, builder, ...(lockSha256 === undefined ? {} : { lockSha256 }) }
+}
+
+/** As git knows it; empty where the project is no git checkout. */
+async function readCommit(root: string): Promise<ReleaseDraft['source']> {
   try {
     const git = async (...args: string[]) =>
       (await run('git', ['-C', root, ...args], { timeout: 5000 })).stdout.trim()
@@ -19,4 +32,9 @@ export async function readSource(root: string): Promise<ReleaseDraft['source']> 
   } catch {
     return {}
   }
+}
+
+async function hashOf(path: string | undefined): Promise<string | undefined> {
+  const bytes = path === undefined ? undefined : await readFile(path).catch(() => undefined)
+  return bytes && createHash('sha256').update(bytes).digest('hex')
 }

@@ -37,6 +37,7 @@ import { matchRoute } from './site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from './site/hosts.ts'
 import { decodePath, encodePath } from './site/paths.ts'
 import { canonicalPath, findFile, resolveFile } from './site/pretty-urls.ts'
+import { STATEMENT_PATH, statementResponse } from './site/release-statement.ts'
 import { MAX_FIELD_LINES, parseRequestTarget } from './site/request-target.ts'
 import { NO_BODY, type ViewerRequest, type ViewerResponse } from './viewer.ts'
 
@@ -171,8 +172,12 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   }
 }
 
-/** behavior? (viewer protocol → guard) → what is behind it */
+/** statement? → behavior? (viewer protocol → guard) → what is behind it */
 async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<ViewerResponse> {
+  const { statement } = asked.site
+  if (statement !== undefined && asked.path === STATEMENT_PATH && isRead(asked.request)) {
+    return statementResponse(statement, asked.request.method === 'HEAD')
+  }
   const { behavior, request, rawPath, receivedQuery, hostField } = asked
   if (behavior === undefined) return answerFromWithin(asked, parts)
   if (!isSecure(asked, parts)) {

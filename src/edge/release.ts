@@ -109,6 +109,8 @@ export interface SiteState {
    * the live release lacks the path, so that an old tab still finds its assets.
    */
   retained: readonly EdgeRelease[]
+  /** What everybody may know of the live release, as JSON: /.well-known/mokapot/release.json. */
+  statement?: string
   /** Switched off: every request gets 403, whatever is live. */
   isDisabled?: boolean
 }

@@ -112,6 +112,10 @@ const draftEntries = {
     isDirty: v.exactOptional(v.boolean()),
     author: v.exactOptional(v.string()),
     message: v.exactOptional(v.string()),
+    /** Program, runtime and platform that made the release. */
+    builder: v.exactOptional(v.string()),
+    /** Of the lock file that the site was built by. */
+    lockSha256: v.exactOptional(sha256),
   }),
 }
 

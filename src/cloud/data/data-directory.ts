@@ -37,6 +37,8 @@ export interface DataDirectory {
   socket(name: string): string
   /** Secret of the control API, made at first start, mode 0600. */
   token: string
+  /** Path of the key that signs releases; made at first start, mode 0600. */
+  signingKey: string
   /** Says where this cloud answers, for commands that look for it. */
   announce(runtime: unknown): Promise<void>
   /** Lets the directory go to the next cloud. */
@@ -76,6 +78,7 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
     workspaces: sub('workspaces'),
     socket: name => join(sockets, `${name}.sock`),
     token,
+    signingKey: sub('signing-key.pem'),
     announce: runtime =>
       writeFileAtomic(sub(RUNTIME_FILE), `${JSON.stringify(runtime, null, 2)}\n`),
     async release() {

@@ -11,6 +11,8 @@ export interface SiteMessage {
   project: string
   hosts: string[]
   manifestSha256: string
+  /** What everybody may know of it, as JSON. */
+  statement?: string
   /** Releases of the last day, newest first. */
   retained: string[]
   /** The release that goes live in a moment: its hashed assets answer already. */

@@ -212,7 +212,7 @@ async function setSites(messages: SiteMessage[]): Promise<Taken> {
 }
 
 async function readSite(message: SiteMessage, next: Releases): Promise<SiteState> {
-  const { project, hosts, isDisabled } = message
+  const { project, hosts, isDisabled, statement } = message
   const live = await takeWhole(message.manifestSha256, hosts, next)
   const retained: EdgeRelease[] = []
   // Read whole: in a moment it is the live one.
@@ -224,7 +224,7 @@ async function readSite(message: SiteMessage, next: Releases): Promise<SiteState
     })
     if (release !== undefined && release.files.size > 0) retained.push(release)
   }
-  return { live, retained, ...(isDisabled && { isDisabled }) }
+  return { live, retained, ...(statement && { statement }), ...(isDisabled && { isDisabled }) }
 }
 
 type Releases = Map<string, EdgeRelease>
