@@ -111,6 +111,8 @@ export async function openEdgeFixture(
     listen: { host: '127.0.0.1', port: 0 },
     logger,
     limits,
+    // A thousand requests at once are a thousand connections here.
+    unlimitedClients: ['127.0.0.0/8'],
     ...(options.observer && { observer: options.observer }),
   })
   const fixture: EdgeFixture = {

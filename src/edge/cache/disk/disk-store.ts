@@ -481,7 +481,7 @@ export class DiskStore {
   }
 
   #sweepLater(): void {
-    const pauseMs = this.#nextSweepMs - performance.now()
+    const pauseMs = Math.max(0, this.#nextSweepMs - performance.now())
     this.#sweeper ??= setTimeout(() => this.#sweep(), pauseMs).unref()
   }
 
