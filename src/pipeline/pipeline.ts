@@ -9,7 +9,6 @@ import type { Logger } from '../shared/logger.ts'
 import { GitDoor } from './git/git-door.ts'
 import { type ArrivedPush, PushReceiver, shorten } from './git/push-receiver.ts'
 import { Repositories } from './git/repository.ts'
-import { git } from './git/run-git.ts'
 import { ProjectQueue } from './queue.ts'
 import { removeUnused, Workspace } from './workspace.ts'
 
@@ -63,10 +62,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     repositories,
     queue: new ProjectQueue(),
     check: push => checkPush(push, workspaceOf(push.project), options.deployer),
-    async onEnd(project, path, signal) {
-      await git(['-C', path, 'gc', '--auto', '--quiet'], { signal })
-      await workspaceOf(project).tidy()
-    },
+    onEnd: project => workspaceOf(project).tidy(),
     logger,
   })
   const door = new GitDoor({ repositories, receiver, isToken: options.isToken, logger })

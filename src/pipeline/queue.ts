@@ -1,5 +1,7 @@
 import { MokaError } from '../shared/errors.ts'
 
+/** Who waits no longer than this is not told. */
+const SILENT_MS = 300
 /** Pushes of one project that may wait; one waits for the build before it. */
 const MAX_WAITING = 20
 
@@ -14,7 +16,7 @@ export class ProjectQueue {
   readonly #turns = new Map<string, Turn[]>()
 
   /**
-   * Waits for the turn, and returns what ends it. Who has to wait is told once for whom. Throws
+   * Waits for the turn, and returns what ends it. Who has to wait is told once for whom, if not at once. Throws
    * `PIPELINE_TOO_MANY` where too many wait, and the signal's reason when that comes first.
    */
   async enter(
@@ -47,13 +49,15 @@ export class ProjectQueue {
     const ahead = turns.at(-1)
     turns.push(turn)
     if (ahead === undefined) return leave
-    options.onWait(turns[0]!.label)
+    const timer = setTimeout(() => options.onWait(turns[0]!.label), SILENT_MS)
     try {
       // Those before us leave in any order: one that gave up waiting is not the end of those before it.
       while (turns[0] !== turn) await endOf(turns[turns.indexOf(turn) - 1]!, options.signal)
     } catch (error) {
       leave()
       throw error
+    } finally {
+      clearTimeout(timer)
     }
     return leave
   }

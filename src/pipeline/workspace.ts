@@ -74,7 +74,7 @@ export class Workspace {
     await git(['-C', directory, 'reset', '--hard', '--quiet'], { env, signal })
     const isGatsby = GATSBY.some(name => existsSync(join(directory, name)))
     const names = KEPT.filter(name => !(isGatsby && name === '.cache'))
-    const kept = names.flatMap(name => ['--exclude', name])
+    const kept = names.flatMap(name => ['--exclude', `**/${name}`])
     await git(['-C', directory, 'clean', '-ffdxq', ...kept], { env, signal })
   }
 

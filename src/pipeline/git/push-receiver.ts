@@ -31,8 +31,8 @@ export interface PushReceiverOptions {
   queue: ProjectQueue
   /** Rejects where the push may not go in; what is said then goes to the terminal. */
   check(push: ArrivedPush): Promise<void>
-  /** When it went in, or did not, and the response is sent. */
-  onEnd(project: string, path: string, signal: AbortSignal): Promise<void>
+  /** When it went in, or did not, and the response is sent; the next one waits for it. */
+  onEnd(project: string): Promise<void>
   logger: Logger
 }
 
@@ -94,8 +94,14 @@ export class PushReceiver {
     try {
       await this.#run({ project, path, head, body, response }, signal)
     } finally {
-      await this.#options.onEnd(project, path, this.#closing.signal).catch(() => {})
+      const { onEnd, logger } = this.#options
+      await onEnd(project).catch(error => {
+        logger.warn('tidying up after a push failed', { project, error: String(error) })
+      })
       end()
+      // Git's own tidying, which reads what others write.
+      const { signal } = this.#closing
+      await git(['-C', path, 'gc', '--auto', '--quiet'], { signal }).catch(() => {})
     }
   }
 

@@ -1,0 +1,365 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { controlOf } from '../support/deploying.ts'
+import { commit, createRepository, git, remoteOf, startGit } from '../support/git.ts'
+import { ask } from '../support/http.ts'
+import { remove, startUp, type TestCloud, temporaryFolder, until } from '../support/moka.ts'
+import { living } from '../support/processes.ts'
+
+// The home cloud as a git remote, pushed to by git itself.
+
+let root: string
+let home: string
+let cloud: TestCloud
+let token: string
+let count = 0
+
+beforeAll(async () => {
+  root = await temporaryFolder('push')
+  home = await temporaryFolder('home')
+  cloud = await startUp(home)
+  token = (await readFile(join(home, 'token'), 'utf8')).trim()
+})
+afterAll(async () => {
+  await cloud?.stop()
+  await remove(root)
+  await remove(home)
+})
+
+interface TestProject {
+  name: string
+  folder: string
+  /** What the site's first page says. */
+  page(): Promise<string>
+  /** What `main` is on the remote. */
+  remoteMain(): Promise<string>
+}
+
+/** Its build copies `index.html`, after what the file `build.sh` does. */
+async function createProject(config = ''): Promise<TestProject> {
+  const name = `site-${++count}`
+  const folder = join(root, name)
+  await createRepository(folder, remoteOf(cloud.addresses.control, token, name))
+  await writeFile(join(folder, 'build.sh'), 'true\n')
+  await writeFile(
+    join(folder, 'moka.config.ts'),
+    `export default {
+      name: '${name}', domain: '${name}.example', ${config}
+      site: { build: 'sh ./build.sh && mkdir -p dist && cp index.html dist/', directory: 'dist' },
+    }\n`,
+  )
+  return {
+    name,
+    folder,
+    page: async () =>
+      (await ask(cloud.addresses.site, '/', { host: `${name}.example` })).body.toString(),
+    remoteMain: async () => (await git(folder, 'ls-remote', 'home', 'main')).output.slice(0, 40),
+  }
+}
+
+describe('a push to main', () => {
+  it('is live when git push ends, with the release and the build’s output in its terminal', async () => {
+    const { folder, name, page, remoteMain } = await createProject()
+    const head = await commit(folder, { 'index.html': 'one', 'build.sh': 'echo baking beans\n' })
+    const pushed = await git(folder, 'push', 'home', 'main')
+    expect(pushed.output).toContain('remote: baking beans')
+    expect(pushed.output).toMatch(/remote: r-1 of site-\d+ is live on http/)
+    expect(pushed.code).toBe(0)
+    expect(await page()).toBe('one')
+    expect(await remoteMain()).toBe(head)
+    const client = await controlOf(home)
+    expect((await client.live(name))?.manifest.source).toMatchObject({
+      ...{ commit: head, branch: 'main', author: 'Lena', isDirty: false },
+      message: 'index.html, build.sh',
+    })
+    client.close()
+    await commit(folder, { 'index.html': 'two' })
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('two')
+  })
+
+  it('that cannot be built does not go in: what is live stays, and the log’s end says why', async () => {
+    const { folder, page, remoteMain } = await createProject()
+    const good = await commit(folder, { 'index.html': 'good' })
+    await git(folder, 'push', 'home', 'main')
+    await commit(folder, { 'index.html': 'bad', 'build.sh': 'echo the oven is cold; exit 7\n' })
+    const pushed = await git(folder, 'push', 'home', 'main')
+    expect(pushed.code).toBe(1)
+    expect(pushed.output).toMatch(
+      /remote: the oven is cold\s+remote: cannot build the site with ".+": it ended with exit code 7\s/,
+    )
+    expect(pushed.output).toContain('what was live stays live')
+    expect(pushed.output).toContain('[remote rejected] main -> main (pre-receive hook declined)')
+    expect(await page()).toBe('good')
+    expect(await remoteMain()).toBe(good)
+    await commit(folder, { 'build.sh': 'true\n' })
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('bad')
+  })
+
+  it('whose tests fail does not go in; tests see what was built', async () => {
+    const { folder, page } = await createProject(`test: 'grep -q sweet dist/index.html',`)
+    await commit(folder, { 'index.html': 'sweet coffee' })
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    await commit(folder, { 'index.html': 'bitter coffee' })
+    const pushed = await git(folder, 'push', 'home', 'main')
+    expect(pushed.code).toBe(1)
+    expect(pushed.output).toContain('remote: cannot pass the tests with "grep -q sweet')
+    expect(await page()).toBe('sweet coffee')
+  })
+
+  it('of another project than the remote’s is refused before anything is sent', async () => {
+    const { folder } = await createProject()
+    await commit(folder, { 'index.html': 'x' })
+    const other = remoteOf(cloud.addresses.control, token, 'someone-else')
+    const pushed = await git(folder, 'push', other, 'main')
+    expect(pushed.output).toMatch(
+      /cannot deploy project "site-\d+": this deploy is for project "someone-else"/,
+    )
+    expect(pushed.code).toBe(1)
+  })
+
+  it('without a configuration is refused', async () => {
+    const { folder } = await createProject()
+    await commit(folder, { 'index.html': 'x', 'moka.config.ts': undefined })
+    const pushed = await git(folder, 'push', 'home', 'main')
+    expect(pushed.output).toContain('it has no moka.config.ts in its first folder')
+    expect(pushed.code).toBe(1)
+  })
+
+  it('is built without the cloud’s token in its environment', async () => {
+    const { folder } = await createProject()
+    await commit(folder, { 'index.html': 'x', 'build.sh': 'env\n' })
+    const { output, code } = await git(folder, 'push', 'home', 'main')
+    expect(code).toBe(0)
+    expect(output).toContain('remote: CI=true')
+    expect(output).not.toMatch(/MOKA_|GIT_/)
+  })
+
+  it('finds the packages and caches of the push before, and nothing else of it', async () => {
+    const { folder, page } = await createProject()
+    const build = [
+      'mkdir -p node_modules/.cache sub/.next/cache sub/.next/static',
+      'ls -A node_modules/.cache sub/.next/cache sub/.next/static . > list',
+      'touch node_modules/.moka-installed node_modules/.cache/kept1 sub/.next/cache/kept2',
+      'touch sub/.next/static/gone1 gone2 && mv list index.html',
+    ]
+    await commit(folder, {
+      'index.html': '',
+      'build.sh': build.join(' &&\n'),
+      '.gitignore': 'gone2',
+    })
+    await git(folder, 'push', 'home', 'main')
+    expect(await page()).not.toContain('kept')
+    await commit(folder, { another: 'commit' })
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toContain('kept1')
+    expect(await page()).toContain('kept2')
+    expect(await page()).not.toContain('gone')
+    expect(await page()).not.toContain('dist')
+  })
+
+  it('may be named master where there is no main', async () => {
+    const { folder, page } = await createProject()
+    await git(folder, 'branch', '-m', 'master')
+    await commit(folder, { 'index.html': 'old habits' })
+    expect(await git(folder, 'push', 'home', 'master')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('old habits')
+  })
+})
+
+describe('the remote', () => {
+  it('keeps other branches and tags without deploying them, and gives them back', async () => {
+    const { folder, page } = await createProject()
+    await commit(folder, { 'index.html': 'main' })
+    await git(folder, 'push', 'home', 'main')
+    await git(folder, 'checkout', '-q', '-b', 'feature/beans')
+    const head = await commit(folder, { 'index.html': 'feature' })
+    await git(folder, 'tag', 'v1')
+    const pushed = await git(folder, 'push', 'home', 'feature/beans', 'v1')
+    expect(pushed.code).toBe(0)
+    expect(pushed.output).toContain('feature/beans is kept; main is what is deployed')
+    expect(await page()).toBe('main')
+    const clone = join(root, 'clone')
+    const remote = (await git(folder, 'remote', 'get-url', 'home')).output.trim()
+    for (const version of ['2', '0']) {
+      const cloned = await git(root, '-c', `protocol.version=${version}`, 'clone', remote, clone)
+      expect(cloned).toMatchObject({ code: 0 })
+      expect((await git(clone, 'rev-parse', 'origin/feature/beans', 'v1')).output).toBe(
+        `${head}\n${head}\n`,
+      )
+      await remove(clone)
+    }
+  })
+
+  it('takes a pack of megabytes in chunks, and gives it back to a client that has much already', async () => {
+    const { folder, page } = await createProject()
+    const beans = randomBytes(3 * 1024 * 1024)
+    await commit(folder, { 'index.html': 'large', 'beans.bin': beans })
+    // More than 1 MB is sent in chunks, after a try with nothing.
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('large')
+    const remote = (await git(folder, 'remote', 'get-url', 'home')).output.trim()
+    const clone = join(root, 'large')
+    await git(root, 'clone', remote, clone)
+    expect(beans.equals(await readFile(join(clone, 'beans.bin')))).toBe(true)
+    // Its list of what it has is over 1024 octets, which git compresses.
+    for (let number = 0; number < 40; number++) await commit(clone, { own: String(number) })
+    await commit(folder, { 'index.html': 'larger' })
+    await git(folder, 'push', 'home', 'main')
+    expect(await git(clone, 'fetch')).toMatchObject({ code: 0 })
+    const both = await git(clone, 'rev-parse', 'origin/main')
+    expect(both.output).toBe((await git(folder, 'rev-parse', 'main')).output)
+  })
+
+  it('asks for the token, and speaks to nobody without it', async () => {
+    const { folder, name } = await createProject()
+    await commit(folder, { 'index.html': 'x' })
+    const wrong = remoteOf(cloud.addresses.control, `${token}x`, name)
+    const pushed = await git(folder, 'push', wrong, 'main')
+    expect(pushed.code).not.toBe(0)
+    expect(pushed.output).toContain('Authentication failed')
+    const path = `/git/${name}.git/info/refs?service=git-receive-pack`
+    const asked = await ask(cloud.addresses.control, path)
+    expect(asked).toMatchObject({ status: 401 })
+    expect(asked.headers['www-authenticate']).toMatch(/^Basic /)
+    expect(existsSync(join(home, 'repositories', `${name}.git`))).toBe(false)
+  })
+
+  it('takes the token as the user’s name and as a bearer token', async () => {
+    const { name } = await createProject()
+    const path = `/git/${name}.git/info/refs?service=git-receive-pack`
+    const status = async (authorization: string) =>
+      (await ask(cloud.addresses.control, path, { headers: { authorization } })).status
+    expect(await status(`Basic ${Buffer.from(`${token}:`).toString('base64')}`)).toBe(200)
+    expect(await status(`Bearer ${token}`)).toBe(200)
+    expect(await status(`Basic ${Buffer.from('x:').toString('base64')}`)).toBe(401)
+  })
+
+  it.each([
+    ['GET', '/git/plain.git/info/refs', 403],
+    ['GET', '/git/plain.git/HEAD', 404],
+    ['GET', '/git/plain.git/objects/info/packs', 404],
+    ['GET', '/git/..%2f..%2fetc.git/info/refs?service=git-upload-pack', 404],
+    ['GET', '/git/Plain.git/info/refs?service=git-receive-pack', 404],
+    ['GET', '/git/plain.git/info/refs?service=git-upload-pack', 404],
+    ['GET', '/git/plain.git/info/refs?service=git-shell', 403],
+    ['POST', '/git/plain.git/git-receive-pack', 415],
+    ['GET', '/git/plain.git/git-receive-pack', 405],
+  ])('refuses %s %s', async (method, path, status) => {
+    const headers = { authorization: `Bearer ${token}` }
+    const answer = await ask(cloud.addresses.control, path, { method, headers })
+    expect(answer.status).toBe(status)
+  })
+})
+
+/** A build that says that it has begun, and goes on when it may. */
+const gated = (gate: string) =>
+  `echo begun; while [ ! -e ${gate} ]; do sleep 0.02; done; echo ended\n`
+
+describe('two pushes at once', () => {
+  it('queue: the second waits, says for whom, and goes in after the first', async () => {
+    const { folder, page, remoteMain } = await createProject()
+    const gate = join(root, `gate-${count}`)
+    await commit(folder, { 'index.html': 'zero' })
+    await git(folder, 'push', 'home', 'main')
+    const one = await commit(folder, { 'index.html': 'one', 'build.sh': gated(gate) })
+    const first = startGit(folder, 'push', 'home', 'main')
+    await until(() => first.said().includes('begun'), 20_000)
+    const two = await commit(folder, { 'index.html': 'two', 'build.sh': 'true' })
+    const second = startGit(folder, 'push', 'home', 'main')
+    await until(() => second.said().includes('waiting'), 20_000)
+    expect(second.said()).toContain(`remote: waiting for the push of main at ${one.slice(0, 7)}`)
+    expect(await page()).toBe('zero')
+    await writeFile(gate, '')
+    expect(await first.ended).toMatchObject({ code: 0 })
+    expect(await second.ended).toMatchObject({ code: 0 })
+    expect(await page()).toBe('two')
+    expect(await remoteMain()).toBe(two)
+  })
+
+  it('that go apart: the second is told to pull, and changes nothing', async () => {
+    const { folder, page } = await createProject()
+    const gate = join(root, `gate-${count}`)
+    await commit(folder, { 'index.html': 'zero' })
+    await git(folder, 'push', 'home', 'main')
+    const other = join(root, `other-${count}`)
+    const remote = (await git(folder, 'remote', 'get-url', 'home')).output.trim()
+    await git(root, 'clone', '-q', remote, other)
+    await commit(folder, { 'index.html': 'one', 'build.sh': gated(gate) })
+    const first = startGit(folder, 'push', 'home', 'main')
+    await until(() => first.said().includes('begun'), 20_000)
+    await commit(other, { 'index.html': 'other' })
+    const second = startGit(other, 'push', 'origin', 'main')
+    await until(() => second.said().includes('waiting'), 20_000)
+    await writeFile(gate, '')
+    expect(await first.ended).toMatchObject({ code: 0 })
+    const { code, output } = await second.ended
+    expect(code).toBe(1)
+    expect(output).toContain('another push has moved it to')
+    expect(await page()).toBe('one')
+  })
+})
+
+describe('a push that is cut off', () => {
+  it('by whoever pushes ends its build, and leaves what is live', async () => {
+    const { folder, page, remoteMain } = await createProject()
+    const gate = join(root, `gate-${count}`)
+    const good = await commit(folder, { 'index.html': 'good' })
+    await git(folder, 'push', 'home', 'main')
+    const pid = join(root, `pid-${count}`)
+    const build = `echo $$ > ${pid}\n${gated(gate)}`
+    await commit(folder, { 'index.html': 'half', 'build.sh': build })
+    const push = startGit(folder, 'push', 'home', 'main')
+    await until(() => push.said().includes('begun'), 20_000)
+    push.interrupt()
+    await push.ended
+    const building = Number(await readFile(pid, 'utf8'))
+    await until(async () => (await living([building])).length === 0, 10_000, 'end of the build')
+    expect(await page()).toBe('good')
+    expect(await remoteMain()).toBe(good)
+    await writeFile(gate, '')
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('half')
+  })
+
+  it('by a cloud that is killed leaves nothing in the way of the next one', async () => {
+    const { folder, name, page, remoteMain } = await createProject()
+    const gate = join(root, `gate-${count}`)
+    const good = await commit(folder, { 'index.html': 'good' })
+    await git(folder, 'push', 'home', 'main')
+    await commit(folder, { 'index.html': 'half', 'build.sh': gated(gate) })
+    const push = startGit(folder, 'push', 'home', 'main')
+    await until(() => push.said().includes('begun'), 20_000)
+    await cloud.kill()
+    expect((await push.ended).code).not.toBe(0)
+    // What a git that is killed while it writes a ref leaves.
+    const repository = join(home, 'repositories', `${name}.git`)
+    await mkdir(join(repository, 'refs/heads'), { recursive: true })
+    await writeFile(join(repository, 'refs/heads/main.lock'), '')
+    cloud = await startUp(home)
+    const left = await readdir(join(repository, 'objects'))
+    expect(left.filter(entry => entry.startsWith('tmp_'))).toEqual([])
+    await git(folder, 'remote', 'set-url', 'home', remoteOf(cloud.addresses.control, token, name))
+    expect(await remoteMain()).toBe(good)
+    expect(await page()).toBe('good')
+    await writeFile(gate, '')
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('half')
+  })
+
+  it('is tried anew in a workspace of which nothing can be used', async () => {
+    const { folder, name, page } = await createProject()
+    await commit(folder, { 'index.html': 'one' })
+    await git(folder, 'push', 'home', 'main')
+    const repository = join(home, 'workspaces', name, '.git')
+    await rm(join(repository, 'objects'), { recursive: true })
+    await writeFile(join(repository, 'config'), '[not git')
+    await commit(folder, { 'index.html': 'two' })
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('two')
+  })
+})
