@@ -4,7 +4,7 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { requireBuild } from './support/cloud.mjs'
 
-const BENCHMARKS = ['start', 'invocations', 'deploys', 'memory', 'edge']
+const BENCHMARKS = ['start', 'invocations', 'deploys', 'memory', 'edge', 'cache']
 const FILE = fileURLToPath(new URL('./RESULTS.md', import.meta.url))
 
 requireBuild()

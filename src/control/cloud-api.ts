@@ -63,6 +63,8 @@ export interface CloudStatus {
   pid: number
   addresses: CloudAddresses
   projects: string[]
+  /** What this cloud signs releases with: Ed25519, SPKI in DER, base64. */
+  signingKey: string
 }
 
 export interface LiveRelease {
@@ -109,7 +111,7 @@ export interface Activated {
 
 export interface Invalidated {
   confirmedBy: string[]
-  /** Stored responses that were dropped, over all workers. */
+  /** Stored responses that memory held and were dropped, over all workers; the disk's are not counted. */
   dropped: number
 }
 

@@ -90,6 +90,8 @@ export interface DiskStats {
   /** Of entries that are alive; and of all files. */
   bytes: number
   fileBytes: number
+  /** Memory that it takes to know where they are. */
+  indexBytes: number
   hits: number
   misses: number
   /** Since the start. */

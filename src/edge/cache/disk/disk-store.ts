@@ -127,6 +127,7 @@ export class DiskStore {
       entries: this.#table.size,
       bytes: this.#segments.liveBytes,
       fileBytes: this.#segments.bytes,
+      indexBytes: this.#table.memoryBytes,
       written: this.#written,
       damaged: this.#damaged,
     }
