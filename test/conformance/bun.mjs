@@ -2,8 +2,8 @@
 //
 //   node test/conformance/bun.mjs PATH_OF_BUN
 //
-// First all of src/edge inside Bun; then, on Node, what test/e2e has of edge workers, HTTPS and
-// activation, with workers that run on Bun. Needs a build. Prints what is not as expected and a
+// First all of src/edge inside Bun; then, on Node, what test/e2e has of edge workers and
+// HTTPS, with workers that run on Bun. Needs a build. Prints what is not as expected and a
 // count. Exit 0 when all is as expected, 1 otherwise, 2 for wrong usage.
 
 import { spawnSync } from 'node:child_process'
@@ -19,7 +19,7 @@ const TIMEOUT_MS = 600_000
 /** Tests that fail on Bun, `file > name`, with the reason; one that passes nevertheless is wrong too. */
 const EXPECTED_FAILURES = new Map([])
 
-const WITH_WORKERS = ['edge-workers', 'worker-loss', 'https', 'activation'].map(
+const WITH_WORKERS = ['edge-workers', 'worker-loss', 'https'].map(
   name => `test/e2e/${name}.test.ts`,
 )
 
