@@ -21,6 +21,7 @@ const RULES = {
   // The manifest is the one shape that both halves of a deploy share (decisions/005).
   // A deploy compiles Python with the interpreter that a function would be run by.
   deploy: [
+    'releases/provenance.ts',
     ...['shared', 'http', 'config', 'types:control', 'types:releases', 'releases/manifest.ts'],
     'functions/runtimes/python/interpreter.ts',
     // It looks for links that lead nowhere by the very rules of the edge.

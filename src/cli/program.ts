@@ -22,6 +22,7 @@ export function createProgram(): Command {
   addDeploy(program)
   addReleases(program)
   addRollback(program)
+  addVerify(program)
   addInvalidate(program)
   addInvoke(program)
   addLogs(program)
@@ -132,6 +133,16 @@ function addRollback(program: Command): void {
     .action(async (release: string | undefined, options: CloudOptions & { json?: boolean }) => {
       const { rollback } = await import('./commands/rollback.ts')
       await rollback(release, options)
+    })
+}
+
+function addVerify(program: Command): void {
+  withCloud(program.command('verify'))
+    .description('check that a site serves what was released, file by file')
+    .argument('[url]', 'such as https://example.org (default: this cloud’s own edge)')
+    .action(async (url: string | undefined, options: CloudOptions & { json?: boolean }) => {
+      const { verify } = await import('./commands/verify.ts')
+      await verify(url, options)
     })
 }
 

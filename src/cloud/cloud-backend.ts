@@ -19,6 +19,7 @@ import type { Functions } from '../functions/functions.ts'
 import type { LogStore } from '../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../functions/version.ts'
 import { parseDraft } from '../releases/manifest.ts'
+import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { ProjectSecrets } from './data/project-secrets.ts'
@@ -44,6 +45,7 @@ export interface BackendParts {
   versions: FunctionVersions
   workers: EdgeWorkers
   secrets: ProjectSecrets
+  signer: Pick<ReleaseSigner, 'publicKey'>
   /** What AWS clients sign with. */
   awsKey: AwsKey
 }
@@ -59,9 +61,12 @@ export class CloudBackend implements ControlBackend {
   }
 
   async status(): Promise<CloudStatus> {
-    const { version, mode, releases } = this.#parts
-    const { addresses } = this
-    return { version, mode, pid: process.pid, addresses, projects: releases.projects() }
+    const { version, mode, releases, signer } = this.#parts
+    return {
+      ...{ version, mode, pid: process.pid, addresses: this.addresses },
+      projects: releases.projects(),
+      signingKey: signer.publicKey,
+    }
   }
 
   async metrics(): Promise<string> {

@@ -236,6 +236,7 @@ async function open(
     logs,
     releases,
     secrets,
+    signer,
     versions,
     workers,
     awsKey: aws.key,
