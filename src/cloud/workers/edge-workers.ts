@@ -1,3 +1,5 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { systemClock } from '../../shared/clock.ts'
 import { freePort } from '../../shared/free-port.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -51,6 +53,7 @@ export class EdgeWorkers {
     const rates = new RateDesk(systemClock.now)
     const journal = await InvalidationJournal.open(options.settings.cacheDirectory, options.logger)
     await journal.catchUp(options.sites)
+    await removeOtherCaches(options.settings.cacheDirectory, options.count)
     const workers = new EdgeWorkers(slots, journal, options.drainMs)
     workers.#sites = options.sites
     workers.#certificates = options.certificates
@@ -175,5 +178,13 @@ export class EdgeWorkers {
     await Promise.all(this.#slots.map(slot => slot.stop(this.#drainMs)))
     this.#runtime?.close()
     await this.#journal.close()
+  }
+}
+
+/** Of workers that there were once, on a machine with more cores. */
+async function removeOtherCaches(directory: string, count: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const number = Number(/^edge-(\d+)$/.exec(name)?.[1] ?? 0)
+    if (number > count) await rm(join(directory, name), { recursive: true, force: true })
   }
 }

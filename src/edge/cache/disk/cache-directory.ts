@@ -59,11 +59,16 @@ const CLOCK_TOLERANCE_MS = 5_000
 /** Takes a directory over, or begins a new cache there. Throws what the system says. */
 export function openCacheDirectory(root: string, journal: string, now: number): CacheDirectory {
   mkdirSync(root, { recursive: true, mode: 0o700 })
-  const found = readdirSync(root)
-  const last = found.length === 1 ? readStore(join(root, found[0]!), journal) : undefined
+  const found = readdirSync(root).map(name => join(root, name))
+  const caches = found.flatMap(life => {
+    const store = readStore(life, journal)
+    return store === undefined ? [] : [{ life, store }]
+  })
+  // Two of them there cannot be: neither is to be believed then.
+  const [last] = caches.length === 1 ? caches : []
+  for (const life of found) if (life !== last?.life) discard(life)
   const path = join(root, `life-${randomBytes(6).toString('hex')}`)
   if (last === undefined) {
-    for (const name of found) discard(join(root, name))
     mkdirSync(path, { mode: 0o700 })
     const store = randomBytes(4).readUInt32LE()
     const seed = randomBytes(16).toString('hex')
@@ -71,7 +76,8 @@ export function openCacheDirectory(root: string, journal: string, now: number): 
     writeStore(path, fresh)
     return { path, store, seed, segments: [], doubtfulTo: 0 }
   }
-  renameSync(join(root, found[0]!), path)
+  const { store: file } = last
+  renameSync(last.life, path)
   const segments = segmentsIn(path)
   const newest = segments.at(-1) ?? 0
   const wasClosed = existsSync(cleanMark(path))
@@ -79,13 +85,12 @@ export function openCacheDirectory(root: string, journal: string, now: number): 
     unlinkSync(cleanMark(path))
     syncDirectorySync(path)
   }
-  const isTrusted = wasClosed || (last.boot !== '' && last.boot === bootId())
-  const doubtfulTo = isTrusted ? last.doubtfulTo : newest
-  if (!isTrusted || last.boot !== bootId()) {
-    writeStore(path, { ...last, boot: bootId(), doubtfulTo })
-  }
+  const isSameBoot = file.boot === bootId()
+  const isTrusted = wasClosed || (isSameBoot && file.boot !== '')
+  const doubtfulTo = isTrusted ? file.doubtfulTo : newest
+  if (!isTrusted || !isSameBoot) writeStore(path, { ...file, boot: bootId(), doubtfulTo })
   if (newest > 0) shutOut(indexPath(path, newest))
-  const { store, seed } = last
+  const { store, seed } = file
   const wentBack = newest > 0 && lastWrittenMs(path, newest) > now + CLOCK_TOLERANCE_MS
   return { path, store, seed, segments, doubtfulTo: wentBack ? newest : doubtfulTo }
 }

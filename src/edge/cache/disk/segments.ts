@@ -102,7 +102,7 @@ export class Segments {
     const { index } = segment
     segment.index = undefined
     // Once a segment: what it says is there after a clean end, whatever the power does then.
-    const sealing = flush(index).finally(() => close(index))
+    const sealing = flush(index).finally(() => close(index, () => {}))
     this.#sealing.add(sealing)
     sealing.then(
       () => this.#sealing.delete(sealing),

@@ -1,6 +1,7 @@
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -271,6 +272,19 @@ describe('what is not to be believed as it is', () => {
       await next.close()
     }
   })
+})
+
+test('what a life before left on its way out is removed, and the cache beside it stays', async () => {
+  const store = cache.open()
+  store.put(keyOf('/a'), storedResponse('a'))
+  await store.close()
+  mkdirSync(join(cache.directory, 'life-of-another-journal'))
+  writeFileSync(join(cache.directory, 'life-of-another-journal', '00000001.data'), 'x')
+  const next = cache.open()
+  await next.loaded
+  expect(await bodyOf(next, '/a')).toBe('a')
+  await expect.poll(() => readdirSync(cache.directory)).toHaveLength(1)
+  await next.close()
 })
 
 test('an index that is damaged takes what came before it along, and nothing that came after', async () => {
