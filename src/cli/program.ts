@@ -107,11 +107,19 @@ function addDeploy(program: Command): void {
   withCloud(program.command('deploy'))
     .description('make a release of this project and make it live')
     .option('--dry-run', 'print the plan, and change nothing')
+    .option('--steps', 'print the commands to do it by hand, and change nothing')
     .option('--test', 'deploy only what passes the command `test` of moka.config.ts')
     .action(
-      async (options: CloudOptions & { json?: boolean; dryRun?: boolean; test?: boolean }) => {
-        const { deployCommand } = await import('./commands/deploy.ts')
-        await deployCommand(options)
+      async (
+        options: CloudOptions & {
+          json?: boolean
+          dryRun?: boolean
+          steps?: boolean
+          test?: boolean
+        },
+      ) => {
+        const { deployCommand, stepsCommand } = await import('./commands/deploy.ts')
+        await (options.steps === true ? stepsCommand(options) : deployCommand(options))
       },
     )
 }

@@ -157,6 +157,11 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
     await receiveBlobs(context.env.incoming, backend)
     return context.json({})
   })
+  // One at a time, as people type it: `curl --upload-file`.
+  app.put('/v1/blobs/:sha256', async context => {
+    await backend.putBlob(context.req.param('sha256'), context.env.incoming)
+    return context.json({})
+  })
   app.post('/v1/releases', async context => {
     const request = (await readBody(context, publishRequest)) as unknown as PublishRequest
     const deploys = context.get('deploys')

@@ -1,4 +1,7 @@
+import { basename } from 'node:path'
 import { loadProject } from '../../config/load.ts'
+import type { Project } from '../../config/project.ts'
+import { buildSite } from '../../deploy/build/build-site.ts'
 import {
   type DeployObserver,
   type DeployResult,
@@ -6,7 +9,9 @@ import {
   deploy,
 } from '../../deploy/deploy.ts'
 import type { Plan } from '../../deploy/plan.ts'
+import { describeSteps } from '../../deploy/steps.ts'
 import { systemClock } from '../../shared/clock.ts'
+import { reportToGithub } from '../ci/github-actions.ts'
 import { type CloudOptions, findCloud } from '../find-cloud.ts'
 import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
 
@@ -23,6 +28,27 @@ const STEP_TEXT: Record<DeployStep, string> = {
   migrate: 'applying migrations',
   activate: 'going live',
   confirm: 'waiting for every edge worker to confirm',
+}
+
+/** `moka deploy --steps`: builds the site, and prints how to deploy it by hand. */
+export async function stepsCommand(options: CloudOptions): Promise<void> {
+  const reporter = createReporter(false)
+  const cloud = await findCloud(options)
+  try {
+    const project = await loadProject(process.cwd())
+    const named = options.project === undefined ? project : { ...project, name: options.project }
+    const { site: { directory, build } = { directory: '' } } = named
+    if (build !== undefined) {
+      await buildSite({ directory, build }, named.root, observeDeploy(reporter))
+    }
+    const { control, site: address } = (await cloud.api.status()).addresses
+    const nowMs = systemClock.now()
+    process.stdout.write(
+      await describeSteps(named, cloud.api, { nowMs, cloud: control, site: address }),
+    )
+  } finally {
+    cloud.close()
+  }
 }
 
 /** `moka deploy`: makes a release of the project one stands in, and makes it live. */
@@ -49,10 +75,15 @@ export async function deployCommand(
       interruption.observe(observeDeploy(reporter, plan => printPlan(plan, reporter))),
     )
     const durationMs = Math.round(performance.now() - startMs)
+    const summary = summarise(result, `of ${named.name}`, site, options, durationMs)
     reporter.result(
       { ...toJson(result, options.dryRun === true), project: named.name, site, durationMs },
-      summarise(result, `of ${named.name}`, site, options, durationMs),
+      summary,
     )
+    if (options.dryRun !== true) await tellGithub(reporter, named, site, result, summary)
+  } catch (error) {
+    await reportToGithub({ project: basename(process.cwd()), error })
+    throw error
   } finally {
     cloud.close()
   }
@@ -108,6 +139,29 @@ export function observeDeploy(reporter: Reporter, onPlan?: (plan: Plan) => void)
       for (const warning of news) reporter.note(`warning: ${warning}`)
     },
   }
+}
+
+/** Where people look for it, when this is a job of GitHub Actions. */
+async function tellGithub(
+  reporter: Reporter,
+  { name, domain }: Pick<Project, 'name' | 'domain'>,
+  site: string,
+  { plan, live }: DeployResult,
+  summary: string,
+): Promise<void> {
+  const problem = await reportToGithub({
+    project: name,
+    done: {
+      release: live ?? '',
+      url: domain === undefined ? site : `https://${domain}/`,
+      summary: summary.split('\n')[0]!,
+      changes: plan.changes.map(
+        ({ kind, subject, name, reason }) =>
+          `${SIGN[kind]} ${subject === 'file' ? name : `${subject} ${name}`}  ${reason}`,
+      ),
+    },
+  })
+  if (problem !== undefined) reporter.note(`warning: ${problem}`)
 }
 
 function printPlan(plan: Plan, reporter: Reporter): void {
