@@ -78,8 +78,8 @@ export interface EdgeRelease {
   headers: readonly HeaderRule[]
   routes: readonly FunctionRoute[]
   /**
-   * Parts of the site with rules of their own, the first match counts; after function routes, before
-   * files. Default none.
+   * Parts of the site with rules of their own, the first match counts. Function routes win over
+   * their origins, and origins over files. Default none.
    */
   behaviors?: readonly EdgeBehavior[]
   /** Servers that behaviors name. */

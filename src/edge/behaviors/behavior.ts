@@ -30,7 +30,11 @@ export interface FailoverOriginSettings {
 
 export type EdgeOriginSettings = HttpOriginSettings | FailoverOriginSettings
 
-/** How one part of a site is answered. The first whose pattern matches counts, as at CloudFront. */
+/**
+ * How one part of a site is answered. The first whose pattern matches counts, as at CloudFront.
+ * `viewerProtocol`, `countries`, `signedBy`, `rateLimit` and `responseHeaders` hold for whatever
+ * answers, functions and files too; the other fields for what comes of an origin.
+ */
 export interface EdgeBehavior {
   /** Of the decoded path: `*` is any characters, `?` any one. Case counts. `/api/*`. */
   pattern: string
@@ -52,7 +56,10 @@ export interface EdgeBehavior {
   /** What becomes of plain HTTP. Default `allow-all`. */
   viewerProtocol?: 'allow-all' | 'redirect-to-https' | 'https-only'
   errorPages?: readonly ErrorPageRule[]
-  /** Requests of one client address, over all edge workers; more get 429. Default: no limit. */
+  /**
+   * Requests of one client address (IPv6 by /64), over all edge workers; more get 429. Default: no
+   * limit.
+   */
   rateLimit?: RateLimit
   /** Where visitors may come from, by ISO 3166-1 country code; others get 403. Default: anywhere. */
   countries?: CountryRule
