@@ -67,6 +67,13 @@ export class Credentials {
     return this.#derive(`project ${project}`)
   }
 
+  /** The project is no longer known, now and after a restart, when it resolves. */
+  async forget(project: string): Promise<void> {
+    if (!this.#projects.delete(project)) return
+    this.#writing = this.#writing.catch(() => {}).then(() => this.#write())
+    await this.#writing
+  }
+
   /** Resolves once all known projects are on disk. */
   flush(): Promise<void> {
     return this.#writing

@@ -3,11 +3,12 @@ import { access, chmod, mkdir, realpath } from 'node:fs/promises'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { formatConnectionUrl } from './client/connection-url.ts'
+import { copyDatabase, dropDatabase } from './copies.ts'
 import { Credentials, roleOf, SUPERUSER } from './credentials.ts'
 import { Postmaster } from './launcher/postmaster.ts'
 import type { Tie } from './launcher/run.ts'
 import { applyMigrations, type Migration, type MigrationResult } from './migrations/apply.ts'
-import { isPasswordRefused, makeProjects } from './projects.ts'
+import { connectAsSuperuser, isPasswordRefused, makeProjects } from './projects.ts'
 import { openDoor } from './server.ts'
 
 export interface DatabaseOptions {
@@ -37,6 +38,12 @@ export interface Database {
   ensure(project: string): Promise<{ url: string }>
   /** {@link applyMigrations} on the project's database. */
   migrate(project: string, migrations: readonly Migration[]): Promise<MigrationResult>
+  /** Makes a project's database anew as a copy of another one's: see {@link copyDatabase}. */
+  copy(from: string, to: string): Promise<void>
+  /** Removes a project's database for good. */
+  drop(project: string): Promise<void>
+  /** The projects that have been asked for, and not dropped since. */
+  projects(): readonly string[]
   /** Ends connections and PostgreSQL within 1.5 s. */
   close(): Promise<void>
 }
@@ -77,6 +84,23 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     ensure,
     migrate: async (project, migrations) =>
       applyMigrations((await ensure(project)).url, migrations, logger),
+    async copy(from, to) {
+      await Promise.all([ensure(from), ensure(to)])
+      const port = await projects.ensureAll()
+      await copyDatabase(name => connectAsSuperuser(port, credentials, name), from, to)
+    },
+    async drop(project) {
+      const port = await projects.ensureAll()
+      const connection = await connectAsSuperuser(port, credentials)
+      try {
+        await dropDatabase(connection, project)
+      } finally {
+        await connection.close()
+      }
+      await credentials.forget(project)
+      projects.forget(project)
+    },
+    projects: () => credentials.projects,
     close: async () => {
       const flushed = credentials.flush().catch(error => {
         logger.warn('database projects were not written down', { error: String(error) })
@@ -105,6 +129,10 @@ class ProjectQueue {
     const turn = this.#last.then(() => this.#make())
     this.#last = turn.catch(() => {})
     return await turn
+  }
+
+  forget(project: string): void {
+    this.#made.delete(project)
   }
 
   #missing(): string[] {

@@ -6,12 +6,19 @@ import { type Credentials, fingerprint, roleOf, SUPERUSER } from './credentials.
  * for each execution environment that a project can have.
  */
 const CONNECTION_LIMIT = 30
+/** Of what is beside the projects themselves, whose names begin with a digit: previews. */
+const SIDE_CONNECTION_LIMIT = 6
+
+function limitOf(project: string): number {
+  return /^\d/.test(project) ? SIDE_CONNECTION_LIMIT : CONNECTION_LIMIT
+}
 
 interface ProjectState {
   role: string
   password: string
   hasRole: boolean
   hasPassword: boolean
+  limit: number
   hasLimit: boolean
   hasDatabase: boolean
   isPrivate: boolean
@@ -26,19 +33,7 @@ export async function makeProjects(
   credentials: Credentials,
   projects: readonly string[],
 ): Promise<void> {
-  const connection = await connect({
-    host: '127.0.0.1',
-    port,
-    user: SUPERUSER,
-    password: credentials.superuserPassword(),
-    database: 'postgres',
-    sslMode: 'disable',
-    sslRootCert: undefined,
-    sslCert: undefined,
-    sslKey: undefined,
-    connectTimeoutSeconds: 30,
-    parameters: {},
-  })
+  const connection = await connectAsSuperuser(port, credentials)
   try {
     for (const state of await inspect(connection, credentials, projects)) {
       await complete(connection, state)
@@ -46,6 +41,26 @@ export async function makeProjects(
   } finally {
     await connection.close()
   }
+}
+
+export function connectAsSuperuser(
+  port: number,
+  credentials: Credentials,
+  database = 'postgres',
+): Promise<Connection> {
+  return connect({
+    host: '127.0.0.1',
+    port,
+    user: SUPERUSER,
+    password: credentials.superuserPassword(),
+    database,
+    sslMode: 'disable',
+    sslRootCert: undefined,
+    sslCert: undefined,
+    sslKey: undefined,
+    connectTimeoutSeconds: 30,
+    parameters: {},
+  })
 }
 
 async function inspect(
@@ -73,7 +88,8 @@ async function inspect(
       password,
       hasRole: comments.has(role),
       hasPassword: comments.get(role) === fingerprint(password),
-      hasLimit: limits.get(role) === CONNECTION_LIMIT,
+      limit: limitOf(project),
+      hasLimit: limits.get(role) === limitOf(project),
       hasDatabase: isOpen.has(role),
       isPrivate: isOpen.get(role) === false,
     }
@@ -91,7 +107,7 @@ async function complete({ sql }: Connection, state: ProjectState): Promise<void>
     )
   }
   if (!state.hasLimit) {
-    await sql.unsafe(`alter role "${role}" connection limit ${CONNECTION_LIMIT}`)
+    await sql.unsafe(`alter role "${role}" connection limit ${state.limit}`)
   }
   if (!state.hasDatabase) {
     await sql.unsafe(`create database "${role}" owner "${role}"`)

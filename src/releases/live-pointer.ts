@@ -81,17 +81,21 @@ export const KEPT_RELEASES = 20
 
 /**
  * Which of a project's releases, newest first, can go: those that are neither among the newest, nor
- * live, nor retained for their assets, nor younger than a day.
+ * live, nor retained for their assets, nor younger than a day. Releases of previews are not counted
+ * among the newest: those go as soon as they are not `inPreviews` any more.
  */
 export function expiredReleases(
-  releases: readonly { id: string; createdMs: number }[],
+  releases: readonly { id: string; createdMs: number; preview?: string }[],
   pointer: LivePointer,
   nowMs: number,
+  inPreviews: ReadonlySet<string> = new Set(),
 ): string[] {
   const retained = pointer.retained.filter(({ retiredMs }) => nowMs - retiredMs < RETENTION_MS)
   const isInUse = new Set([pointer.id, previousRelease(pointer), ...retained.map(({ id }) => id)])
+  const own = releases.filter(({ preview }) => preview === undefined)
+  const newest = new Set(own.slice(0, KEPT_RELEASES))
   return releases
-    .slice(KEPT_RELEASES)
+    .filter(release => !newest.has(release) && !inPreviews.has(release.id))
     .filter(({ id, createdMs }) => !isInUse.has(id) && nowMs - createdMs >= RETENTION_MS)
     .map(({ id }) => id)
 }

@@ -33,6 +33,8 @@ export interface ReleaseSummary {
   commit?: string
   author?: string
   message?: string
+  /** The preview that it was made for: it has never been live. */
+  preview?: string
 }
 
 export interface StoredRelease {
@@ -49,7 +51,7 @@ export class ReleaseStore {
   }
 
   /** Gives the draft the next id and stores it for good. Callers serialise this by project. */
-  async create(draft: ReleaseDraft, nowMs: number): Promise<StoredRelease> {
+  async create(draft: ReleaseDraft, nowMs: number, preview?: string): Promise<StoredRelease> {
     const last = this.#manifests.list(prefixOf(draft.project)).at(-1)
     const number = last === undefined ? 1 : numberOf(last.metadata.id ?? '') + 1
     const manifest: ReleaseManifest = { ...draft, id: `r-${number}`, createdMs: nowMs }
@@ -63,6 +65,7 @@ export class ReleaseStore {
       ...(commit === undefined ? {} : { commit }),
       ...(author === undefined ? {} : { author }),
       ...(message === undefined ? {} : { message }),
+      ...(preview === undefined ? {} : { preview }),
     })
     return { manifest, manifestSha256: hashManifest(bytes) }
   }
@@ -120,6 +123,7 @@ function summarise({ sha256, metadata }: ManifestEntry): ReleaseSummary {
     ...(metadata.commit === undefined ? {} : { commit: metadata.commit }),
     ...(metadata.author === undefined ? {} : { author: metadata.author }),
     ...(metadata.message === undefined ? {} : { message: metadata.message }),
+    ...(metadata.preview === undefined ? {} : { preview: metadata.preview }),
   }
 }
 

@@ -156,13 +156,23 @@ export class Releases {
     return this.#inTurn(draft.project, async () => {
       this.#requireBase(draft.project, options.base)
       options.onStep?.('check')
-      this.#requireBlobs(draft)
-      await this.#host.check(draft)
-      await this.#host.flushBlobs()
+      await this.check(draft)
       const migrated = options.deferMigrations ? [] : await this.#migrate(draft, options.onStep)
       const release = await this.#store.create(draft, this.#clock.now())
       return { ...(await this.#activate(release, options.onStep)), migrated }
     })
+  }
+
+  /** Throws when the draft cannot be a release here: blobs are missing, or a part cannot run it. */
+  async check(draft: ReleaseDraft): Promise<void> {
+    this.#requireBlobs(draft)
+    await this.#host.check(draft)
+    await this.#host.flushBlobs()
+  }
+
+  /** Makes a release of a checked draft, for a preview: it does not go live. */
+  store(draft: ReleaseDraft, preview: string): Promise<StoredRelease> {
+    return this.#inTurn(draft.project, () => this.#store.create(draft, this.#clock.now(), preview))
   }
 
   /** Makes an earlier release live again; without `id`, the one before the live one. */
@@ -182,6 +192,7 @@ export class Releases {
         )
       }
       const release = await this.#store.get(project, target)
+      this.#requireLiveBefore(project, target)
       onStep?.('check')
       this.#requireBlobs(release.manifest)
       await this.#host.check(release.manifest)
@@ -189,12 +200,19 @@ export class Releases {
     })
   }
 
-  /** Forgets releases that nobody needs any more; their ids. Their blobs are the bucket's to sweep. */
-  prune(project: string): Promise<string[]> {
+  /**
+   * Forgets releases that nobody needs any more; their ids. Their blobs are the bucket's to sweep.
+   * `inPreviews` are those that previews need.
+   */
+  prune(
+    project: string,
+    inPreviews: () => ReadonlySet<string> = () => new Set(),
+  ): Promise<string[]> {
     return this.#inTurn(project, async () => {
       const live = this.#live.get(project)
       if (live === undefined) return []
-      const expired = expiredReleases(this.list(project), live.pointer, this.#clock.now())
+      const nowMs = this.#clock.now()
+      const expired = expiredReleases(this.list(project), live.pointer, nowMs, inPreviews())
       for (const id of expired) await this.#store.remove(project, id)
       return expired
     })
@@ -247,6 +265,17 @@ export class Releases {
       'RELEASES_BASE_CHANGED',
       `cannot deploy project "${project}": release "${current?.pointer.id}" went live while this deploy was being prepared`,
       { hint: 'deploy again; the plan will be made against that release' },
+    )
+  }
+
+  /** What only a preview has shown met another database: this one may lack its migrations. */
+  #requireLiveBefore(project: string, id: string): void {
+    const preview = this.list(project).find(release => release.id === id)?.preview
+    if (preview === undefined) return
+    throw new MokaError(
+      'RELEASES_ONLY_PREVIEWED',
+      `cannot make release "${id}" of project "${project}" live: it was deployed to preview "${preview}" only`,
+      { hint: '`moka deploy` makes what is in the folder live, with its migrations' },
     )
   }
 
