@@ -124,7 +124,8 @@ export class DiskStore {
 
   stats(): Omit<DiskStats, 'hits' | 'misses'> {
     return {
-      entries: this.#table.size,
+      // Those that can be found.
+      entries: this.#early === undefined ? this.#table.size : 0,
       bytes: this.#segments.liveBytes,
       fileBytes: this.#segments.bytes,
       indexBytes: this.#table.memoryBytes,

@@ -144,6 +144,7 @@ test('whatever is killed, damaged and forgotten: what is found is what was store
 test('a process that has it open still does no harm to the next', async () => {
   const old = cache.open()
   old.put(keyOf('/a'), storedResponse('of the old'))
+  old.put(keyOf('/kept'), storedResponse('so that its segment is'))
   await old.settled()
   const young = cache.open()
   await young.loaded
@@ -161,6 +162,7 @@ test('a process that has it open still does no harm to the next', async () => {
   await third.loaded
   expect(await bodyOf(third, '/a')).toBe('of the young')
   expect(await bodyOf(third, '/b')).toBeUndefined()
+  expect(await bodyOf(third, '/kept')).toBeDefined()
   await third.close()
 })
 
