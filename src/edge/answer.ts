@@ -1,6 +1,7 @@
 // The path of a request:
 //
-//   parse target → read Host → pick site → decode path → behavior? (viewer protocol → guard)
+//   parse target → read Host → pick site → decode path → preview's password?
+//     → behavior? (viewer protocol → guard)
 //     → function route? → origin of the behavior? → forced redirect → file → retained asset
 //     → redirect → 404
 //
@@ -21,6 +22,7 @@ import { applyStrictTransport } from './headers/strict-transport.ts'
 import { clientAddress, normaliseAddress, type TrustedProxies } from './origins/client-address.ts'
 import { type ForwardedFor, isSecureFor } from './origins/forwarded-fields.ts'
 import { errorPage } from './pages.ts'
+import { leadToPreview, type PreviewDoor } from './previews/preview-door.ts'
 import { type Countries, namesCountry } from './protection/countries/countries.ts'
 import { type Guard, isGuarded } from './protection/guard.ts'
 import { withoutSignature } from './protection/signed/request-signature.ts'
@@ -46,6 +48,7 @@ export interface AnswerParts {
   functions: FunctionGateway
   behaviors: BehaviorGateway
   guard: Guard
+  previews: PreviewDoor
   countries: Countries
   rules: RuleCompiler
   trustedProxies: TrustedProxies
@@ -89,6 +92,8 @@ export async function answer(
   const located = locate(request, index)
   if (located.kind === 'answered') return located.response
   const { site, path, rawPath, query, host, hostField } = located
+  const led = leadToPreview(index, { request, ...located })
+  if (led !== undefined) return led
   const rules = parts.rules.rulesOf(site.live)
   const asked: SiteRequest = {
     request,
@@ -106,7 +111,8 @@ export async function answer(
     admittedBy: [],
     told: [],
   }
-  const response = await answerForSite(asked, parts)
+  const open = () => answerForSite(asked, parts)
+  const response = await (site.preview ? parts.previews.open(site.preview, request, open) : open())
   for (const [name, value] of asked.told) response.fields.set(name, value)
   if (!response.fields.has('x-moka-release')) response.fields.set('x-moka-release', site.live.id)
   response.log = { ...response.log, project: site.live.project }
@@ -155,6 +161,7 @@ function locate(request: ViewerRequest, index: SiteIndex): Located {
   if (picked.kind === 'unknown-host') {
     return refuse(421, 'This server is up, but no site with that name lives here.')
   }
+  if (picked.kind === 'no-preview') return refuse(404, 'There is no such preview any more.')
   if (picked.kind === 'disabled') return refuse(403, 'This site is switched off.')
   const path = decodePath(target.rawPath)
   if (path === undefined) return refuse(400, 'The path of the request is malformed.')

@@ -18,6 +18,7 @@ import { parseInvalidation } from './invalidation.ts'
 import { parseTrustedProxies } from './origins/client-address.ts'
 import type { Origin } from './origins/origin.ts'
 import { errorPage } from './pages.ts'
+import { PreviewDoor } from './previews/preview-door.ts'
 import { createCountries, usesCountries } from './protection/countries/countries.ts'
 import { Guard } from './protection/guard.ts'
 import { createOwnRateLimits, type RateLimits, rememberRefusals } from './protection/rate-limits.ts'
@@ -108,7 +109,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const parts: AnswerParts = {
     ...{ blobs, functions, behaviors, rules, trustedProxies },
     httpsPort: options.httpsPort ?? 443,
-    ...{ guard, countries },
+    ...{ guard, countries, previews: new PreviewDoor() },
   }
   let index = indexSites(new Map())
   let requests = 0

@@ -111,6 +111,8 @@ export interface SiteState {
   retained: readonly EdgeRelease[]
   /** What everybody may know of the live release, as JSON: /.well-known/mokapot/release.json. */
   statement?: string
+  /** Shown beside the live site, under hosts of its own. */
+  preview?: { name: string /** Absent: everybody may see it. */; passwordHash?: string }
   /** Switched off: every request gets 403, whatever is live. */
   isDisabled?: boolean
 }

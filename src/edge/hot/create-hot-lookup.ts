@@ -94,7 +94,8 @@ class HotSnapshot {
   #siteOf(hostField: string): HotSite | undefined {
     const host = parseHost(hostField)
     const picked = host === undefined ? undefined : pickSite(this.#index, host)
-    if (picked?.kind !== 'site') return undefined
+    // Previews have few visitors, and a door of their own.
+    if (picked?.kind !== 'site' || picked.site.preview !== undefined) return undefined
     const { site } = picked
     let hot = this.#bySite.get(site)
     if (hot === undefined) {

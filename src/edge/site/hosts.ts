@@ -24,6 +24,8 @@ function isLabel(label: string): boolean {
 export type SiteOutcome =
   | { kind: 'site'; site: SiteState }
   | { kind: 'unknown-host' }
+  /** A preview's host; there is none of that name any more. */
+  | { kind: 'no-preview' }
   /** Its owner switched it off. */
   | { kind: 'disabled' }
   /** Nothing was deployed yet. */
@@ -33,6 +35,8 @@ export type SiteOutcome =
 export interface SiteIndex {
   readonly sites: ReadonlyMap<string, SiteState>
   readonly byHost: ReadonlyMap<string, SiteState>
+  /** The one there is besides previews. */
+  readonly only: SiteState | undefined
 }
 
 /** Hosts claimed by two projects go to the first; `onClash` hears of the other. */
@@ -50,14 +54,22 @@ export function indexSites(
       else if (taken !== site) onClash(host, project)
     }
   }
-  return { sites: new Map(sites), byHost }
+  const live = [...sites.values()].filter(({ preview }) => preview === undefined)
+  return { sites: new Map(sites), byHost, only: live.length === 1 ? live[0] : undefined }
 }
 
-/** The site for a host; the only one there is answers any host. */
+/** The site for a host; the only one there is answers any host but those of its previews. */
 export function pickSite(index: SiteIndex, host: string): SiteOutcome {
   if (index.sites.size === 0) return { kind: 'no-site' }
-  const [only] = index.sites.size === 1 ? index.sites.values() : []
-  const site = index.byHost.get(host) ?? only
+  const named = index.byHost.get(host)
+  if (named === undefined && isPreviewHost(index, host)) return { kind: 'no-preview' }
+  const site = named ?? index.only
   if (site === undefined) return { kind: 'unknown-host' }
   return site.isDisabled ? { kind: 'disabled' } : { kind: 'site', site }
+}
+
+/** `NAME.preview.` before a host that has a site. */
+function isPreviewHost({ byHost }: SiteIndex, host: string): boolean {
+  const [, rest] = /^[^.]+\.preview\.(.+)$/.exec(host) ?? []
+  return rest !== undefined && byHost.has(rest)
 }
