@@ -22,10 +22,11 @@ import { parseDraft } from '../releases/manifest.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
-import type { ProjectSecrets } from './data/project-secrets.ts'
 import type { Databases } from './databases.ts'
 import type { FunctionVersions } from './function-versions.ts'
 import { formatMetrics } from './metrics/exposition.ts'
+import type { ProjectSecrets } from './secrets/project-secrets.ts'
+import type { SecretsDesk } from './secrets/secrets-desk.ts'
 import type { EdgeWorkers } from './workers/edge-workers.ts'
 
 /** Enough that the disk's flushes overlap. */
@@ -45,6 +46,7 @@ export interface BackendParts {
   versions: FunctionVersions
   workers: EdgeWorkers
   secrets: ProjectSecrets
+  secretsDesk: SecretsDesk
   signer: Pick<ReleaseSigner, 'publicKey'>
   /** What AWS clients sign with. */
   awsKey: AwsKey
@@ -53,11 +55,13 @@ export interface BackendParts {
 /** What commands can ask of this cloud, done by its parts. */
 export class CloudBackend implements ControlBackend {
   readonly #parts: BackendParts
+  readonly secrets: SecretsDesk
   /** Set once everything listens. */
   addresses: CloudAddresses = { site: '', control: '' }
 
   constructor(parts: BackendParts) {
     this.#parts = parts
+    this.secrets = parts.secretsDesk
   }
 
   async status(): Promise<CloudStatus> {
@@ -122,7 +126,7 @@ export class CloudBackend implements ControlBackend {
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     const draft = parseDraft(request.draft)
-    await this.#parts.secrets.add(draft.project, request.secrets ?? {})
+    await this.#parts.secrets.addAddresses(draft.project, request.secrets ?? {})
     const result = await this.#parts.releases.publish(draft, {
       base: request.base,
       deferMigrations: request.deferMigrations === true,

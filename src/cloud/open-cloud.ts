@@ -21,12 +21,15 @@ import { CloudBackend } from './cloud-backend.ts'
 import { DamagedBlobs } from './data/damaged-blobs.ts'
 import { listProjects, openDataDirectory } from './data/data-directory.ts'
 import { manifestStore } from './data/manifest-store.ts'
-import { ProjectSecrets } from './data/project-secrets.ts'
 import { startPruning } from './data/pruning.ts'
 import { Databases } from './databases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
 import { createDeployer } from './pipeline.ts'
+import { maskLogger, maskLogs } from './secrets/masking.ts'
+import { ProjectSecrets } from './secrets/project-secrets.ts'
+import { checkSecrets, SecretsDesk, secretVariables } from './secrets/secrets-desk.ts'
+import { openSecretsKey } from './secrets/secrets-key.ts'
 import { Sites } from './sites.ts'
 import { EdgeWorkers } from './workers/edge-workers.ts'
 import type { EdgeRuntime } from './workers/worker-runtime.ts'
@@ -101,9 +104,15 @@ async function open(
   opened: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<RunningCloud> {
-  const { logger, ports } = options
+  const { ports } = options
   const data = await openDataDirectory(options.directory)
   opened.push(() => data.release())
+  const known = await listProjects(data)
+  const secrets = await ProjectSecrets.open({
+    key: await openSecretsKey(data.secretsKey),
+    ...{ directory: data.projects, projects: known, logger: options.logger },
+  })
+  const logger = maskLogger(options.logger, () => secrets.maskerOfAll())
 
   const bucket = await openObjectStore({ directory: data.bucket, clock })
   opened.push(() => bucket.close())
@@ -115,16 +124,17 @@ async function open(
     logger,
   })
   opened.push(() => database.close())
-  const secrets = new ProjectSecrets(data.projects)
   const databases = new Databases({
     embedded: database,
     readBlob: sha256 => damaged.read(sha256),
-    secretOf: (project, sha256) => secrets.get(project, sha256),
+    secretOf: (project, sha256) => secrets.address(project, sha256),
     logger,
   })
 
-  const versions = new FunctionVersions()
-  const logs = await openLogStore({ directory: data.logs, clock })
+  const versions = new FunctionVersions((project, names) => secrets.revision(project, names))
+  const logs = maskLogs(await openLogStore({ directory: data.logs, clock }), project =>
+    secrets.masker(project),
+  )
   opened.push(() => logs.close())
   const functions = await openFunctions({
     directory: data.functions,
@@ -133,7 +143,10 @@ async function open(
     environmentOf: async version => {
       const live = releases.live(version.project)?.release.manifest
       const url = live === undefined ? undefined : await databases.urlFor(live)
-      return url === undefined ? {} : { DATABASE_URL: url }
+      return {
+        ...(url === undefined ? {} : { DATABASE_URL: url }),
+        ...secretVariables(version, secrets),
+      }
     },
     logSink: logs,
     clock,
@@ -147,7 +160,6 @@ async function open(
   opened.push(() => dns.close())
 
   let { only } = options
-  const known = await listProjects(data)
   const records = await DistributionRecords.open(data.projects, known, logger)
   const signer = await openReleaseSigner(data.signingKey)
   const sites = new Sites({
@@ -167,7 +179,10 @@ async function open(
     {
       hasBlob: (sha256, sizeBytes) => bucket.blobs.has(sha256, sizeBytes),
       flushBlobs: () => bucket.blobs.flush(),
-      check: async release => sites.check(release),
+      async check(release) {
+        sites.check(release)
+        checkSecrets(release, secrets, options.mode === 'dev' ? logger : 'refused')
+      },
       migrate: release => databases.migrate(release),
       async announce(change) {
         const { project, id } = change.release.manifest
@@ -236,6 +251,7 @@ async function open(
     logs,
     releases,
     secrets,
+    secretsDesk: new SecretsDesk({ secrets, releases, versions, functions, clock }),
     signer,
     versions,
     workers,
@@ -251,6 +267,7 @@ async function open(
           deployer: createDeployer({
             tokens: deployTokens,
             address: () => backend.addresses.control,
+            masker: project => secrets.masker(project),
           }),
           isToken: given => isSameSecret(given, data.token),
         })

@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { finished } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import type { DeployTokens } from '../control/deploy-tokens.ts'
 import type { Deployer, DeployRequest } from '../pipeline/pipeline.ts'
 import { MokaError } from '../shared/errors.ts'
+import type { Masker } from '../shared/masker.ts'
 import { tieToParent } from '../shared/tied-process.ts'
+import { maskingStream } from './secrets/masking.ts'
 
 const MAIN = fileURLToPath(new URL('../cli/main.js', import.meta.url))
 /** Builds and tests have limits of their own; this is for all that can hang besides. */
@@ -20,12 +23,17 @@ export function createDeployer(options: {
   tokens: DeployTokens
   /** Of the control API. */
   address(): string
+  /** Takes secrets out of what builds say. */
+  masker(project: string): Masker
 }): Deployer {
   return {
     async deploy(request) {
       const { token, revoke } = options.tokens.grant(request.project)
       try {
-        await runDeploy(request, { MOKA_CLOUD: options.address(), MOKA_TOKEN: token })
+        await runDeploy(request, options.masker(request.project), {
+          MOKA_CLOUD: options.address(),
+          MOKA_TOKEN: token,
+        })
       } finally {
         revoke()
       }
@@ -35,6 +43,7 @@ export function createDeployer(options: {
 
 async function runDeploy(
   { directory, branch, commit, output, signal }: DeployRequest,
+  masker: Masker,
   variables: Record<string, string>,
 ): Promise<void> {
   const { command, args } = tieToParent(process.execPath, [MAIN, 'deploy', '--test'])
@@ -45,9 +54,10 @@ async function runDeploy(
   })
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   const release = endWith(child, AbortSignal.any([signal, timeout]))
-  child.stdout.pipe(output, { end: false })
-  child.stderr.pipe(output, { end: false })
+  const said = [child.stdout, child.stderr].map(stream => stream.pipe(maskingStream(masker)))
+  for (const stream of said) stream.pipe(output, { end: false })
   const [code] = (await once(child, 'close').finally(release)) as [number | null]
+  await Promise.all(said.map(stream => finished(stream)))
   if (code === 0) return
   signal.throwIfAborted()
   const what = `${branch} at ${commit.slice(0, 7)}`

@@ -11,7 +11,7 @@ function recordedSites() {
   const told: [string, SiteMessage[]][] = []
   let zones: readonly Zone[] = []
   const sites = new Sites({
-    versions: new FunctionVersions(),
+    versions: new FunctionVersions(() => ''),
     functions: { retire: () => {} },
     dns: {
       setZones: served => {

@@ -34,6 +34,8 @@ export interface ProjectFunction {
   timeoutMs: number
   memoryMb: number
   environment: Record<string, string>
+  /** Names of variables whose values the cloud keeps. */
+  secrets?: string[]
   reservedConcurrency?: number
   rateLimit?: RateLimit
 }
@@ -63,7 +65,7 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
   const migrations =
     (typeof database === 'object' ? database.migrations : undefined) ?? DEFAULT_MIGRATIONS_DIRECTORY
   const resolved = resolveDatabase(database, existsSync(join(root, migrations)))
-  if (resolved.kind !== 'none') checkEnvironments(functions, file)
+  checkEnvironments(functions, resolved.kind !== 'none', file)
   return {
     root,
     name: config.name,
@@ -103,7 +105,7 @@ function resolveFunction(
       { hint: 'make it, or correct the path; it is relative to the project' },
     )
   }
-  const { reservedConcurrency, rateLimit } = settings
+  const { reservedConcurrency, rateLimit, secrets = [] } = settings
   return {
     name,
     runtime: extname(entry) === '.py' ? 'python' : 'node',
@@ -113,6 +115,7 @@ function resolveFunction(
     timeoutMs: (settings.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
     memoryMb: settings.memoryMb ?? DEFAULT_MEMORY_MB,
     environment: settings.environment ?? {},
+    ...(secrets.length === 0 ? {} : { secrets: [...new Set(secrets)].sort() }),
     ...(reservedConcurrency === undefined ? {} : { reservedConcurrency }),
     ...(rateLimit === undefined ? {} : { rateLimit: readRateLimit(rateLimit, name, file) }),
   }
@@ -136,17 +139,31 @@ function readRateLimit(
   }
 }
 
-/** Two databases under one name would be a riddle to whoever reads the function. */
-function checkEnvironments(functions: readonly ProjectFunction[], file: string): void {
-  const taken = functions.find(({ environment }) => environment.DATABASE_URL !== undefined)
-  if (taken === undefined) return
-  throw new MokaError(
-    'CONFIG_INVALID',
-    `cannot read ${file}: field "functions.${taken.name}.environment.DATABASE_URL" is set by the project's database`,
-    {
-      hint: 'remove it; to use another database give its address as database.url, or set database: false',
-    },
-  )
+/** Two values under one name would be a riddle to whoever reads the function. */
+function checkEnvironments(
+  functions: readonly ProjectFunction[],
+  hasDatabase: boolean,
+  file: string,
+): void {
+  const refuse = (field: string, reason: string, hint: string) =>
+    new MokaError('CONFIG_INVALID', `cannot read ${file}: field "functions.${field}" ${reason}`, {
+      hint,
+    })
+  for (const { name, environment, secrets = [] } of functions) {
+    const twice = secrets.find(secret => environment[secret] !== undefined)
+    if (twice !== undefined) {
+      const reason = `has "${twice}", which is in its environment as well`
+      throw refuse(`${name}.secrets`, reason, 'remove it from the one or the other')
+    }
+    if (!hasDatabase) continue
+    const isSecret = secrets.includes('DATABASE_URL')
+    if (!isSecret && environment.DATABASE_URL === undefined) continue
+    throw refuse(
+      isSecret ? `${name}.secrets` : `${name}.environment.DATABASE_URL`,
+      `${isSecret ? 'has "DATABASE_URL", which ' : ''}is set by the project's database`,
+      'remove it; to use another database give its address as database.url, or set database: false',
+    )
+  }
 }
 
 function checkRoutes(functions: readonly ProjectFunction[], file: string): void {

@@ -101,6 +101,13 @@ export interface BuildConfig {
    */
   environment?: string[]
 
+  /**
+   * Names of secrets that the build gets as variables. A push is built with the values that
+   * `moka secrets set` gave the cloud; on any other machine they have to be in the shell that
+   * deploys. Default: none. Trap: as with `environment`, what a build gets may end up in the pages.
+   */
+  secrets?: string[]
+
   /** Minutes until a build is ended. Default: 15. */
   timeoutMinutes?: number
 
@@ -153,6 +160,13 @@ export interface FunctionConfig {
    * password here.
    */
   environment?: Record<string, string>
+
+  /**
+   * Names of secrets that the function gets as environment variables: `moka secrets set STRIPE_KEY`
+   * gives one its value, which no release holds. Default: none. A new value counts from the next
+   * invocation on. Trap: a rollback brings back the names of a release; the values stay as they are.
+   */
+  secrets?: string[]
 }
 
 export interface RateLimitConfig {

@@ -17,6 +17,18 @@ const integer = (minimum: number, maximum: number) =>
 const text = v.pipe(v.string('is not a text'), v.nonEmpty('is empty'))
 const hostLabel = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 
+const variableName = v.pipe(
+  text,
+  v.regex(/^[A-Za-z_]\w*$/, 'is not the name of an environment variable'),
+)
+const secretNames = v.array(
+  v.pipe(
+    variableName,
+    v.check(name => !isReservedVariable(name), 'is a name that Lambda keeps for itself'),
+  ),
+  'is not a list of names',
+)
+
 const functionSchema = v.strictObject({
   entry: v.pipe(
     text,
@@ -50,13 +62,13 @@ const functionSchema = v.strictObject({
   environment: v.optional(
     v.record(
       v.pipe(
-        text,
-        v.regex(/^[A-Za-z_]\w*$/, 'is not the name of an environment variable'),
+        variableName,
         v.check(name => !isReservedVariable(name), 'is a name that Lambda keeps for itself'),
       ),
       v.string('is not a text'),
     ),
   ),
+  secrets: v.optional(secretNames),
 })
 
 const databaseSchema = v.strictObject({
@@ -74,12 +86,8 @@ const databaseSchema = v.strictObject({
 
 const buildSchema = v.strictObject({
   command: v.optional(text),
-  environment: v.optional(
-    v.array(
-      v.pipe(text, v.regex(/^[A-Za-z_]\w*$/, 'is not the name of an environment variable')),
-      'is not a list of names',
-    ),
-  ),
+  environment: v.optional(v.array(variableName, 'is not a list of names')),
+  secrets: v.optional(secretNames),
   timeoutMinutes: v.optional(integer(1, 24 * 60)),
   memoryMb: v.optional(integer(256, 1024 * 1024)),
 })
@@ -114,7 +122,7 @@ const configSchema = v.strictObject({
       build: v.optional(
         v.union(
           [text, v.literal(false), buildSchema],
-          'is not a command, nor false, nor { command, environment, timeoutMinutes, memoryMb }',
+          'is not a command, nor false, nor { command, environment, secrets, timeoutMinutes, memoryMb }',
         ),
       ),
     }),
@@ -218,7 +226,7 @@ function notAnObject(field: string, input: unknown, file: string): MokaError {
 function hintFor(issue: v.BaseIssue<unknown>, field: string): string | undefined {
   if (issue.type !== 'check') return suggestValue(field, issue.input, issue.type)
   if (typeof issue.input !== 'string') return undefined // out of its range, which is told
-  return field.includes('.environment.')
+  return /\.(?:environment|secrets)\./.test(field)
     ? 'give it another name; the cloud sets that one itself'
     : suggestValue(field, issue.input)
 }

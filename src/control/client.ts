@@ -44,6 +44,15 @@ export function createControlClient(url: string, token: string): CloudApi & { cl
       return () => abort.abort()
     },
     environment: project => http.json('GET', `${of(project)}/environment`),
+    secrets: {
+      list: project => http.json('GET', `${of(project)}/secrets`),
+      set: (project, name, value) =>
+        http.json('PUT', `${of(project)}/secrets/${encodeURIComponent(name)}`, { value }),
+      remove: async (project, name) => {
+        await http.json('DELETE', `${of(project)}/secrets/${encodeURIComponent(name)}`)
+      },
+      forBuild: (project, names) => http.json('POST', `${of(project)}/build-secrets`, { names }),
+    },
     close: () => http.close(),
   }
 }

@@ -2,6 +2,7 @@ import type { FunctionLogEntry } from '../functions/version.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../releases/manifest.ts'
 import type { ReleaseSummary } from '../releases/release-store.ts'
 import type { ActivationStep } from '../releases/releases.ts'
+import type { SecretsApi } from './secrets-api.ts'
 
 /** What a running cloud offers to commands: in the same process, or through the control client. */
 export interface CloudApi {
@@ -43,6 +44,7 @@ export interface CloudApi {
   ): () => void
   /** Variables that point a shell's tools at this cloud. */
   environment(project: string): Promise<Record<string, string>>
+  readonly secrets: SecretsApi
 }
 
 /** Where a running cloud answers; what it does not have is left out. */

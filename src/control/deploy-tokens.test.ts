@@ -17,6 +17,7 @@ it.each([
   ['POST', '/v1/blobs'],
   ['POST', '/v1/releases'],
   ['GET', '/v1/projects/shop/live'],
+  ['POST', '/v1/projects/shop/build-secrets'],
 ])('allows what a deploy asks: %s %s', (method, path) => {
   expect(() => requireDeploy(method, path, 'shop')).not.toThrow()
 })
@@ -27,6 +28,11 @@ it.each([
   ['POST', '/v1/projects/shop/rollback', 'CONTROL_DEPLOY_ONLY'],
   ['POST', '/v1/projects/shop/functions/pay/invoke', 'CONTROL_DEPLOY_ONLY'],
   ['DELETE', '/v1/releases', 'CONTROL_DEPLOY_ONLY'],
+  ['POST', '/v1/projects/shop/live', 'CONTROL_DEPLOY_ONLY'],
+  ['GET', '/v1/projects/shop/secrets', 'CONTROL_DEPLOY_ONLY'],
+  ['PUT', '/v1/projects/shop/secrets/KEY', 'CONTROL_DEPLOY_ONLY'],
+  ['DELETE', '/v1/projects/shop/secrets/KEY', 'CONTROL_DEPLOY_ONLY'],
+  ['POST', '/v1/projects/other/build-secrets', 'CONTROL_OTHER_PROJECT'],
   ['GET', '/v1/projects/other/live', 'CONTROL_OTHER_PROJECT'],
 ])('refuses %s %s', (method, path, code) => {
   expect(() => requireDeploy(method, path, 'shop')).toThrow(expect.objectContaining({ code }))

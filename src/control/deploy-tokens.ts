@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { MokaError } from '../shared/errors.ts'
 
 const DEPLOY_ROUTES = /^(?:GET \/v1\/status|POST \/v1\/(?:missing|blobs|releases))$/
-const PROJECT_ROUTE = /^\/v1\/projects\/([^/]+)\/(?:live|releases)$/
+const PROJECT_ROUTE =
+  /^(?:GET \/v1\/projects\/([^/]+)\/(?:live|releases)|POST \/v1\/projects\/([^/]+)\/build-secrets)$/
 
 /**
  * Tokens that allow to deploy one project and nothing else, for as long as somebody holds them:
@@ -26,7 +27,8 @@ export class DeployTokens {
 
 /** Throws `CONTROL_OTHER_PROJECT` and `CONTROL_DEPLOY_ONLY` for what such a token does not allow. */
 export function requireDeploy(method: string, path: string, project: string): void {
-  const [, named] = (method === 'GET' && PROJECT_ROUTE.exec(path)) || []
+  const [, read, built] = PROJECT_ROUTE.exec(`${method} ${path}`) ?? []
+  const named = read ?? built
   if (named !== undefined) requireProject(named, project)
   if (named !== undefined || DEPLOY_ROUTES.test(`${method} ${path}`)) return
   throw new MokaError(

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
-import { type Context, Hono } from 'hono'
+import { Hono } from 'hono'
 import { stream } from 'hono/streaming'
 import type { StreamingApi } from 'hono/utils/stream'
 import pLimit from 'p-limit'
@@ -12,6 +12,8 @@ import type { Logger } from '../shared/logger.ts'
 import { decodeBlobBatch } from './blob-batch.ts'
 import type { CloudApi, PublishRequest } from './cloud-api.ts'
 import { type DeployTokens, requireDeploy, requireProject } from './deploy-tokens.ts'
+import { readBody } from './read-body.ts'
+import { addSecretRoutes } from './secret-routes.ts'
 
 /** Blobs up to this size are stored side by side; larger ones one after the other, unbuffered. */
 const BUFFERED_BLOB_BYTES = 1024 * 1024
@@ -32,7 +34,7 @@ export interface ControlServer {
 }
 
 /** `deploys` is the one project that the request's token allows to deploy; absent: all is allowed. */
-type Environment = { Bindings: HttpBindings; Variables: { deploys?: string } }
+export type Environment = { Bindings: HttpBindings; Variables: { deploys?: string } }
 
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000))
 const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
@@ -144,6 +146,7 @@ function createControlApp({
 }
 
 function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
+  addSecretRoutes(app, backend.secrets)
   app.get('/metrics', async context =>
     context.body(await backend.metrics(), 200, {
       'content-type': 'text/plain; version=0.0.4; charset=utf-8',
@@ -202,25 +205,6 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
     await backend.logs(project, name, 0) // an unknown name is an error before anything is sent
     return stream(context, output => followLogs(output, backend, { project, name, count }))
   })
-}
-
-/** The JSON body of a request. Throws `CONTROL_BAD_REQUEST` where it is not what it has to be. */
-async function readBody<S extends v.GenericSchema>(
-  context: Context<Environment>,
-  schema: S,
-): Promise<v.InferOutput<S>> {
-  const path = new URL(context.req.url).pathname
-  const refuse = (reason: string) =>
-    new MokaError('CONTROL_BAD_REQUEST', `cannot answer "${path}": the request's body ${reason}`, {
-      hint: 'use the same version of moka on both sides',
-    })
-  const input: unknown = await context.req.json().catch(() => {
-    throw refuse('is not JSON')
-  })
-  const result = v.safeParse(schema, input, { abortEarly: true })
-  if (result.success) return result.output
-  const field = v.getDotPath(result.issues[0])
-  throw refuse(`is malformed${field === null ? '' : ` at "${field}"`}: ${result.issues[0].message}`)
 }
 
 async function receiveBlobs(incoming: IncomingMessage, backend: ControlBackend): Promise<void> {

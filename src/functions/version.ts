@@ -17,6 +17,8 @@ export interface FunctionVersion {
   timeoutMs: number
   memoryMb: number
   environment: Readonly<Record<string, string>>
+  /** Names of variables whose values the cloud adds, which are in no release. */
+  secrets?: readonly string[]
   /** Invocations allowed at once, over all versions. 0 stops the function. Default: no reservation. */
   reservedConcurrency?: number
   /** Calls allowed through the HTTP door. Direct invocations are not counted. */

@@ -43,6 +43,10 @@ const releaseFunction = v.strictObject({
   timeoutMs: count,
   memoryMb: count,
   environment: v.record(text(/^[A-Za-z_]\w*$/, 'not the name of a variable'), v.string()),
+  /** Names alone. */
+  secrets: v.exactOptional(
+    v.pipe(v.array(text(/^[A-Za-z_]\w{0,127}$/, 'not the name of a variable')), v.maxLength(200)),
+  ),
   reservedConcurrency: v.exactOptional(count),
   rateLimit: v.exactOptional(
     v.strictObject({ count, periodSeconds: count, per: v.picklist(['client', 'function']) }),

@@ -39,6 +39,8 @@ export interface DataDirectory {
   token: string
   /** Path of the key that signs releases; made at first start, mode 0600. */
   signingKey: string
+  /** Path of the key that secrets are encrypted with; made at first start, mode 0600. */
+  secretsKey: string
   /** Says where this cloud answers, for commands that look for it. */
   announce(runtime: unknown): Promise<void>
   /** Lets the directory go to the next cloud. */
@@ -79,6 +81,7 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
     socket: name => join(sockets, `${name}.sock`),
     token,
     signingKey: sub('signing-key.pem'),
+    secretsKey: sub('secrets.key'),
     announce: runtime =>
       writeFileAtomic(sub(RUNTIME_FILE), `${JSON.stringify(runtime, null, 2)}\n`),
     async release() {

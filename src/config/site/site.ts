@@ -20,6 +20,8 @@ export interface ProjectBuild {
   /** Names of variables, and beginnings of names, that go to the build. */
   environment: readonly string[]
   publicPrefixes: readonly string[]
+  /** Names of variables that the cloud keeps. */
+  secrets?: readonly string[]
   timeoutMs: number
   memoryMb: number
 }
@@ -59,6 +61,7 @@ export function resolveSite(
         ...(packageManager === undefined ? {} : { packageManager }),
         environment: settings.environment ?? [],
         publicPrefixes: framework?.publicPrefixes ?? [],
+        ...(settings.secrets === undefined ? {} : { secrets: settings.secrets }),
         timeoutMs: (settings.timeoutMinutes ?? DEFAULT_TIMEOUT_MINUTES) * 60_000,
         memoryMb: settings.memoryMb ?? DEFAULT_MEMORY_MB,
       },
