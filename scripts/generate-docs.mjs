@@ -102,8 +102,10 @@ async function cliPage() {
     command.configureHelp({ helpWidth: 92 })
     return command.helpInformation().trimEnd()
   }
-  const sections = program.commands.map(
-    command => `## moka ${command.name()}\n\n\`\`\`\n${help(command)}\n\`\`\`\n`,
-  )
+  const sectionsOf = (command, name) => [
+    `## moka ${name}\n\n\`\`\`\n${help(command)}\n\`\`\`\n`,
+    ...command.commands.flatMap(inner => sectionsOf(inner, `${name} ${inner.name()}`)),
+  ]
+  const sections = program.commands.flatMap(command => sectionsOf(command, command.name()))
   return `# moka\n\nGenerated from the command line's own help by scripts/generate-docs.mjs; do not edit.\n\n\`\`\`\n${help(program)}\n\`\`\`\n\nExit codes: 0 done, 1 failed, 2 wrong usage. Results go to stdout, progress to stderr.\n\n${sections.join('\n')}`
 }

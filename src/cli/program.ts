@@ -26,6 +26,7 @@ export function createProgram(): Command {
   addInvalidate(program)
   addInvoke(program)
   addLogs(program)
+  addSecrets(program)
   addEnv(program)
   for (const command of program.commands)
     command.showHelpAfterError(`try: moka ${command.name()} --help`)
@@ -197,6 +198,35 @@ function addLogs(program: Command): void {
         await logs(name, options)
       },
     )
+}
+
+function addSecrets(program: Command): void {
+  const secrets = program
+    .command('secrets')
+    .description('values that functions and builds get and nobody can read: names are listed alone')
+  withCloud(secrets.command('set'))
+    .description('set or change one; its value is asked for, or taken from standard input')
+    .argument(
+      '<name>',
+      'such as STRIPE_KEY, which is the variable’s name in functions that name it',
+    )
+    .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
+      const { setSecret } = await import('./commands/secrets/secrets.ts')
+      await setSecret(name, options)
+    })
+  withCloud(secrets.command('list'))
+    .description('list their names, when each was set, and who gets it')
+    .action(async (options: CloudOptions & { json?: boolean }) => {
+      const { listSecrets } = await import('./commands/secrets/secrets.ts')
+      await listSecrets(options)
+    })
+  withCloud(secrets.command('remove'))
+    .description('remove one that the live release does not need')
+    .argument('<name>')
+    .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
+      const { removeSecret } = await import('./commands/secrets/secrets.ts')
+      await removeSecret(name, options)
+    })
 }
 
 function addEnv(program: Command): void {

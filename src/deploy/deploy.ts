@@ -4,6 +4,7 @@ import type { Activated, CloudApi } from '../control/cloud-api.ts'
 import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
+import { maskOutput, withSecrets } from './build/build-secrets.ts'
 import { buildSite } from './build/build-site.ts'
 import { runTests } from './build/run-tests.ts'
 import { prepareRelease } from './draft.ts'
@@ -12,7 +13,8 @@ import { makePlan, type Plan } from './plan.ts'
 import { inTurn } from './turn.ts'
 
 /** What a deploy needs of the place it deploys to. */
-export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'>
+export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'> &
+  Partial<Pick<CloudApi, 'secrets'>>
 
 export type DeployStep =
   | 'wait'
@@ -80,12 +82,18 @@ async function buildAndDeploy(
   observer: DeployObserver,
 ): Promise<DeployResult> {
   const { site, root } = project
-  if (site?.build !== undefined) {
-    const { directory, build } = site
-    await buildSite({ directory, build }, root, observer, options.signal)
-  }
-  if (options.isTested === true && project.test !== undefined) {
-    await runTests(project.test, site?.build, root, observer, options.signal)
+  const build = site?.build && (await withSecrets(site.build, project.name, target))
+  const output = maskOutput(observer, build)
+  try {
+    if (site !== undefined && build !== undefined) {
+      const { directory } = site
+      await buildSite({ directory, build }, root, output.observer, options.signal)
+    }
+    if (options.isTested === true && project.test !== undefined) {
+      await runTests(project.test, build, root, output.observer, options.signal)
+    }
+  } finally {
+    output.end()
   }
   observer.onStep?.('prepare')
   for (let attempt = 1; ; attempt++) {

@@ -20,8 +20,10 @@ export interface ProjectBuild {
   /** Names of variables, and beginnings of names, that go to the build. */
   environment: readonly string[]
   publicPrefixes: readonly string[]
-  /** Names of variables that the cloud keeps. */
+  /** Names of secrets that go to the build. */
   secrets?: readonly string[]
+  /** Variables of the build alone: what those secrets are, once that is known. */
+  variables?: Readonly<Record<string, string>>
   timeoutMs: number
   memoryMb: number
 }

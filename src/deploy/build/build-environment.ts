@@ -12,7 +12,11 @@ const NEEDED =
  * `node_modules/.bin` are on its path, in the project's folder first.
  */
 export function buildEnvironment(
-  { environment, publicPrefixes }: Pick<ProjectBuild, 'environment' | 'publicPrefixes'>,
+  {
+    environment,
+    publicPrefixes,
+    variables,
+  }: Pick<ProjectBuild, 'environment' | 'publicPrefixes' | 'variables'>,
   root: string,
   from: Readonly<Record<string, string | undefined>> = process.env,
 ): Record<string, string> {
@@ -24,6 +28,7 @@ export function buildEnvironment(
       chosen[name] = value
     }
   }
+  Object.assign(chosen, variables)
   chosen.PATH = [...programFolders(root), chosen.PATH ?? ''].join(delimiter)
   return chosen
 }

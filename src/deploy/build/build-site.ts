@@ -15,7 +15,7 @@ const run = promisify(execFile)
 /** What holds for everything that a project has run. */
 export type BuildSettings = Pick<
   ProjectBuild,
-  'environment' | 'publicPrefixes' | 'timeoutMs' | 'memoryMb'
+  'environment' | 'publicPrefixes' | 'variables' | 'timeoutMs' | 'memoryMb'
 >
 
 export interface BuildObserver {
