@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ownVersion } from '../shared/own-version.ts'
+import type { HooksOptions } from './commands/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
 import type { CloudOptions } from './find-cloud.ts'
@@ -28,6 +29,7 @@ export function createProgram(): Command {
   addLogs(program)
   addSecrets(program)
   addEnv(program)
+  addHooks(program)
   for (const command of program.commands)
     command.showHelpAfterError(`try: moka ${command.name()} --help`)
   return program
@@ -235,6 +237,20 @@ function addEnv(program: Command): void {
     .action(async (options: CloudOptions & { json?: boolean }) => {
       const { env } = await import('./commands/env.ts')
       await env(options)
+    })
+}
+
+function addHooks(program: Command): void {
+  withCloud(program.command('hooks'))
+    .description('print what GitHub, GitLab or Gitea needs to tell this cloud of pushes')
+    .option('--repository <url>', 'the repository there, as https://github.com/you/site.git')
+    .option(
+      '--token-file <file>',
+      'a token that reads it and reports statuses; - for standard input',
+    )
+    .action(async (options: HooksOptions) => {
+      const { hooks } = await import('./commands/hooks.ts')
+      await hooks(options)
     })
 }
 

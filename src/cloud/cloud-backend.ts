@@ -8,6 +8,7 @@ import type {
   BlobUpload,
   CloudAddresses,
   CloudStatus,
+  Hooks,
   Invalidated,
   Invoked,
   ListedRelease,
@@ -18,6 +19,7 @@ import type { ControlBackend } from '../control/server.ts'
 import type { Functions } from '../functions/functions.ts'
 import type { LogStore } from '../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../functions/version.ts'
+import type { HookChange, Pipeline } from '../pipeline/pipeline.ts'
 import { parseDraft } from '../releases/manifest.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
@@ -58,6 +60,8 @@ export class CloudBackend implements ControlBackend {
   readonly secrets: SecretsDesk
   /** Set once everything listens. */
   addresses: CloudAddresses = { site: '', control: '' }
+  /** Set where this cloud takes pushes. */
+  pipeline: Pick<Pipeline, 'changeHooks'> | undefined
 
   constructor(parts: BackendParts) {
     this.#parts = parts
@@ -71,6 +75,28 @@ export class CloudBackend implements ControlBackend {
       projects: releases.projects(),
       signingKey: signer.publicKey,
     }
+  }
+
+  /** Where visitors find a project; undefined where it has no live release. */
+  addressOf(project: string): string | undefined {
+    const { site, https } = this.addresses
+    const live = this.#live(project)
+    const { domain } = live?.manifest ?? {}
+    if (live === undefined || domain === undefined) return live && (https ?? site)
+    return `${https === undefined ? 'http' : 'https'}://${domain}`
+  }
+
+  async hooks(project: string, change: HookChange): Promise<Hooks> {
+    if (this.pipeline === undefined) {
+      throw new MokaError(
+        'CLOUD_NO_HOOKS',
+        'cannot take webhooks here: `moka dev` follows the folder that it was started in',
+        { hint: 'use a cloud that `moka up` runs, named with --cloud' },
+      )
+    }
+    const hooks = await this.pipeline.changeHooks(project, change)
+    const { site, https } = this.addresses
+    return { ...hooks, address: `${this.addressOf(project) ?? https ?? site}${hooks.path}` }
   }
 
   async metrics(): Promise<string> {

@@ -218,6 +218,7 @@ async function open(
     settings: {
       blobDirectory: join(data.bucket, 'blobs'),
       functionsSocket: data.socket('functions'),
+      ...(options.mode === 'up' && { hooksSocket: data.socket('hooks') }),
       cacheDirectory: data.cache,
       host: options.host,
       port: ports.site,
@@ -264,10 +265,12 @@ async function open(
       ? undefined
       : await openPipeline({
           ...{ repositories: data.repositories, workspaces: data.workspaces, clock, logger },
+          ...{ hooks: data.hooks, hookSocket: data.socket('hooks') },
           deployer: createDeployer({
             tokens: deployTokens,
             address: () => backend.addresses.control,
             masker: project => secrets.masker(project),
+            addressOf: project => backend.addressOf(project),
           }),
           isToken: given => isSameSecret(given, data.token),
         })
@@ -287,6 +290,8 @@ async function open(
     dns: `${shownHost(options.host)}:${dns.port}`,
     aws: `http://${LOOPBACK}:${aws.port}`,
   }
+  backend.pipeline = pipeline
+  await pipeline?.resume()
   const status = await backend.status()
   const projects = only === undefined ? status.projects : [only]
   await data.announce({ ...status, projects, token: data.token })

@@ -23,10 +23,12 @@ export function createDeployer(options: {
   tokens: DeployTokens
   /** Of the control API. */
   address(): string
+  addressOf: Deployer['addressOf']
   /** Takes secrets out of what builds say. */
   masker(project: string): Masker
 }): Deployer {
   return {
+    addressOf: options.addressOf,
     async deploy(request) {
       const { token, revoke } = options.tokens.grant(request.project)
       try {

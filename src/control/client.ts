@@ -44,6 +44,7 @@ export function createControlClient(url: string, token: string): CloudApi & { cl
       return () => abort.abort()
     },
     environment: project => http.json('GET', `${of(project)}/environment`),
+    hooks: (project, change) => http.json('POST', `${of(project)}/hooks`, change),
     secrets: {
       list: project => http.json('GET', `${of(project)}/secrets`),
       set: (project, name, value) =>

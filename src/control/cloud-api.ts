@@ -1,4 +1,5 @@
 import type { FunctionLogEntry } from '../functions/version.ts'
+import type { HookChange, HookDescription } from '../pipeline/pipeline.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../releases/manifest.ts'
 import type { ReleaseSummary } from '../releases/release-store.ts'
 import type { ActivationStep } from '../releases/releases.ts'
@@ -44,7 +45,14 @@ export interface CloudApi {
   ): () => void
   /** Variables that point a shell's tools at this cloud. */
   environment(project: string): Promise<Record<string, string>>
+  /** Changes how a project follows a repository elsewhere, and answers what holds then. */
+  hooks(project: string, change: HookChange): Promise<Hooks>
   readonly secrets: SecretsApi
+}
+
+export interface Hooks extends HookDescription {
+  /** Where a forge sends its deliveries. */
+  address: string
 }
 
 /** Where a running cloud answers; what it does not have is left out. */

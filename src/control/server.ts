@@ -39,6 +39,10 @@ export type Environment = { Bindings: HttpBindings; Variables: { deploys?: strin
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000))
 const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
 const invalidateRequest = v.object({ patterns: strings, tags: v.optional(strings, []) })
+const hookRequest = v.object({
+  repository: v.exactOptional(v.string()),
+  token: v.exactOptional(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,1000}$/))),
+})
 const rollbackRequest = v.object({ release: v.optional(v.string()) })
 /** The draft is checked field by field by whoever makes a release of it. */
 const publishRequest = v.object({
@@ -192,6 +196,11 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
     const { project, name } = context.req.param()
     return context.json(await backend.invoke(project, name, await readBody(context, v.unknown())))
   })
+  app.post('/v1/projects/:project/hooks', async context =>
+    context.json(
+      await backend.hooks(context.req.param('project'), await readBody(context, hookRequest)),
+    ),
+  )
   app.get('/v1/projects/:project/environment', async context =>
     context.json(await backend.environment(context.req.param('project'))),
   )

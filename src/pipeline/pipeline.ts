@@ -8,14 +8,19 @@ import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { GitDoor } from './git/git-door.ts'
 import { type ArrivedPush, PushReceiver, shorten } from './git/push-receiver.ts'
-import { Repositories } from './git/repository.ts'
+import { listBranches, Repositories } from './git/repository.ts'
 import { ProjectQueue } from './queue.ts'
+import { HOOKS_PATH, openHookServer } from './webhooks/hook-server.ts'
+import { checkRepository, type HookSettings, HookStore } from './webhooks/hook-settings.ts'
+import { Webhooks } from './webhooks/webhooks.ts'
 import { removeUnused, Workspace } from './workspace.ts'
 
 /** What makes a checked-out commit live. */
 export interface Deployer {
   /** Rejects with what was wrong; all else about it was written to `output` by then. */
   deploy(request: DeployRequest): Promise<void>
+  /** Where visitors find a project; undefined where it was not deployed yet. */
+  addressOf(project: string): string | undefined
 }
 
 export interface DeployRequest {
@@ -34,6 +39,10 @@ export interface PipelineOptions {
   repositories: string
   /** Of the folders that pushes are built in. */
   workspaces: string
+  /** What is known of repositories elsewhere. */
+  hooks: string
+  /** Where the edge brings what is sent to webhooks' addresses. */
+  hookSocket: string
   deployer: Deployer
   /** Whether a request's password is this cloud's. */
   isToken(given: string): boolean
@@ -44,8 +53,24 @@ export interface PipelineOptions {
 export interface Pipeline {
   /** Answers requests below `/git/`. */
   handleGit(request: IncomingMessage, response: ServerResponse): void
+  /** Changes what is known of a project's repository elsewhere, and answers what is. */
+  changeHooks(project: string, change: HookChange): Promise<HookDescription>
+  /** Goes on with what came before the last end, once the control API answers. */
+  resume(): Promise<void>
   /** Ends pushes that are under way; nothing of them goes in. */
   close(): Promise<void>
+}
+
+export interface HookChange {
+  repository?: string
+  token?: string
+}
+
+/** For people; the token stays where it is. */
+export interface HookDescription extends Pick<HookSettings, 'secret' | 'repository' | 'last'> {
+  /** Path of the webhook, on any site of this cloud. */
+  path: string
+  hasToken: boolean
 }
 
 const NOTHING = /^0+$/
@@ -58,18 +83,64 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const repositories = await Repositories.open(options.repositories)
   await removeUnused(workspaces, clock.now())
   const workspaceOf = (project: string) => new Workspace(join(workspaces, project))
+  const queue = new ProjectQueue()
+  const { deployer } = options
   const receiver = new PushReceiver({
-    repositories,
-    queue: new ProjectQueue(),
-    check: push => checkPush(push, workspaceOf(push.project), options.deployer),
+    ...{ repositories, queue, logger },
+    check: push => checkPush(push, workspaceOf(push.project), deployer),
     onEnd: project => workspaceOf(project).tidy(),
-    logger,
   })
   const door = new GitDoor({ repositories, receiver, isToken: options.isToken, logger })
+  const store = await HookStore.open(options.hooks)
+  const webhooks = new Webhooks({
+    ...{ store, repositories, queue, clock, logger },
+    async deploy({ project, path, ...fetched }) {
+      const workspace = workspaceOf(project)
+      await deployCommit(
+        { project, objects: [join(path, 'objects')], ...fetched },
+        workspace,
+        deployer,
+      )
+      await workspace.tidy()
+    },
+    async mainRef(path, ref) {
+      const known = repositories.has(path) ? await listBranches(path) : new Map<string, string>()
+      return mainBranch([...known.keys(), ref])
+    },
+    addressOf: project => deployer.addressOf(project),
+  })
+  const hookServer = await openHookServer(options.hookSocket, webhooks, logger)
   return {
     handleGit: (request, response) => void door.handle(request, response),
-    close: () => receiver.close(),
+    async changeHooks(project, { repository, token }) {
+      if (repository !== undefined) checkRepository(repository)
+      if (repositories.pathOf(project) === undefined) throw badName(project)
+      const settings = await store.change(project, before => ({
+        ...before,
+        ...(repository === undefined ? {} : { repository }),
+        ...(token === undefined ? {} : { token }),
+      }))
+      const { secret, last } = settings
+      return {
+        path: `${HOOKS_PATH}${project}`,
+        secret,
+        ...(settings.repository === undefined ? {} : { repository: settings.repository }),
+        ...(last === undefined ? {} : { last }),
+        hasToken: settings.token !== undefined,
+      }
+    },
+    resume: () => webhooks.resume(),
+    async close() {
+      await hookServer.close()
+      await Promise.all([receiver.close(), webhooks.close()])
+    },
   }
+}
+
+function badName(project: string): MokaError {
+  return new MokaError('PIPELINE_BAD_PROJECT', `cannot use "${project}": it is no project's name`, {
+    hint: '1 to 40 of a-z, 0-9 and "-", beginning with a letter',
+  })
 }
 
 /** Deploys what the push brings to the main branch, before it goes in; other branches are kept. */
@@ -89,14 +160,25 @@ async function checkPush(
       output.write(`${shorten(ref)} is kept; ${shorten(main)} is what is deployed\n`)
   }
   if (command === undefined) return
-  const branch = shorten(command.ref)
-  const commit = command.to
   const objects = [quarantine, join(path, 'objects')]
-  await workspace.checkOut({ objects, commit, branch }, signal)
-  requireConfig(workspace.directory, project)
-  await deployer.deploy({
-    ...{ project, directory: workspace.directory, branch, commit, output, signal },
-  })
+  const { ref, to: commit } = command
+  await deployCommit(
+    { project, objects, branch: shorten(ref), commit, output, signal },
+    workspace,
+    deployer,
+  )
+}
+
+/** Checks a commit out and makes it live. Rejects where one of the two does not work. */
+async function deployCommit(
+  { objects, ...request }: Omit<DeployRequest, 'directory'> & { objects: readonly string[] },
+  workspace: Workspace,
+  deployer: Deployer,
+): Promise<void> {
+  const { directory } = workspace
+  await workspace.checkOut({ ...request, objects }, request.signal)
+  requireConfig(directory, request.project)
+  await deployer.deploy({ ...request, directory })
 }
 
 /** `main`, or `master` where there is no `main`. */

@@ -33,6 +33,8 @@ export interface DataDirectory {
   repositories: string
   /** Where it is built. */
   workspaces: string
+  /** What is known of repositories elsewhere. */
+  hooks: string
   /** Path of a socket; short enough for the system, whatever the data directory is called. */
   socket(name: string): string
   /** Secret of the control API, made at first start, mode 0600. */
@@ -78,6 +80,7 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
     projects: sub('projects'),
     repositories: sub('repositories'),
     workspaces: sub('workspaces'),
+    hooks: sub('hooks'),
     socket: name => join(sockets, `${name}.sock`),
     token,
     signingKey: sub('signing-key.pem'),

@@ -26,6 +26,8 @@ export interface WorkerSettings {
   edgeId: string
   blobDirectory: string
   functionsSocket: string
+  /** Takes webhooks; absent where nobody does. */
+  hooksSocket?: string
   host: string
   port: number
   /** Sockets that the process was started with, to listen on in place of the ports. */

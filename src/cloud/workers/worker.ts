@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { createEdge, type Edge } from '../../edge/edge.ts'
+import { createHookDoor } from '../../edge/hook-door.ts'
 import { openTrafficLog, type TrafficLog } from '../../edge/logs/open-traffic-log.ts'
 import { timedOrigin } from '../../edge/metrics/timed-origin.ts'
 import type { Origin } from '../../edge/origins/origin.ts'
@@ -133,10 +134,14 @@ async function start({
     disk: { directory: join(settings.cacheDirectory, edgeId), journal },
   })
   const { serving } = await setSitesInTurn(sites)
-  const { host, https, sockets } = settings
+  const { host, https, sockets, hooksSocket } = settings
+  const served =
+    hooksSocket === undefined
+      ? edge
+      : createHookDoor(edge, createUnixSocketOrigin({ socketPath: hooksSocket, timeoutMs: 30_000 }))
   const unlimitedClients = ['127.0.0.0/8', '::1', ...trustedProxies]
   const plain = await openEdgeServer({
-    edge,
+    edge: served,
     listen: sockets ? { fd: sockets.plain } : { host, port: settings.port },
     logger,
     observer,
@@ -149,7 +154,7 @@ async function start({
   servers.push(plain)
   if (https !== undefined) {
     const listen = sockets?.https === undefined ? { host, port: https.port } : { fd: sockets.https }
-    const secure = { edge, listen, logger, observer, unlimitedClients, tls: contexts }
+    const secure = { edge: served, listen, logger, observer, unlimitedClients, tls: contexts }
     servers.push(await openEdgeServer(secure))
   }
   return { port: plain.port, serving }

@@ -17,7 +17,8 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['receive.autogc', 'false'],
   ['gc.autoDetach', 'false'],
   ['receive.maxInputSize', String(4 * 1024 * 1024 * 1024)],
-  ['advice.detachedHead', 'false'],
+  // What we fetch on our own account.
+  ['transfer.hideRefs', 'refs/mokapot'],
 ]
 
 /** The environment of git: nothing of the machine's configuration, and nothing of the cloud's secrets. */

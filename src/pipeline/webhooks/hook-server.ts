@@ -1,0 +1,81 @@
+import { rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Logger } from '../../shared/logger.ts'
+import type { Webhooks } from './webhooks.ts'
+
+/** A path that no site has files at. */
+export const HOOKS_PATH = '/.well-known/mokapot/hooks/'
+/** GitHub's limit of a payload; the others send less. */
+const MAX_BODY_BYTES = 25 * 1024 * 1024
+/** Bodies in memory at once. */
+const MAX_BODIES = 4
+const TIMEOUT_MS = 30_000
+
+/** Where the edge brings what is sent to a webhook's address: a Unix socket. */
+export async function openHookServer(
+  socketPath: string,
+  webhooks: Pick<Webhooks, 'receive' | 'secretOf'>,
+  logger: Logger,
+): Promise<{ close(): Promise<void> }> {
+  let bodies = 0
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const { url = '' } = request
+    const project = url.startsWith(HOOKS_PATH) ? url.slice(HOOKS_PATH.length) : ''
+    if (request.method !== 'POST') return answerWith(response, 405, 'deliveries come by POST')
+    // Nothing is read of what nobody here expects.
+    if ((await webhooks.secretOf(project)) === undefined) {
+      return answerWith(
+        response,
+        403,
+        'the signature is not made with the secret that `moka hooks` prints',
+      )
+    }
+    if (bodies >= MAX_BODIES) return answerWith(response, 503, 'too many deliveries at once')
+    bodies++
+    const body = await read(request).finally(() => bodies--)
+    if (body === undefined) return answerWith(response, 413, 'a delivery has up to 25 MB')
+    const { status, text } = await webhooks.receive(project, request.headers, body)
+    answerWith(response, status, text)
+  }
+  const server: Server = createServer((request, response) => {
+    answer(request, response).catch(error => {
+      if (!request.destroyed) logger.error('a webhook failed', { error: String(error) })
+      if (!response.headersSent) answerWith(response, 500, 'it could not be taken')
+    })
+  })
+  server.requestTimeout = TIMEOUT_MS
+  server.keepAliveTimeout = 0 // the edge ends them
+  await rm(socketPath, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(socketPath, resolve)
+  })
+  return {
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+/** Undefined where it is too large. */
+async function read(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length
+    if (sizeBytes > MAX_BODY_BYTES) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function answerWith(response: ServerResponse, status: number, text: string): void {
+  const isOpen = !response.req.complete
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(isOpen ? { connection: 'close' } : {}),
+  })
+  response.end(`${text}\n`)
+}
