@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Zone } from '../dns/zone/zone.ts'
+import { emptyDraft } from '../releases/manifest.ts'
 import type { LiveChange } from '../releases/releases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Sites } from './sites.ts'
@@ -39,18 +40,9 @@ function change(project: string, number: number): LiveChange {
     release: {
       manifestSha256,
       manifest: {
-        formatVersion: 1,
-        project,
+        ...emptyDraft(project),
         id,
         createdMs: 0,
-        files: {},
-        redirects: [],
-        headers: [],
-        functions: {},
-        database: { kind: 'none' },
-        migrations: [],
-        dns: { records: [] },
-        source: {},
       },
     },
     pointer: { id, manifestSha256, activatedMs: 0, serial: number, retained: [], history: [id] },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { BlobName } from '../control/cloud-api.ts'
-import type { ReleaseDraft, ReleaseFile } from '../releases/manifest.ts'
+import { emptyDraft, type ReleaseDraft, type ReleaseFile } from '../releases/manifest.ts'
 import { type PreparedRelease, prepareEncoded } from './draft.ts'
 import { selectMissing } from './missing.ts'
 import { makePlan } from './plan.ts'
@@ -13,8 +13,7 @@ const CODE = 'c'.repeat(64)
 /** A project whose page's compressed forms were taken over from the live release. */
 function prepared(encoded: ReleaseFile['encoded']): PreparedRelease {
   const draft: ReleaseDraft = {
-    formatVersion: 1,
-    project: 'site',
+    ...emptyDraft('site'),
     files: {
       '/index.html': {
         sha256: SHA256,
@@ -23,8 +22,6 @@ function prepared(encoded: ReleaseFile['encoded']): PreparedRelease {
         ...(encoded === undefined ? {} : { encoded }),
       },
     },
-    redirects: [],
-    headers: [],
     functions: {
       api: {
         runtime: 'node',
@@ -36,10 +33,6 @@ function prepared(encoded: ReleaseFile['encoded']): PreparedRelease {
         environment: {},
       },
     },
-    database: { kind: 'none' },
-    migrations: [],
-    dns: { records: [] },
-    source: {},
   }
   const blobs = new Map([
     [SHA256, { sha256: SHA256, sizeBytes: PAGE.length, open: () => PAGE }],

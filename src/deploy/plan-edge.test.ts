@@ -1,18 +1,9 @@
 import { expect, it } from 'vitest'
-import type { ReleaseDraft } from '../releases/manifest.ts'
+import { emptyDraft, type ReleaseDraft } from '../releases/manifest.ts'
 import { planEdge } from './plan-edge.ts'
 
 const draft = (more: Partial<ReleaseDraft> = {}): ReleaseDraft => ({
-  formatVersion: 1,
-  project: 'site',
-  files: {},
-  redirects: [],
-  headers: [],
-  functions: {},
-  database: { kind: 'none' },
-  migrations: [],
-  dns: { records: [] },
-  source: {},
+  ...emptyDraft('site'),
   ...more,
 })
 const lines = (next: Partial<ReleaseDraft>, before?: Partial<ReleaseDraft>) =>

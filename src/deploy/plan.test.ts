@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ReleaseDraft } from '../releases/manifest.ts'
+import { emptyDraft, type ReleaseDraft } from '../releases/manifest.ts'
 import { makePlan } from './plan.ts'
 
 const sha = (digit: string) => digit.repeat(64)
@@ -9,16 +9,7 @@ const file = (digit: string, type = 'text/html; charset=utf-8') => ({
   type,
 })
 const draft = (more: Partial<ReleaseDraft> = {}): ReleaseDraft => ({
-  formatVersion: 1,
-  project: 'site',
-  files: {},
-  redirects: [],
-  headers: [],
-  functions: {},
-  database: { kind: 'none' },
-  migrations: [],
-  dns: { records: [] },
-  source: {},
+  ...emptyDraft('site'),
   ...more,
 })
 const live = (more: Partial<ReleaseDraft> = {}) => ({ id: 'r-1', manifest: draft(more) })

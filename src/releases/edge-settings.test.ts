@@ -1,22 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { changedPatterns } from './difference.ts'
-import { parseDraft, type ReleaseDraft } from './manifest.ts'
+import { emptyDraft, parseDraft, type ReleaseDraft } from './manifest.ts'
 
-const draft = (more: object = {}) =>
-  ({
-    formatVersion: 1,
-    project: 'site',
-    files: {},
-    redirects: [],
-    headers: [],
-    functions: {},
-    database: { kind: 'none' },
-    migrations: [],
-    dns: { records: [] },
-    source: {},
-    ...more,
-  }) as ReleaseDraft
+const draft = (more: object = {}) => ({ ...emptyDraft('site'), ...more }) as ReleaseDraft
 
 const app = { url: 'http://app.example' }
 const behavior = (more: object) => ({

@@ -1,20 +1,15 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { encodeManifest, type ReleaseFile, type ReleaseManifest } from './manifest.ts'
+import { emptyDraft, encodeManifest, type ReleaseFile, type ReleaseManifest } from './manifest.ts'
 import { indexManifest } from './manifest-index.ts'
 
 const manifest = (files: Record<string, ReleaseFile>): ReleaseManifest => ({
-  formatVersion: 1,
-  project: 'site',
+  ...emptyDraft('site'),
   id: 'r-1',
   createdMs: 5,
   files,
   redirects: [{ from: '/x', to: '/{"files":{}}' }],
   headers: [{ for: '/*', values: { 'X-A': '"}' } }],
-  functions: {},
-  database: { kind: 'none' },
-  migrations: [],
-  dns: { records: [] },
   source: { message: 'a "quoted" \\ word' },
 })
 

@@ -133,6 +133,22 @@ export type ReleaseDraft = v.InferOutput<typeof draftSchema>
 /** A release: everything that is live while it is, and never changed. */
 export type ReleaseManifest = v.InferOutput<typeof manifestSchema>
 
+/** A release of nothing, to begin with. */
+export function emptyDraft(project: string): ReleaseDraft {
+  return {
+    formatVersion: 1,
+    project,
+    files: {},
+    redirects: [],
+    headers: [],
+    functions: {},
+    database: { kind: 'none' },
+    migrations: [],
+    dns: { records: [] },
+    source: {},
+  }
+}
+
 /** Checks a draft that came over the wire. Throws `RELEASES_INVALID_DRAFT` naming the field. */
 export function parseDraft(input: unknown): ReleaseDraft {
   const draft = parse(draftSchema, input, 'RELEASES_INVALID_DRAFT', 'the release that was sent')

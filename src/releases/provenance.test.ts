@@ -2,22 +2,15 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { ReleaseManifest } from './manifest.ts'
+import { emptyDraft, type ReleaseManifest } from './manifest.ts'
 import { isSigned, openReleaseSigner, parseStatement } from './provenance.ts'
 
 const SHA256 = 'a'.repeat(64)
 const MANIFEST: ReleaseManifest = {
-  formatVersion: 1,
+  ...emptyDraft('site'),
   id: 'r-7',
   createdMs: Date.UTC(2026, 0, 2),
-  project: 'site',
   files: { '/secret-page.html': { sha256: SHA256, size: 1, type: 'text/html' } },
-  redirects: [],
-  headers: [],
-  functions: {},
-  database: { kind: 'none' },
-  migrations: [],
-  dns: { records: [] },
   source: { commit: 'c0ffee', isDirty: false, author: 'Somebody', builder: 'moka', message: 'wip' },
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { changedPatterns } from './difference.ts'
 import { advancePointer, type LivePointer, previousRelease, RETENTION_MS } from './live-pointer.ts'
-import { parseDraft, type ReleaseDraft, type ReleaseManifest } from './manifest.ts'
+import { emptyDraft, parseDraft, type ReleaseDraft, type ReleaseManifest } from './manifest.ts'
 import { type ManifestStore, ReleaseStore } from './release-store.ts'
 import { type LiveChange, Releases } from './releases.ts'
 
@@ -12,21 +12,13 @@ const sha = (digit: string) => digit.repeat(64)
 
 function draftOf(files: Record<string, string>, more: Partial<ReleaseDraft> = {}): ReleaseDraft {
   return {
-    formatVersion: 1,
-    project: 'site',
+    ...emptyDraft('site'),
     files: Object.fromEntries(
       Object.entries(files).map(([path, digit]) => [
         path,
         { sha256: sha(digit), size: 1, type: 'text/html; charset=utf-8' },
       ]),
     ),
-    redirects: [],
-    headers: [],
-    functions: {},
-    database: { kind: 'none' },
-    migrations: [],
-    dns: { records: [] },
-    source: {},
     ...more,
   }
 }

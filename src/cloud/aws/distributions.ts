@@ -8,7 +8,7 @@ import {
   type InvalidationRecord,
 } from '../../edge/cloudfront/distribution.ts'
 import { forgottenBy } from '../../edge/cloudfront/invalidations.ts'
-import { parseDraft, type ReleaseDraft, type ReleaseManifest } from '../../releases/manifest.ts'
+import { emptyDraft, parseDraft, type ReleaseManifest } from '../../releases/manifest.ts'
 import type { Releases } from '../../releases/releases.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { MokaError } from '../../shared/errors.ts'
@@ -54,18 +54,7 @@ export class Distributions implements DistributionStore {
     }
     return this.#inTurn(project, async () => {
       await this.#parts.records.change(project, recordOf(settings, this.#now(), callerReference))
-      const draft: ReleaseDraft = {
-        formatVersion: 1,
-        project,
-        files: {},
-        redirects: [],
-        headers: [],
-        functions: {},
-        database: { kind: 'none' },
-        migrations: [],
-        dns: { records: [] },
-        source: { message: 'CreateDistribution' },
-      }
+      const draft = { ...emptyDraft(project), source: { message: 'CreateDistribution' } }
       try {
         await this.#publish({ ...draft, ...draftOf(settings) }, null)
         return this.#find(project)!

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ObjectStore, openObjectStore } from '../../bucket/bucket.ts'
-import type { ReleaseDraft } from '../../releases/manifest.ts'
+import { emptyDraft } from '../../releases/manifest.ts'
 import { ReleaseStore } from '../../releases/release-store.ts'
 import { Releases } from '../../releases/releases.ts'
 import { silentLogger } from '../../shared/logger.ts'
@@ -54,9 +54,8 @@ async function deploy(count: number, isImmutable = false): Promise<string[]> {
   for (let number = 0; number < count; number++) {
     const content = `page ${hashes.length} ${releases.list('site').length}`
     const sha256 = await store(content)
-    const draft: ReleaseDraft = {
-      formatVersion: 1,
-      project: 'site',
+    const draft = {
+      ...emptyDraft('site'),
       files: {
         '/a.js': {
           sha256,
@@ -65,13 +64,6 @@ async function deploy(count: number, isImmutable = false): Promise<string[]> {
           ...(isImmutable && { immutable: true as const }),
         },
       },
-      redirects: [],
-      headers: [],
-      functions: {},
-      database: { kind: 'none' },
-      migrations: [],
-      dns: { records: [] },
-      source: {},
     }
     await releases.publish(draft, { base: releases.live('site')?.pointer.id ?? null })
     hashes.push(sha256)

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { encodeManifest, type ReleaseManifest } from '../../releases/manifest.ts'
+import { emptyDraft, encodeManifest, type ReleaseManifest } from '../../releases/manifest.ts'
 import { indexManifest } from '../../releases/manifest-index.ts'
 import { keepImmutable, toEdgeRelease } from './edge-release.ts'
 
@@ -14,18 +14,11 @@ const EDGE = {
 const manifest = (more: Partial<ReleaseManifest> = {}) =>
   indexManifest(Buffer.from(encodeManifest({ ...MANIFEST, ...more })))
 const MANIFEST: ReleaseManifest = {
-  formatVersion: 1,
-  project: 'site',
+  ...emptyDraft('site'),
   id: 'r-1',
   createdMs: 5,
   files: { '/a.html': file, '/b.0a1b2c3d.js': { ...file, immutable: true } },
   redirects: [{ from: '/x', to: '/y' }],
-  headers: [],
-  functions: {},
-  database: { kind: 'none' },
-  migrations: [],
-  dns: { records: [] },
-  source: {},
 }
 
 it('a release brings the edge what its manifest says, and nothing in place of what it does not', () => {
