@@ -4,7 +4,9 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { requireBuild } from './support/cloud.mjs'
 
-const BENCHMARKS = ['start', 'invocations', 'deploys', 'memory', 'edge', 'cache']
+/** What the edge's other targets are about; each can be run by itself. */
+const EDGE_PARTS = ['edge-mixed', 'edge-release', 'edge-idle']
+const BENCHMARKS = ['start', 'invocations', 'deploys', 'memory', 'edge', 'cache', ...EDGE_PARTS]
 const FILE = fileURLToPath(new URL('./RESULTS.md', import.meta.url))
 
 requireBuild()
