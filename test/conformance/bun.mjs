@@ -25,7 +25,7 @@ const WITH_WORKERS = ['edge-workers', 'worker-loss', 'https'].map(
 
 const [bun] = process.argv.slice(2)
 const version = bun && spawnSync(bun, ['--version'], { encoding: 'utf8' })
-if (!version || version.status !== 0) {
+if (version?.status !== 0) {
   const reason = version?.error?.message ?? version?.stderr
   if (reason) console.error(`cannot run "${bun}": ${reason}`)
   console.error('usage: node test/conformance/bun.mjs PATH_OF_BUN')
