@@ -21,12 +21,15 @@ import type { LogStore } from '../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../functions/version.ts'
 import type { HookChange, Pipeline } from '../pipeline/pipeline.ts'
 import { parseDraft } from '../releases/manifest.ts'
+import type { Previews } from '../releases/previews/previews.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { Databases } from './databases.ts'
 import type { FunctionVersions } from './function-versions.ts'
 import { formatMetrics } from './metrics/exposition.ts'
+import { PreviewDesk } from './previews/preview-desk.ts'
+import { maskIn } from './secrets/masking.ts'
 import type { ProjectSecrets } from './secrets/project-secrets.ts'
 import type { SecretsDesk } from './secrets/secrets-desk.ts'
 import type { EdgeWorkers } from './workers/edge-workers.ts'
@@ -49,6 +52,7 @@ export interface BackendParts {
   workers: EdgeWorkers
   secrets: ProjectSecrets
   secretsDesk: SecretsDesk
+  previews: Previews
   signer: Pick<ReleaseSigner, 'publicKey'>
   /** What AWS clients sign with. */
   awsKey: AwsKey
@@ -58,6 +62,7 @@ export interface BackendParts {
 export class CloudBackend implements ControlBackend {
   readonly #parts: BackendParts
   readonly secrets: SecretsDesk
+  readonly previews: PreviewDesk
   /** Set once everything listens. */
   addresses: CloudAddresses = { site: '', control: '' }
   /** Set where this cloud takes pushes. */
@@ -66,6 +71,10 @@ export class CloudBackend implements ControlBackend {
   constructor(parts: BackendParts) {
     this.#parts = parts
     this.secrets = parts.secretsDesk
+    this.previews = new PreviewDesk({
+      ...{ previews: parts.previews, mode: parts.mode, addresses: () => this.addresses },
+      domainOf: project => this.#live(project)?.manifest.domain,
+    })
   }
 
   async status(): Promise<CloudStatus> {
@@ -153,8 +162,10 @@ export class CloudBackend implements ControlBackend {
   ): Promise<Activated> {
     const draft = parseDraft(request.draft)
     await this.#parts.secrets.addAddresses(draft.project, request.secrets ?? {})
+    const { preview, base } = request
+    if (preview !== undefined) return this.previews.publish(draft, preview, base, onStep)
     const result = await this.#parts.releases.publish(draft, {
-      base: request.base,
+      base,
       deferMigrations: request.deferMigrations === true,
       ...(onStep === undefined ? {} : { onStep }),
     })
@@ -202,7 +213,10 @@ export class CloudBackend implements ControlBackend {
     const outcome = await this.#parts.functions.invoke(version, payload)
     const { requestId } = outcome
     if (outcome.kind === 'success') return { kind: 'success', payload: outcome.payload, requestId }
-    if (outcome.kind !== 'throttled') return { kind: 'error', payload: outcome.error, requestId }
+    if (outcome.kind !== 'throttled') {
+      const payload = maskIn(outcome.error, this.#parts.secrets.masker(project))
+      return { kind: 'error', payload, requestId }
+    }
     throw new MokaError(
       'FUNCTIONS_THROTTLED',
       `cannot invoke function "${name}": ${outcome.limit} invocations at once are allowed, and as many run`,

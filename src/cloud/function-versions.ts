@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FunctionVersion } from '../functions/version.ts'
 import type { ReleaseManifest } from '../releases/manifest.ts'
+import { previewKey, projectOfSite } from '../releases/previews/preview-name.ts'
 
 /**
  * Releases of a project whose functions can be called: the live one, and those before it that
@@ -8,11 +9,18 @@ import type { ReleaseManifest } from '../releases/manifest.ts'
  */
 const KEPT_RELEASES = 4
 
+/** What the functions of a preview have of their own. */
+interface PreviewSettings {
+  runsAs: string
+  database: string | undefined
+}
+
 /**
  * The functions of recent releases, so that a request meets the code of the release it began with. A
  * function whose secrets change is another version from then on.
  */
 export class FunctionVersions {
+  /** By project, or the key of a preview, and by release. */
   readonly #projects = new Map<string, Map<string, ReadonlyMap<string, FunctionVersion>>>()
   /** Ids without regard to secrets. */
   readonly #codeIds = new WeakMap<FunctionVersion, string>()
@@ -25,21 +33,28 @@ export class FunctionVersions {
 
   /** Takes up the release that goes live; the one used longest ago is forgotten. */
   add(manifest: ReleaseManifest): void {
-    const releases = this.#projects.get(manifest.project) ?? new Map()
-    this.#projects.set(manifest.project, releases)
-    releases.delete(manifest.id)
-    releases.set(manifest.id, this.#versionsOf(manifest))
-    if (releases.size > KEPT_RELEASES) releases.delete(releases.keys().next().value)
+    this.#add(manifest.project, manifest)
+  }
+
+  /**
+   * Takes up what a preview shows. Its functions are others than those of the live release, and as
+   * another user of the system they cannot reach into those.
+   */
+  addPreview(key: string, manifest: ReleaseManifest, database: string | undefined): void {
+    this.#add(key, manifest, { runsAs: previewKey(manifest.project, ''), database })
   }
 
   /** Secrets of the project have changed. */
   renew(project: string): void {
-    for (const [release, versions] of this.#projects.get(project) ?? []) {
-      const renewed = Array.from(versions, ([name, version]) => {
-        const id = this.#codeIds.get(version) ?? version.id
-        return [name, this.#withSecrets(version, id)] as const
-      })
-      this.#projects.get(project)!.set(release, new Map(renewed))
+    for (const [site, releases] of this.#projects) {
+      if (projectOfSite(site) !== project) continue
+      for (const [release, versions] of releases) {
+        const renewed = Array.from(versions, ([name, version]) => {
+          const id = this.#codeIds.get(version) ?? version.id
+          return [name, this.#withSecrets(version, id)] as const
+        })
+        releases.set(release, new Map(renewed))
+      }
     }
   }
 
@@ -51,6 +66,14 @@ export class FunctionVersions {
     return this.#projects.get(project)?.get(release)?.get(name)
   }
 
+  /** Whether it is of a function of this project's or preview's. */
+  isOf(site: string, id: string): boolean {
+    for (const versions of this.#projects.get(site)?.values() ?? []) {
+      for (const version of versions.values()) if (version.id === id) return true
+    }
+    return false
+  }
+
   has(id: string): boolean {
     for (const releases of this.#projects.values()) {
       for (const versions of releases.values()) {
@@ -60,12 +83,24 @@ export class FunctionVersions {
     return false
   }
 
-  #versionsOf(manifest: ReleaseManifest): ReadonlyMap<string, FunctionVersion> {
-    const { project } = manifest
+  #add(site: string, manifest: ReleaseManifest, preview?: PreviewSettings): void {
+    const releases = this.#projects.get(site) ?? new Map()
+    this.#projects.set(site, releases)
+    releases.delete(manifest.id)
+    releases.set(manifest.id, this.#versionsOf(site, manifest, preview))
+    if (releases.size > KEPT_RELEASES) releases.delete(releases.keys().next().value)
+  }
+
+  #versionsOf(
+    project: string,
+    manifest: ReleaseManifest,
+    preview: PreviewSettings | undefined,
+  ): ReadonlyMap<string, FunctionVersion> {
     return new Map(
       Object.entries(manifest.functions).map(([name, { routes: _routes, ...settings }]) => {
-        const id = hashOf([project, name, settings, manifest.database])
-        return [name, this.#withSecrets({ project, name, id, ...settings }, id)]
+        const id = hashOf([project, name, settings, manifest.database, preview?.database])
+        const runsAs = preview && { runsAs: preview.runsAs }
+        return [name, this.#withSecrets({ project, ...runsAs, name, id, ...settings }, id)]
       }),
     )
   }
@@ -73,7 +108,7 @@ export class FunctionVersions {
   #withSecrets(version: FunctionVersion, codeId: string): FunctionVersion {
     const { project, secrets = [] } = version
     if (secrets.length === 0) return version
-    const id = hashOf([codeId, this.#revisionOf(project, secrets)])
+    const id = hashOf([codeId, this.#revisionOf(projectOfSite(project), secrets)])
     const renewed = { ...version, id }
     this.#codeIds.set(renewed, codeId)
     return renewed

@@ -9,6 +9,7 @@ import type { AccessLogFormat } from '../edge/logs/open-traffic-log.ts'
 import { openFunctions } from '../functions/functions.ts'
 import { openLogStore } from '../functions/logs/log-store.ts'
 import { openPipeline } from '../pipeline/pipeline.ts'
+import { projectOfSite } from '../releases/previews/preview-name.ts'
 import { openReleaseSigner } from '../releases/provenance.ts'
 import { ReleaseStore } from '../releases/release-store.ts'
 import { Releases } from '../releases/releases.ts'
@@ -26,6 +27,8 @@ import { Databases } from './databases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
 import { createDeployer } from './pipeline.ts'
+import { createPreviews, tendPreviews } from './previews/open-previews.ts'
+import { PreviewDatabases } from './previews/preview-databases.ts'
 import { maskLogger, maskLogs } from './secrets/masking.ts'
 import { ProjectSecrets } from './secrets/project-secrets.ts'
 import { checkSecrets, SecretsDesk, secretVariables } from './secrets/secrets-desk.ts'
@@ -133,7 +136,7 @@ async function open(
 
   const versions = new FunctionVersions((project, names) => secrets.revision(project, names))
   const logs = maskLogs(await openLogStore({ directory: data.logs, clock }), project =>
-    secrets.masker(project),
+    secrets.masker(projectOfSite(project)),
   )
   opened.push(() => logs.close())
   const functions = await openFunctions({
@@ -141,11 +144,14 @@ async function open(
     readCode: sha256 => damaged.read(sha256),
     findFunction: (project, release, name) => versions.find(project, release, name),
     environmentOf: async version => {
+      const preview = previews.find(version.project)
       const live = releases.live(version.project)?.release.manifest
-      const url = live === undefined ? undefined : await databases.urlFor(live)
+      const url = await (preview
+        ? previewDatabases.urlFor(preview)
+        : live && databases.urlFor(live))
       return {
         ...(url === undefined ? {} : { DATABASE_URL: url }),
-        ...secretVariables(version, secrets),
+        ...secretVariables({ ...version, project: projectOfSite(version.project) }, secrets),
       }
     },
     logSink: logs,
@@ -193,17 +199,28 @@ async function open(
         options.onLive?.(project, id)
         return confirmedBy
       },
-      withdraw: project => sites.withdraw(project),
+      async withdraw(project) {
+        await sites.withdraw(project)
+        await previews.removeAll(project)
+      },
     },
     clock,
   )
+  const previewDatabases = new PreviewDatabases({
+    ...{ embedded: database, databases, releases, logger },
+    rest: project => functions.retire(id => versions.has(id) && !versions.isOf(project, id)),
+  })
+  const previews = createPreviews({
+    ...{ releases, directory: data.projects, sites, databases: previewDatabases, clock, logger },
+  })
   const taken = only === undefined ? known : known.filter(project => project === only)
   for (const damage of await releases.restore(taken)) {
     if (options.mode === 'dev') throw damage // the one project that this cloud is for
     logger.error(`${damage.message}; the other projects are served`, { try: damage.hint })
   }
-  opened.push(startPruning({ releases, manifests, bucket, clock, logger }))
   for (const project of releases.projects()) sites.restore(releases.live(project)!)
+  for (const preview of await previews.restore(taken)) sites.restorePreview(preview)
+  opened.push(startPruning({ releases, previews, manifests, bucket, clock, logger }))
 
   const https =
     options.https &&
@@ -236,6 +253,7 @@ async function open(
   opened.push(() => workers.close())
   https?.start(message => workers.setCertificates(message))
   sites.serveWith(workers, https)
+  opened.push(tendPreviews(previews, previewDatabases, known, logger))
 
   const aws = await openAwsDoors({
     ...{ host: LOOPBACK, port: ports.aws, key: await readAccessKey(data.root), clock, logger },
@@ -254,6 +272,7 @@ async function open(
     secrets,
     secretsDesk: new SecretsDesk({ secrets, releases, versions, functions, clock }),
     signer,
+    previews,
     versions,
     workers,
     awsKey: aws.key,

@@ -2,12 +2,15 @@ import type { DnsServer } from '../dns/server.ts'
 import type { Functions } from '../functions/functions.ts'
 import { hasPython } from '../functions/runtimes/python/interpreter.ts'
 import type { ReleaseDraft } from '../releases/manifest.ts'
+import { previewKey, projectOfSite } from '../releases/previews/preview-name.ts'
+import type { Preview } from '../releases/previews/previews.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { LiveChange } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { ChallengeResponder } from '../tls/acme/challenges.ts'
 import type { FunctionVersions } from './function-versions.ts'
 import type { Https, ServedHosts } from './https/https.ts'
+import { previewHosts } from './previews/preview-addresses.ts'
 import type { EdgeWorkers } from './workers/edge-workers.ts'
 import type { SiteMessage } from './workers/worker-protocol.ts'
 import { zoneOf } from './zones.ts'
@@ -23,8 +26,10 @@ export class Sites {
   readonly #isDisabled: (project: string) => boolean
   readonly #signer: Pick<ReleaseSigner, 'sign'> | undefined
   readonly #live = new Map<string, Live>()
+  /** By {@link previewKey}. */
+  readonly #previews = new Map<string, Preview>()
   readonly #statements = new WeakMap<Live['release'], string>()
-  /** Manifest hash of what is about to go live, by project. */
+  /** Manifest hash of what is about to go live, by project, or to be shown by preview. */
   readonly #next = new Map<string, string>()
   /** TXT records of DNS-01 challenges under way: absolute name and value. */
   readonly #challenges: { name: string; value: string }[] = []
@@ -64,7 +69,12 @@ export class Sites {
   hosts(): ServedHosts[] {
     return [...this.#live].map(([project, { release }]) => {
       const { domain } = release.manifest
-      return { project, ...(domain === undefined ? {} : { domain }) }
+      const hasPreviews = [...this.#previews.keys()].some(key => projectOfSite(key) === project)
+      return {
+        project,
+        ...(domain === undefined ? {} : { domain }),
+        ...(hasPreviews && { hasPreviews }),
+      }
     })
   }
 
@@ -112,6 +122,9 @@ export class Sites {
     for (const other of project === this.#only ? [...this.#live.keys()] : []) {
       if (other !== project) this.#live.delete(other)
     }
+    for (const [key, preview] of project === this.#only ? [...this.#previews] : []) {
+      if (preview.project !== project) this.#previews.delete(key)
+    }
     this.#live.set(project, live)
     this.#next.delete(project)
     this.#versions.add(live.release.manifest)
@@ -141,14 +154,49 @@ export class Sites {
     return confirmed ?? []
   }
 
+  /** Takes up a preview without telling the workers. */
+  restorePreview(preview: Preview): void {
+    const { project, release, pointer } = preview
+    const key = previewKey(project, pointer.name)
+    this.#previews.set(key, preview)
+    this.#next.delete(key)
+    this.#versions.addPreview(key, release.manifest, pointer.database?.name)
+  }
+
+  /** Shows a preview, or what it shows from now on, as `announce` makes a release live. */
+  async show(preview: Preview, invalidate: string[]): Promise<string[]> {
+    const { manifestSha256 } = preview.pointer
+    const key = previewKey(preview.project, preview.pointer.name)
+    if (this.#previews.has(key)) {
+      this.#next.set(key, manifestSha256)
+      await this.#workers?.prepare(this.messages())
+    }
+    this.restorePreview(preview)
+    const change = { project: key, manifestSha256, invalidate }
+    const confirmed = await this.#workers?.setSites(this.messages(), change)
+    this.#functions.retire(id => this.#versions.has(id))
+    await this.#https?.serve(this.hosts())
+    return confirmed ?? []
+  }
+
+  /** No part knows the preview any more, when it resolves. */
+  async hide({ project, pointer }: Preview): Promise<void> {
+    await this.#withdraw(previewKey(project, pointer.name))
+  }
+
   /** No part knows the project any more, when it resolves. */
   async withdraw(project: string): Promise<void> {
-    this.#live.delete(project)
-    this.#next.delete(project)
-    this.#versions.remove(project)
+    await this.#withdraw(project)
+  }
+
+  async #withdraw(key: string): Promise<void> {
+    this.#live.delete(key)
+    this.#previews.delete(key)
+    this.#next.delete(key)
+    this.#versions.remove(key)
     this.#serveZones()
     await this.#workers?.prepare(this.messages())
-    await this.#workers?.invalidate(project, ['/*'])
+    await this.#workers?.invalidate(key, ['/*'])
     this.#functions.retire(id => this.#versions.has(id))
     await this.#https?.serve(this.hosts())
   }
@@ -159,18 +207,35 @@ export class Sites {
   }
 
   messages(): SiteMessage[] {
-    return [...this.#live].map(([project, { release, pointer }]) => {
-      const next = this.#next.get(project)
-      return {
-        project,
-        hosts: hostsOf(release.manifest),
-        manifestSha256: release.manifestSha256,
-        ...(this.#signer && { statement: this.#statementOf(release, this.#signer) }),
-        retained: pointer.retained.map(retained => retained.manifestSha256),
-        ...(next === undefined ? {} : { next }),
-        ...(this.#isDisabled(project) && { isDisabled: true as const }),
-      }
+    const live = [...this.#live].map(([project, live]) =>
+      this.#messageOf(project, hostsOf(live.release.manifest), live),
+    )
+    const previews = [...this.#previews].map(([key, preview]) => {
+      const { name, passwordHash } = preview.pointer
+      const hosts = previewHosts(preview.project, name, this.#domainOf(preview))
+      const lock = passwordHash === undefined ? {} : { passwordHash }
+      return { ...this.#messageOf(key, hosts, preview), preview: { name, ...lock } }
     })
+    return [...live, ...previews]
+  }
+
+  #messageOf(key: string, hosts: string[], { release, pointer }: Live): SiteMessage {
+    const next = this.#next.get(key)
+    return {
+      project: key,
+      hosts,
+      manifestSha256: release.manifestSha256,
+      ...(this.#signer && { statement: this.#statementOf(release, this.#signer) }),
+      retained: pointer.retained.map(retained => retained.manifestSha256),
+      ...(next === undefined ? {} : { next }),
+      ...(this.#isDisabled(projectOfSite(key)) && { isDisabled: true as const }),
+    }
+  }
+
+  /** Of the live site, beside which a preview is; a branch may have another in mind. */
+  #domainOf({ project, release }: Preview): string | undefined {
+    const live = this.#live.get(project)?.release ?? release
+    return live.manifest.domain
   }
 
   #statementOf(release: Live['release'], signer: Pick<ReleaseSigner, 'sign'>): string {

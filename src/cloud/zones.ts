@@ -7,7 +7,8 @@ import type { ReleaseDraft } from '../releases/manifest.ts'
 
 /**
  * The zone of a project's domain: its own records, and addresses of the edge for the domain,
- * `www` and the name server where it says nothing else itself. Throws on a record with an error.
+ * `www`, previews and the name server where it says nothing else itself. Previews have theirs before
+ * there is one, so that no resolver remembers that there was none. Throws on a record with an error.
  */
 export function zoneOf(
   release: ReleaseDraft,
@@ -25,8 +26,8 @@ export function zoneOf(
     own.some(
       record => isSameName(record.name, name, domain) && [type, 'CNAME'].includes(record.type),
     )
-  const defaults = ['@', 'www', ...(nameServers.length === 0 ? ['ns1'] : [])].flatMap(name =>
-    addresses.map(value => ({ name, type: isIPv6(value) ? 'AAAA' : 'A', value }) as const),
+  const defaults = ['@', 'www', '*.preview', ...(nameServers.length === 0 ? ['ns1'] : [])].flatMap(
+    name => addresses.map(value => ({ name, type: isIPv6(value) ? 'AAAA' : 'A', value }) as const),
   )
   return createZone({
     origin: domain,

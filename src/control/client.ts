@@ -54,6 +54,15 @@ export function createControlClient(url: string, token: string): CloudApi & { cl
       },
       forBuild: (project, names) => http.json('POST', `${of(project)}/build-secrets`, { names }),
     },
+    previews: {
+      list: project => http.json('GET', `${of(project)}/previews`),
+      shown: async (project, name) =>
+        (await http.json<never>('GET', `${of(project)}/previews/${encodeURIComponent(name)}`)) ??
+        undefined,
+      remove: async (project, name) => {
+        await http.json('DELETE', `${of(project)}/previews/${encodeURIComponent(name)}`)
+      },
+    },
     close: () => http.close(),
   }
 }

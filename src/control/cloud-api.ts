@@ -3,6 +3,7 @@ import type { HookChange, HookDescription } from '../pipeline/pipeline.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../releases/manifest.ts'
 import type { ReleaseSummary } from '../releases/release-store.ts'
 import type { ActivationStep } from '../releases/releases.ts'
+import type { ListedPreview, PreviewRequest, PreviewsApi } from './previews/previews-api.ts'
 import type { SecretsApi } from './secrets-api.ts'
 
 /** What a running cloud offers to commands: in the same process, or through the control client. */
@@ -48,6 +49,7 @@ export interface CloudApi {
   /** Changes how a project follows a repository elsewhere, and answers what holds then. */
   hooks(project: string, change: HookChange): Promise<Hooks>
   readonly secrets: SecretsApi
+  readonly previews: PreviewsApi
 }
 
 export interface Hooks extends HookDescription {
@@ -108,6 +110,8 @@ export interface PublishRequest {
   deferMigrations?: boolean
   /** Values the draft names by their SHA-256 only, such as an external database's address. */
   secrets?: Record<string, string>
+  /** Show it as a preview, in place of going live; `base` is what that shows then. */
+  preview?: PreviewRequest
 }
 
 export interface Activated {
@@ -117,6 +121,8 @@ export interface Activated {
   migrated: string[]
   /** Edge workers that confirmed the manifest's hash. */
   confirmedBy: string[]
+  /** The preview that shows it. */
+  preview?: ListedPreview
 }
 
 export interface Invalidated {

@@ -12,6 +12,7 @@ import type { Logger } from '../shared/logger.ts'
 import { decodeBlobBatch } from './blob-batch.ts'
 import type { CloudApi, PublishRequest } from './cloud-api.ts'
 import { type DeployTokens, requireDeploy, requireProject } from './deploy-tokens.ts'
+import { addPreviewRoutes, previewRequest } from './previews/preview-routes.ts'
 import { readBody } from './read-body.ts'
 import { addSecretRoutes } from './secret-routes.ts'
 
@@ -50,6 +51,7 @@ const publishRequest = v.object({
   base: v.nullable(v.string()),
   deferMigrations: v.exactOptional(v.boolean()),
   secrets: v.exactOptional(v.record(v.string(), v.string())),
+  preview: v.exactOptional(previewRequest),
 })
 
 /**
@@ -151,6 +153,7 @@ function createControlApp({
 
 function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   addSecretRoutes(app, backend.secrets)
+  addPreviewRoutes(app, backend.previews)
   app.get('/metrics', async context =>
     context.body(await backend.metrics(), 200, {
       'content-type': 'text/plain; version=0.0.4; charset=utf-8',

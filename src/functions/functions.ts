@@ -382,7 +382,9 @@ const REACHABLE =
 /** As whom a function runs. */
 function userOf(version: FunctionVersion, starters: Starters): FunctionUser | undefined {
   const runtime = starters.runtimes[version.runtime]
-  return starters.users?.of(version.project, version.runtime, () => runtime.programs())
+  return starters.users?.of(version.runsAs ?? version.project, version.runtime, () =>
+    runtime.programs(),
+  )
 }
 
 function prepare(version: FunctionVersion, starters: Starters, isUrgent: boolean): void {

@@ -5,6 +5,8 @@ export type RuntimeName = 'python' | 'node'
 /** One immutable state of a function: code and settings together. */
 export interface FunctionVersion {
   project: string
+  /** As whose user of the system it runs, beside others of the same. Default: the project's. */
+  runsAs?: string
   name: string
   /** Hash over code and settings. Execution environments are pooled by it. */
   id: string

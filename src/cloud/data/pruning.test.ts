@@ -73,6 +73,7 @@ async function deploy(count: number, isImmutable = false): Promise<string[]> {
 
 const pruneNow = () =>
   prune({
+    previews: { used: () => new Set() },
     releases,
     manifests: manifestStore(bucket),
     bucket,

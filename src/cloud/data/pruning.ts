@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ObjectStore } from '../../bucket/bucket.ts'
+import type { Previews } from '../../releases/previews/previews.ts'
 import type { ManifestStore } from '../../releases/release-store.ts'
 import type { Releases } from '../../releases/releases.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -12,6 +13,7 @@ const EVERY_MS = 6 * 60 * 60 * 1000
 
 export interface PruningParts {
   releases: Pick<Releases, 'projects' | 'prune'>
+  previews: Pick<Previews, 'used'>
   manifests: ManifestStore
   bucket: Pick<ObjectStore, 'sweep'>
   clock: Clock
@@ -40,10 +42,18 @@ export function startPruning(parts: PruningParts): () => Promise<void> {
  * Forgets releases that nobody needs any more, and then the blobs that nothing names: no release of
  * any project, served or not, and no object of the bucket.
  */
-export async function prune({ releases, manifests, bucket, clock, logger }: PruningParts) {
+export async function prune({
+  releases,
+  previews,
+  manifests,
+  bucket,
+  clock,
+  logger,
+}: PruningParts) {
   const pruned: string[] = []
   for (const project of releases.projects()) {
-    for (const id of await releases.prune(project)) pruned.push(`${project} ${id}`)
+    for (const id of await releases.prune(project, () => previews.used(project)))
+      pruned.push(`${project} ${id}`)
   }
   const used = new Set<string>()
   for (const { key } of manifests.list('')) {

@@ -42,6 +42,7 @@ export interface HttpsParts {
 export interface ServedHosts {
   project: string
   domain?: string
+  hasPreviews?: boolean
 }
 
 /** How often the age of the ticket key and of local certificates is looked at. */
@@ -136,11 +137,19 @@ export class Https {
   async #renew(): Promise<void> {
     const hosts = this.#hosts ?? []
     if (this.#localCa !== undefined) {
-      const names = hosts.length === 0 ? localHosts({}) : hosts.flatMap(host => localHosts(host))
+      const names =
+        hosts.length === 0
+          ? localHosts({})
+          : hosts.flatMap(host => [...localHosts(host), ...previewNames(host)])
       this.#local = await this.#localCa.certificateFor([...new Set(names)])
     }
-    const domains = hosts.flatMap(({ domain }) => domain ?? [])
-    await this.#acme?.setNames(domains.map(domain => [domain, `www.${domain}`]))
+    const groups = hosts.flatMap(({ domain, hasPreviews }) => {
+      if (domain === undefined) return []
+      // One for all: names of previews are nobody's business, and authorities publish what they sign.
+      const previews = hasPreviews ? [[`*.preview.${domain}`]] : []
+      return [[domain, `www.${domain}`], ...previews]
+    })
+    await this.#acme?.setNames(groups)
     await this.#publish()
   }
 
@@ -188,4 +197,10 @@ export class Https {
     const dns: ChallengeResponder = { type: 'dns-01', ...this.#parts.dns }
     return [byWorkers('http-01'), byWorkers('tls-alpn-01'), dns]
   }
+}
+
+/** In development previews need no further certificate when there is one. */
+function previewNames({ project, domain }: ServedHosts): string[] {
+  const names = [`*.preview.${project}.localhost`]
+  return domain === undefined ? names : [`*.preview.${domain}`, ...names]
 }

@@ -5,11 +5,11 @@ import type { IndexedManifest } from '../../releases/manifest-index.ts'
 export function toEdgeRelease(
   { head: manifest, files }: IndexedManifest,
   manifestSha256: string,
-  hosts: readonly string[],
+  { project, hosts }: { project: string; hosts: readonly string[] },
 ): EdgeRelease {
   const { origins, behaviors, signingKeys, hsts } = manifest
   return {
-    project: manifest.project,
+    project,
     id: manifest.id,
     manifestSha256,
     hosts,

@@ -8,6 +8,7 @@ import type { InheritedSockets } from './worker-runtime.ts'
 
 /** What one edge worker serves of one project: hashes only; it reads the manifests itself. */
 export interface SiteMessage {
+  /** Or the key of a preview: see `previewKey`. */
   project: string
   hosts: string[]
   manifestSha256: string
@@ -17,6 +18,8 @@ export interface SiteMessage {
   retained: string[]
   /** The release that goes live in a moment: its hashed assets answer already. */
   next?: string
+  /** It is none that is live. */
+  preview?: { name: string; passwordHash?: string }
   /** Switched off: nobody gets anything. */
   isDisabled?: true
 }

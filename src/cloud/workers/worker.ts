@@ -217,46 +217,59 @@ async function setSites(messages: SiteMessage[]): Promise<Taken> {
 }
 
 async function readSite(message: SiteMessage, next: Releases): Promise<SiteState> {
-  const { project, hosts, isDisabled, statement } = message
-  const live = await takeWhole(message.manifestSha256, hosts, next)
+  const { project, isDisabled, statement, preview } = message
+  const live = await takeWhole(message.manifestSha256, message, next)
   const retained: EdgeRelease[] = []
   // Read whole: in a moment it is the live one.
-  if (message.next !== undefined) retained.push(await takeWhole(message.next, hosts, next))
+  if (message.next !== undefined) retained.push(await takeWhole(message.next, message, next))
   for (const sha256 of message.retained) {
-    const release = await takeRetained(sha256, hosts, next).catch(error => {
+    const release = await takeRetained(sha256, message, next).catch(error => {
       // Old tabs miss its assets; that is no reason to serve nothing.
       logger.warn('an earlier release cannot be read', { project, reason: formatError(error) })
     })
     if (release !== undefined && release.files.size > 0) retained.push(release)
   }
-  return { live, retained, ...(statement && { statement }), ...(isDisabled && { isDisabled }) }
+  return {
+    ...{ live, retained },
+    ...(statement && { statement }),
+    ...(preview && { preview }),
+    ...(isDisabled && { isDisabled }),
+  }
 }
 
 type Releases = Map<string, EdgeRelease>
 
 /** Takes a whole release over from before, or reads it. */
-async function takeWhole(sha256: string, hosts: string[], next: Releases): Promise<EdgeRelease> {
-  const known = find(sha256, hosts, next)
-  const release = known ?? toEdgeRelease(await readManifest(sha256), sha256, hosts)
+async function takeWhole(sha256: string, site: SiteMessage, next: Releases): Promise<EdgeRelease> {
+  const known = find(sha256, site, next)
+  const release = known ?? toEdgeRelease(await readManifest(sha256), sha256, site)
   next.set(sha256, release)
   return release
 }
 
 /** What stays of a release that was live: of the one before, that is in memory still. */
-async function takeRetained(sha256: string, hosts: string[], next: Releases): Promise<EdgeRelease> {
+async function takeRetained(
+  sha256: string,
+  site: SiteMessage,
+  next: Releases,
+): Promise<EdgeRelease> {
   const key = `${sha256} retained`
   const release =
-    find(key, hosts, next) ??
+    find(key, site, next) ??
     keepImmutable(
-      find(sha256, hosts, next) ?? toEdgeRelease(await readManifest(sha256), sha256, hosts),
+      find(sha256, site, next) ?? toEdgeRelease(await readManifest(sha256), sha256, site),
     )
   next.set(key, release)
   return release
 }
 
-function find(key: string, hosts: string[], next: Releases): EdgeRelease | undefined {
+function find(
+  key: string,
+  { project, hosts }: SiteMessage,
+  next: Releases,
+): EdgeRelease | undefined {
   const known = next.get(key) ?? releases.get(key)
-  return known?.hosts.join() === hosts.join() ? known : undefined
+  return known?.project === project && known.hosts.join() === hosts.join() ? known : undefined
 }
 
 async function readManifest(sha256: string): Promise<IndexedManifest> {

@@ -100,6 +100,20 @@ export class Previews {
     return [...this.#shown.values()]
   }
 
+  /** What the databases of all previews are called; undefined where a pointer cannot be read. */
+  async databases(projects: readonly string[]): Promise<Set<string> | undefined> {
+    const names = new Set<string>()
+    for (const project of projects) {
+      const files = this.#files(project)
+      for (const name of await files.names()) {
+        const pointer = await files.read(name).catch(() => {})
+        if (pointer === undefined) return undefined
+        if (pointer.database !== undefined) names.add(pointer.database.name)
+      }
+    }
+    return names
+  }
+
   /** By the key of its site. */
   find(key: string): Preview | undefined {
     return this.#shown.get(key)
@@ -184,7 +198,14 @@ export class Previews {
   }
 
   async #openDatabase(draft: ReleaseDraft, before: Preview | undefined, wish: PreviewWish) {
-    if (draft.database.kind === 'none') return undefined
+    if (draft.database.kind === 'none') {
+      if (wish.database === undefined) return undefined
+      throw new MokaError(
+        'RELEASES_PREVIEW_DATABASE',
+        `cannot give preview "${wish.name}" a database: project "${draft.project}" has none`,
+        { hint: 'set database in moka.config.ts, or leave --database out' },
+      )
+    }
     wish.onStep?.('migrate')
     return this.#host.openDatabase(draft, before, { name: wish.name, kind: wish.database })
   }
