@@ -32,7 +32,8 @@ export function maskLogger(logger: Logger, masker: () => Masker): Logger {
   return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
 }
 
-function maskIn(value: unknown, masker: Masker): unknown {
+/** The same value without secrets in its texts. */
+export function maskIn(value: unknown, masker: Masker): unknown {
   if (typeof value === 'string') return masker.mask(value)
   if (Array.isArray(value)) return value.map(item => maskIn(item, masker))
   if (typeof value !== 'object' || value === null) return value
