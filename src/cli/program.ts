@@ -3,6 +3,7 @@ import { ownVersion } from '../shared/own-version.ts'
 import type { HooksOptions } from './commands/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
+import { type PreviewOptions, parseLifetime } from './commands/previews/preview-options.ts'
 import type { CloudOptions } from './find-cloud.ts'
 
 // Each command's code is loaded when it runs, so that `moka --help` and short commands start fast.
@@ -21,6 +22,7 @@ export function createProgram(): Command {
   addDev(program)
   addUp(program)
   addDeploy(program)
+  addPreviews(program)
   addReleases(program)
   addRollback(program)
   addVerify(program)
@@ -112,19 +114,55 @@ function addDeploy(program: Command): void {
     .option('--dry-run', 'print the plan, and change nothing')
     .option('--steps', 'print the commands to do it by hand, and change nothing')
     .option('--test', 'deploy only what passes the command `test` of moka.config.ts')
+    .addOption(
+      new Option(
+        '--preview <name>',
+        'show it at an address of its own, in place of going live; the name of a branch will do',
+      ).conflicts('steps'),
+    )
+    .addOption(
+      new Option('--database <kind>', 'of the preview (default: as it was, or empty)').choices([
+        'empty',
+        'copy',
+      ]),
+    )
+    .option('--password [text]', 'of the preview (without text: a new one is made and printed)')
+    .option('--expires <time>', 'when the preview ends, such as 12h (default: 7d)', parseLifetime)
     .action(
       async (
-        options: CloudOptions & {
-          json?: boolean
-          dryRun?: boolean
-          steps?: boolean
-          test?: boolean
-        },
+        options: CloudOptions &
+          PreviewOptions & {
+            json?: boolean
+            dryRun?: boolean
+            steps?: boolean
+            test?: boolean
+          },
+        command: Command,
       ) => {
+        const { preview, database, password, expires } = options
+        if (preview === undefined && (database ?? password ?? expires) !== undefined) {
+          command.error('error: --database, --password and --expires are for --preview NAME')
+        }
         const { deployCommand, stepsCommand } = await import('./commands/deploy.ts')
         await (options.steps === true ? stepsCommand(options) : deployCommand(options))
       },
     )
+}
+
+function addPreviews(program: Command): void {
+  const previews = withCloud(program.command('previews'))
+    .description('list the previews: what each shows, where, and when it ends')
+    .action(async (options: CloudOptions & { json?: boolean }) => {
+      const { listPreviews } = await import('./commands/previews/previews.ts')
+      await listPreviews(options)
+    })
+  withCloud(previews.command('remove'))
+    .description('remove one now, with its database')
+    .argument('<name>')
+    .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
+      const { removePreview } = await import('./commands/previews/previews.ts')
+      await removePreview(name, { ...previews.opts(), ...options })
+    })
 }
 
 function addReleases(program: Command): void {

@@ -14,7 +14,10 @@ import { inTurn } from './turn.ts'
 
 /** What a deploy needs of the place it deploys to. */
 export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'> &
-  Partial<Pick<CloudApi, 'secrets'>>
+  Partial<Pick<CloudApi, 'secrets'>> & {
+    /** Publish also what differs in nothing from what is there. */
+    mustPublish?: boolean
+  }
 
 export type DeployStep =
   | 'wait'
@@ -127,7 +130,9 @@ async function deployOnce(
     await target.putBlobs(uploads)
   }
   // What the bucket had lost of the live release is back with that: its release is whole again.
-  if (live !== undefined && plan.changes.length === 0) return { plan, live: live.id, uploaded }
+  if (live !== undefined && plan.changes.length === 0 && target.mustPublish !== true) {
+    return { plan, live: live.id, uploaded }
+  }
   const activated = await target.publish(
     {
       draft,

@@ -10,10 +10,13 @@ import {
 } from '../../deploy/deploy.ts'
 import type { Plan } from '../../deploy/plan.ts'
 import { describeSteps } from '../../deploy/steps.ts'
+import { previewTarget } from '../../deploy/targets/preview.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { reportToGithub } from '../ci/github-actions.ts'
 import { type CloudOptions, findCloud } from '../find-cloud.ts'
 import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
+import { type PreviewOptions, readPreviewOptions } from './previews/preview-options.ts'
+import { formatRest } from './previews/previews.ts'
 
 const MAX_CHANGES_SHOWN = 30
 const SIGN = { add: '+', change: '~', remove: '-' } as const
@@ -53,7 +56,7 @@ export async function stepsCommand(options: CloudOptions): Promise<void> {
 
 /** `moka deploy`: makes a release of the project one stands in, and makes it live. */
 export async function deployCommand(
-  options: CloudOptions & { json?: boolean; dryRun?: boolean; test?: boolean },
+  options: CloudOptions & PreviewOptions & { json?: boolean; dryRun?: boolean; test?: boolean },
 ): Promise<void> {
   const startMs = performance.now()
   const reporter = createReporter(options.json === true)
@@ -63,9 +66,10 @@ export async function deployCommand(
     const project = await loadProject(process.cwd())
     const named = options.project === undefined ? project : { ...project, name: options.project }
     const { site } = (await cloud.api.status()).addresses
+    const preview = readPreviewOptions(options)
     const result = await deploy(
       named,
-      cloud.api,
+      preview === undefined ? cloud.api : previewTarget(cloud.api, preview),
       {
         clock: systemClock,
         isDryRun: options.dryRun === true,
@@ -76,9 +80,18 @@ export async function deployCommand(
     )
     const durationMs = Math.round(performance.now() - startMs)
     const summary = summarise(result, `of ${named.name}`, site, options, durationMs)
+    const shown = previewResult(result, preview?.password)
     reporter.result(
-      { ...toJson(result, options.dryRun === true), project: named.name, site, durationMs },
-      summary,
+      {
+        ...toJson(result, options.dryRun === true),
+        project: named.name,
+        site,
+        durationMs,
+        ...shown,
+      },
+      shown?.password === undefined
+        ? summary
+        : `${summary}\nits password is ${shown.password}, with any name`,
     )
     if (options.dryRun !== true) await tellGithub(reporter, named, site, result, summary)
   } catch (error) {
@@ -146,14 +159,16 @@ async function tellGithub(
   reporter: Reporter,
   { name, domain }: Pick<Project, 'name' | 'domain'>,
   site: string,
-  { plan, live }: DeployResult,
+  { plan, live, activated }: DeployResult,
   summary: string,
 ): Promise<void> {
+  const preview = activated?.preview
   const problem = await reportToGithub({
     project: name,
     done: {
       release: live ?? '',
-      url: domain === undefined ? site : `https://${domain}/`,
+      url: preview?.url ?? (domain === undefined ? site : `https://${domain}/`),
+      ...(preview && { preview: preview.name }),
       summary: summary.split('\n')[0]!,
       changes: plan.changes.map(
         ({ kind, subject, name, reason }) =>
@@ -195,9 +210,14 @@ function summarise(
       ? ''
       : `, ${formatCount(activated.migrated.length, 'migration')} applied`
   const workers = formatCount(activated.confirmedBy.length, 'edge worker')
+  const { preview } = activated
+  const isWhere =
+    preview === undefined
+      ? `is live on ${site}`
+      : `is preview ${preview.name} on ${preview.url} for ${formatRest(preview.expiresMs - Date.now())}`
   return [
     `${files}; ${formatCount(uploaded.blobs, 'object')} uploaded${migrated}`,
-    `${activated.id} ${ofProject} is live on ${site}, confirmed by ${workers}, after ${formatDuration(durationMs)}`,
+    `${activated.id} ${ofProject} ${isWhere}, confirmed by ${workers}, after ${formatDuration(durationMs)}`,
   ].join('\n')
 }
 
@@ -211,5 +231,19 @@ function toJson({ plan, activated, live, uploaded }: DeployResult, isDryRun: boo
     migrated: activated?.migrated ?? [],
     confirmedBy: activated?.confirmedBy ?? [],
     manifestSha256: activated?.manifestSha256,
+  }
+}
+
+/** What a script wants to know of a preview. The password is told this once: it is kept hashed. */
+function previewResult({ activated }: DeployResult, password: string | undefined) {
+  const preview = activated?.preview
+  if (preview === undefined) return undefined
+  const { name, url, localUrl, expiresMs, database } = preview
+  return {
+    preview: name,
+    ...{ url, localUrl },
+    ...(password === undefined ? {} : { password }),
+    expires: new Date(expiresMs).toISOString(),
+    ...(database === undefined ? {} : { database }),
   }
 }

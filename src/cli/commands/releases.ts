@@ -13,7 +13,8 @@ export async function releases(
     const nowMs = Date.now()
     const shown = list.slice(0, options.count)
     for (const release of shown) {
-      const from = [release.commit?.slice(0, 8), release.message].filter(Boolean).join(' ')
+      const preview = release.preview && `preview ${release.preview}:`
+      const from = [preview, release.commit?.slice(0, 8), release.message].filter(Boolean).join(' ')
       reporter.line(
         [
           release.isLive ? '*' : ' ',

@@ -5,7 +5,7 @@ import type {
   PreviewsApi,
 } from '../../control/previews/previews-api.ts'
 import type { ReleaseDraft } from '../../releases/manifest.ts'
-import { previewKey } from '../../releases/previews/preview-name.ts'
+import { previewKey, previewNameOf } from '../../releases/previews/preview-name.ts'
 import type { Preview, Previews } from '../../releases/previews/previews.ts'
 import type { ActivationStep } from '../../releases/releases.ts'
 import { hashPassword } from '../../shared/password-hash.ts'
@@ -35,20 +35,21 @@ export class PreviewDesk implements PreviewsApi {
   }
 
   async shown(project: string, name: string): Promise<LiveRelease | undefined> {
-    const found = this.#parts.previews.find(previewKey(project, name))
+    const found = this.#parts.previews.find(previewKey(project, previewNameOf(name)))
     return found && { id: found.pointer.id, ...found.release }
   }
 
   remove(project: string, name: string): Promise<void> {
-    return this.#parts.previews.remove(project, name)
+    return this.#parts.previews.remove(project, previewNameOf(name))
   }
 
   async publish(
     draft: ReleaseDraft,
-    { password, name, lifetimeMs, database }: PreviewRequest,
+    { password, name: given, lifetimeMs, database }: PreviewRequest,
     base: string | null,
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
+    const name = previewNameOf(given)
     checkPreviewHosts(this.#hostsOf(draft.project, name, draft.domain))
     const published = await this.#parts.previews.publish(draft, {
       ...{ name, base },

@@ -1,6 +1,9 @@
 import type { LiveRelease } from '../cloud-api.ts'
 
-/** The previews of a cloud's projects: releases that are shown beside the live one. */
+/**
+ * The previews of a cloud's projects: releases that are shown beside the live one. Each may be named
+ * by its branch: `feature/menu` is the preview `feature-menu`.
+ */
 export interface PreviewsApi {
   /** In order of their names. */
   list(project: string): Promise<ListedPreview[]>

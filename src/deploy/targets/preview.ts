@@ -1,0 +1,29 @@
+import type { CloudApi } from '../../control/cloud-api.ts'
+import type { PreviewRequest } from '../../control/previews/previews-api.ts'
+import type { DeployTarget } from '../deploy.ts'
+
+/**
+ * Deploys to a preview in place of going live. The plan tells what differs from what the preview
+ * shows, and for a new one from the live release, whose compressed forms are taken over. It is
+ * published where nothing differs, too: it has its time from the last deploy on.
+ */
+export function previewTarget(
+  cloud: DeployTarget & Pick<CloudApi, 'previews'>,
+  preview: PreviewRequest,
+): DeployTarget {
+  let base: string | null = null
+  return {
+    ...(cloud.secrets && { secrets: cloud.secrets }),
+    mustPublish: true,
+    async live(project) {
+      const shown = await cloud.previews.shown(project, preview.name)
+      base = shown?.id ?? null
+      return shown ?? cloud.live(project)
+    },
+    missingBlobs: blobs => cloud.missingBlobs(blobs),
+    putBlobs: (blobs, onProgress) => cloud.putBlobs(blobs, onProgress),
+    // Its database is its own, and asked for by visitors at once.
+    publish: ({ deferMigrations: _, ...request }, onStep) =>
+      cloud.publish({ ...request, base, preview }, onStep),
+  }
+}
