@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { formatHttpDate } from '../../http/dates.ts'
 import { isValidField } from '../../http/field-lists.ts'
+import { ownText } from '../hot/bounded-map.ts'
 import type { HotResponse } from '../hot/hot-lookup.ts'
 import type { Transport } from '../transport/transport.ts'
 
