@@ -21,7 +21,7 @@ export function previewTarget(
       return shown ?? cloud.live(project)
     },
     missingBlobs: blobs => cloud.missingBlobs(blobs),
-    putBlobs: (blobs, onProgress) => cloud.putBlobs(blobs, onProgress),
+    putBlobs: (...given) => cloud.putBlobs(...given),
     // Its database is its own, and asked for by visitors at once.
     publish: ({ deferMigrations: _, ...request }, onStep) =>
       cloud.publish({ ...request, base, preview }, onStep),
