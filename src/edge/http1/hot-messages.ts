@@ -144,7 +144,9 @@ function prepare(response: HotResponse): Message | undefined {
   const lasting = formatLasting(response)
   if (lasting === undefined) return undefined
   const message: Message = {
-    ...lasting,
+    // In one piece: V8 keeps what was added up as its parts, to be gathered at each write.
+    head: ownText(lasting.head),
+    after: lasting.after,
     hasDate: response.fields.has('date'),
     tail: '',
     changing: undefined,
