@@ -5,27 +5,41 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FunctionLogEntry } from '../functions/version.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
-import { encodeBlobBatch } from './blob-batch.ts'
-import type { BlobUpload, CloudApi } from './cloud-api.ts'
+import type { CloudApi } from './cloud-api.ts'
+import { uploadBlobs } from './upload/upload-blobs.ts'
 
-/** One request carries about this much, so that a broken connection costs little. */
-const BATCH_BYTES = 8 * 1024 * 1024
-const BATCH_BLOBS = 1000
-const PARALLEL_BATCHES = 3
+/** A connection on which no byte moves for so long is as good as broken. */
+const STALL_MS = 30_000
+/** So long an upload goes on while nothing gets through. */
+const PATIENCE_MS = 60_000
 
 /**
  * The API of a running cloud, over HTTP. Every call throws `CONTROL_UNREACHABLE` when nobody
  * answers, and the cloud's own error otherwise.
  */
-export function createControlClient(url: string, token: string): CloudApi & { close(): void } {
+export function createControlClient(
+  url: string,
+  token: string,
+  { stallMs = STALL_MS, patienceMs = PATIENCE_MS } = {},
+): CloudApi & { close(): void } {
   const http = new HttpClient(url, token)
   const of = (project: string) => `/v1/projects/${encodeURIComponent(project)}`
   return {
     status: () => http.json('GET', '/v1/status'),
     live: async project => (await http.json<never>('GET', `${of(project)}/live`)) ?? undefined,
     releases: project => http.json('GET', `${of(project)}/releases`),
-    missingBlobs: blobs => http.json('POST', '/v1/missing', blobs),
-    putBlobs: blobs => putBlobs(http, blobs),
+    missingBlobs: blobs => http.json('POST', '/v1/missing', blobs, stallMs),
+    putBlobs: (blobs, onProgress) =>
+      uploadBlobs(
+        {
+          send: (content, signal) => http.upload('/v1/blobs', content, stallMs, signal),
+          missing: names => http.json('POST', '/v1/missing', names, stallMs),
+          origin: http.origin,
+          patienceMs,
+        },
+        blobs,
+        onProgress,
+      ),
     publish: (body, onStep) => http.steps('/v1/releases', body, onStep),
     rollback: (project, release, onStep) =>
       http.steps(`${of(project)}/rollback`, { release }, onStep),
@@ -81,28 +95,6 @@ function logQuery(name: string | undefined, more: Record<string, string>): strin
   }).toString()
 }
 
-async function putBlobs(http: HttpClient, blobs: Iterable<BlobUpload>): Promise<void> {
-  const batches = intoBatches(blobs)
-  const send = async () => {
-    for (const batch of batches) await http.upload('/v1/blobs', encodeBlobBatch(batch))
-  }
-  await Promise.all(Array.from({ length: PARALLEL_BATCHES }, send))
-}
-
-function* intoBatches(blobs: Iterable<BlobUpload>): Generator<BlobUpload[]> {
-  let batch: BlobUpload[] = []
-  let sizeBytes = 0
-  for (const blob of blobs) {
-    batch.push(blob)
-    sizeBytes += blob.sizeBytes
-    if (sizeBytes < BATCH_BYTES && batch.length < BATCH_BLOBS) continue
-    yield batch
-    batch = []
-    sizeBytes = 0
-  }
-  if (batch.length > 0) yield batch
-}
-
 class HttpClient {
   readonly #url: URL
   readonly #token: string
@@ -122,14 +114,38 @@ class HttpClient {
     this.#token = token
   }
 
-  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await this.#send(method, path, body)
+  get origin(): string {
+    return this.#url.origin
+  }
+
+  /** With `stallMs`, a connection on which no byte moves for so long is given up. */
+  async json<T>(method: string, path: string, body?: unknown, stallMs?: number): Promise<T> {
+    const response = await this.#send(method, path, body, { stallMs })
     return JSON.parse(await this.#readWhole(response)) as T
   }
 
-  async upload(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const body = Readable.from(content, { objectMode: false })
-    await this.#readWhole(await this.#send('POST', path, body))
+  /** Rejects with what reading the content throws, where it throws. */
+  async upload(
+    path: string,
+    content: AsyncIterable<Uint8Array>,
+    stallMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let unreadable: unknown
+    const watched = async function* () {
+      try {
+        yield* content
+      } catch (error) {
+        unreadable = error
+        throw error
+      }
+    }
+    const body = Readable.from(watched(), { objectMode: false })
+    try {
+      await this.#readWhole(await this.#send('POST', path, body, { stallMs, signal }))
+    } catch (error) {
+      throw unreadable ?? error
+    }
   }
 
   /** Runs a request that reports steps, and returns its result. */
@@ -156,7 +172,7 @@ class HttpClient {
     onLine: (line: string) => void,
     signal?: AbortSignal,
   ): Promise<void> {
-    const response = await this.#send(method, path, body, signal)
+    const response = await this.#send(method, path, body, { signal })
     try {
       for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
         onLine(line)
@@ -174,8 +190,8 @@ class HttpClient {
   async #send(
     method: string,
     path: string,
-    body?: unknown,
-    signal?: AbortSignal,
+    body: unknown,
+    { stallMs, signal }: { stallMs?: number | undefined; signal?: AbortSignal | undefined },
   ): Promise<IncomingMessage> {
     const isTls = this.#url.protocol === 'https:'
     const options: RequestOptions = {
@@ -192,8 +208,12 @@ class HttpClient {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = (isTls ? requestTls : request)(new URL(path, this.#url), options, resolve)
       outgoing.on('error', error => reject(this.#explain(error)))
-      if (body instanceof Readable) pipeline(body, outgoing).catch(reject)
-      else outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+      if (stallMs !== undefined) {
+        outgoing.setTimeout(stallMs, () => outgoing.destroy(stalled(stallMs)))
+      }
+      if (body instanceof Readable) {
+        pipeline(body, outgoing).catch(error => reject(this.#explain(error)))
+      } else outgoing.end(body === undefined ? undefined : JSON.stringify(body))
     })
     if (response.statusCode === 200) return response
     throw await readError(response, this.#url)
@@ -216,7 +236,7 @@ class HttpClient {
   }
 
   #explain(error: Error): Error {
-    const code = systemErrorCode(error)
+    const code = error instanceof MokaError ? undefined : systemErrorCode(error)
     if (code === undefined) return error
     return new MokaError(
       'CONTROL_UNREACHABLE',
@@ -224,6 +244,10 @@ class HttpClient {
       { hint: 'start one with `moka dev` or `moka up`, or correct MOKA_CLOUD', cause: error },
     )
   }
+}
+
+function stalled(stallMs: number): Error {
+  return Object.assign(new Error('stalled'), { code: `no byte moved for ${stallMs / 1000} s` })
 }
 
 interface WireError {
@@ -241,8 +265,10 @@ async function readError(response: IncomingMessage, url: URL): Promise<MokaError
   try {
     return toError((JSON.parse(text) as { error: WireError }).error)
   } catch {
+    // What stands between says that the cloud does not answer.
+    const isBetween = [502, 503, 504].includes(response.statusCode ?? 0)
     return new MokaError(
-      'CONTROL_NOT_A_CLOUD',
+      isBetween ? 'CONTROL_UNREACHABLE' : 'CONTROL_NOT_A_CLOUD',
       `cannot use "${url.origin}" as a cloud: it answered ${response.statusCode} and not as one`,
       { hint: 'MOKA_CLOUD is the address of the control API, as `moka env` prints it' },
     )

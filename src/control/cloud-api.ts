@@ -16,7 +16,10 @@ export interface CloudApi {
   /** Hashes of those of the blobs that are not stored here. */
   missingBlobs(blobs: readonly BlobName[]): Promise<string[]>
   /** Stores blobs; each is verified against its hash. */
-  putBlobs(blobs: Iterable<BlobUpload>): Promise<void>
+  putBlobs(
+    blobs: Iterable<BlobUpload>,
+    onProgress?: (progress: UploadProgress) => void,
+  ): Promise<void>
   publish(request: PublishRequest, onStep?: (step: ActivationStep) => void): Promise<Activated>
   /** Without a release: to the one before the live one. */
   rollback(
@@ -100,6 +103,15 @@ export interface BlobUpload {
   sizeBytes: number
   /** Opens the bytes, from their beginning, when their turn comes. */
   open(): Uint8Array | AsyncIterable<Uint8Array>
+}
+
+/** How much of an upload has been sent; after a broken connection some of it may be sent again. */
+export interface UploadProgress {
+  /** Those that are stored. */
+  blobs: number
+  totalBlobs: number
+  sizeBytes: number
+  totalBytes: number
 }
 
 export interface PublishRequest {

@@ -19,6 +19,8 @@ import { addSecretRoutes } from './secret-routes.ts'
 /** Blobs up to this size are stored side by side; larger ones one after the other, unbuffered. */
 const BUFFERED_BLOB_BYTES = 1024 * 1024
 const PARALLEL_BLOBS = 32
+/** An upload of which nothing came for so long is ended: its client has done so, too. */
+const UPLOAD_STALL_MS = 120_000
 /** Log text that a follower has not taken yet. */
 const MAX_WAITING_LOG_CHARS = 16 * 1024 * 1024
 
@@ -222,6 +224,7 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
 async function receiveBlobs(incoming: IncomingMessage, backend: ControlBackend): Promise<void> {
   const limit = pLimit(PARALLEL_BLOBS)
   const writes: Promise<void>[] = []
+  incoming.setTimeout(UPLOAD_STALL_MS, () => incoming.destroy())
   try {
     for await (const { sha256, sizeBytes, content } of decodeBlobBatch(incoming)) {
       if (sizeBytes > BUFFERED_BLOB_BYTES) {
@@ -230,10 +233,13 @@ async function receiveBlobs(incoming: IncomingMessage, backend: ControlBackend):
       }
       const chunks: Uint8Array[] = []
       for await (const chunk of content) chunks.push(chunk)
-      writes.push(limit(() => backend.putBlob(sha256, Buffer.concat(chunks))))
+      const write = limit(() => backend.putBlob(sha256, Buffer.concat(chunks)))
+      write.catch(() => {}) // it is thrown below; until then nobody else may wait for it
+      writes.push(write)
     }
   } finally {
     await Promise.allSettled(writes)
+    incoming.setTimeout(0)
   }
   await Promise.all(writes)
 }

@@ -1,0 +1,193 @@
+import { MokaError } from '../../shared/errors.ts'
+import { encodeBlobBatch } from '../blob-batch.ts'
+import type { BlobName, BlobUpload, UploadProgress } from '../cloud-api.ts'
+
+/** One request carries about this much, so that a broken connection costs little. */
+const BATCH_BYTES = 8 * 1024 * 1024
+const BATCH_BLOBS = 1000
+const PARALLEL_BATCHES = 3
+/** Waits between attempts double up to the last. */
+const FIRST_WAIT_MS = 200
+const LONGEST_WAIT_MS = 5000
+/** Attempts for a batch that arrives otherwise than it was sent. */
+const MAX_CORRUPT = 3
+
+/** What says that the connection failed, and not the cloud. */
+const BROKEN: ReadonlySet<string> = new Set([
+  'CONTROL_UNREACHABLE',
+  'CONTROL_CUT_OFF',
+  'CONTROL_BAD_BATCH',
+])
+/** The bytes changed on the way, or in the folder. */
+const CORRUPT = 'BUCKET_HASH_MISMATCH'
+
+/** How blobs get to the cloud. */
+export interface UploadDoor {
+  /** One request with many blobs. */
+  send(content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  missing(blobs: readonly BlobName[]): Promise<string[]>
+  /** Where it leads, for people. */
+  origin: string
+  /** So long nothing may get through before the upload is given up. */
+  patienceMs: number
+}
+
+/**
+ * Sends blobs, some requests at a time. After a broken connection the cloud is asked what has arrived,
+ * and the rest is sent again, as long as something gets through once in a while. Throws
+ * `CONTROL_UPLOAD_BROKEN` when nothing does; what has arrived stays there.
+ */
+export async function uploadBlobs(
+  door: UploadDoor,
+  blobs: Iterable<BlobUpload>,
+  onProgress?: (progress: UploadProgress) => void,
+): Promise<void> {
+  const upload = new Upload(door, [...blobs], onProgress)
+  await upload.run()
+}
+
+class Upload {
+  readonly #door: UploadDoor
+  readonly #blobs: readonly BlobUpload[]
+  readonly #onProgress: ((progress: UploadProgress) => void) | undefined
+  readonly #abort = new AbortController()
+  readonly #totalBytes: number
+  #storedBlobs = 0
+  #storedBytes = 0
+  /** Of requests under way. */
+  #sentBytes = 0
+  /** When the first of the failures was, since something got through. */
+  #brokenSinceMs: number | undefined
+  #failures = 0
+
+  constructor(
+    door: UploadDoor,
+    blobs: readonly BlobUpload[],
+    onProgress: ((progress: UploadProgress) => void) | undefined,
+  ) {
+    this.#door = door
+    this.#blobs = blobs
+    this.#onProgress = onProgress
+    this.#totalBytes = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  }
+
+  async run(): Promise<void> {
+    const batches = intoBatches(this.#blobs)
+    const work = async () => {
+      for (const batch of batches) await this.#deliver(batch)
+    }
+    try {
+      await Promise.all(Array.from({ length: PARALLEL_BATCHES }, work))
+    } finally {
+      this.#abort.abort()
+    }
+  }
+
+  async #deliver(batch: readonly BlobUpload[]): Promise<void> {
+    let left = batch
+    let corrupt = 0
+    for (let attempt = 0; left.length > 0; attempt++) {
+      const before = left
+      try {
+        if (attempt > 0) left = await this.#stillMissing(left)
+        if (left.length < before.length) this.#stored(without(before, left))
+        if (left.length > 0) await this.#send(left)
+        this.#stored(left)
+        left = []
+      } catch (error) {
+        const code = error instanceof MokaError ? error.code : ''
+        const isCorrupt = code === CORRUPT && ++corrupt < MAX_CORRUPT
+        if ((!BROKEN.has(code) && !isCorrupt) || this.#abort.signal.aborted) throw error
+        await this.#recover(error, attempt)
+      }
+    }
+  }
+
+  async #stillMissing(blobs: readonly BlobUpload[]): Promise<readonly BlobUpload[]> {
+    const names = blobs.map(({ sha256, sizeBytes }) => ({ sha256, sizeBytes }))
+    const missing = new Set(await this.#door.missing(names))
+    return blobs.filter(({ sha256 }) => missing.has(sha256))
+  }
+
+  async #send(batch: readonly BlobUpload[]): Promise<void> {
+    let sentBytes = 0
+    const count = async function* (this: Upload) {
+      for await (const chunk of encodeBlobBatch(batch)) {
+        sentBytes += chunk.length
+        this.#sentBytes += chunk.length
+        this.#report()
+        yield chunk
+      }
+    }
+    try {
+      await this.#door.send(count.call(this), this.#abort.signal)
+    } finally {
+      this.#sentBytes -= sentBytes
+    }
+  }
+
+  #stored(blobs: readonly BlobUpload[]): void {
+    this.#brokenSinceMs = undefined
+    this.#storedBlobs += blobs.length
+    for (const { sizeBytes } of blobs) this.#storedBytes += sizeBytes
+    this.#report()
+  }
+
+  #report(): void {
+    this.#onProgress?.({
+      blobs: this.#storedBlobs,
+      totalBlobs: this.#blobs.length,
+      sizeBytes: Math.min(this.#storedBytes + this.#sentBytes, this.#totalBytes),
+      totalBytes: this.#totalBytes,
+    })
+  }
+
+  /** Waits a while, or throws that the upload is given up. */
+  async #recover(error: unknown, attempt: number): Promise<void> {
+    this.#failures++
+    this.#brokenSinceMs ??= performance.now()
+    const waitMs = Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS)
+    const endMs = this.#brokenSinceMs + this.#door.patienceMs
+    if (performance.now() + waitMs > endMs) throw this.#givenUp(error)
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, waitMs)
+      this.#abort.signal.addEventListener('abort', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    this.#abort.signal.throwIfAborted()
+  }
+
+  #givenUp(cause: unknown): MokaError {
+    const reason = cause instanceof Error ? cause.message.replace(/^.*": /, '') : String(cause)
+    const size = (bytes: number) => (bytes / 1e6).toFixed(1)
+    return new MokaError(
+      'CONTROL_UPLOAD_BROKEN',
+      `cannot upload to the cloud at "${this.#door.origin}": the connection broke ${this.#failures} times, last: ${reason}; ${this.#storedBlobs} of ${this.#blobs.length} objects are there, ${size(this.#storedBytes)} of ${size(this.#totalBytes)} MB`,
+      {
+        hint: 'nothing has changed for visitors; deploy again when the network is better: it goes on from there',
+        cause,
+      },
+    )
+  }
+}
+
+function without(all: readonly BlobUpload[], some: readonly BlobUpload[]): readonly BlobUpload[] {
+  const left = new Set(some)
+  return all.filter(blob => !left.has(blob))
+}
+
+function* intoBatches(blobs: Iterable<BlobUpload>): Generator<BlobUpload[]> {
+  let batch: BlobUpload[] = []
+  let sizeBytes = 0
+  for (const blob of blobs) {
+    batch.push(blob)
+    sizeBytes += blob.sizeBytes
+    if (sizeBytes < BATCH_BYTES && batch.length < BATCH_BLOBS) continue
+    yield batch
+    batch = []
+    sizeBytes = 0
+  }
+  if (batch.length > 0) yield batch
+}
