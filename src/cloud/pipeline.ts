@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import type { DeployTokens } from '../control/deploy-tokens.ts'
@@ -9,7 +10,16 @@ import type { Masker } from '../shared/masker.ts'
 import { tieToParent } from '../shared/tied-process.ts'
 import { maskingStream } from './secrets/masking.ts'
 
-const MAIN = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+const SPARE = fileURLToPath(new URL('../cli/spare.js', import.meta.url))
+/** A client that asked what is there pushes within seconds, or not at all. */
+const SPARE_MS = 30_000
+/** As src/cli/spare.ts takes it, which is run and not imported. */
+interface SpareJob {
+  cwd: string
+  variables: Record<string, string>
+  args: string[]
+}
+
 /** Builds and tests have limits of their own; this is for all that can hang besides. */
 const TIMEOUT_MS = 60 * 60_000
 /** A deploy that was told to end ends its build first. */
@@ -27,33 +37,78 @@ export function createDeployer(options: {
   /** Takes secrets out of what builds say. */
   masker(project: string): Masker
 }): Deployer {
+  const processes = new DeployProcesses()
   return {
     addressOf: options.addressOf,
+    expect: () => processes.expect(),
     async deploy(request) {
       const { token, revoke } = options.tokens.grant(request.project)
       try {
-        await runDeploy(request, options.masker(request.project), {
-          MOKA_CLOUD: options.address(),
-          MOKA_TOKEN: token,
-        })
+        const { directory: cwd } = request
+        const variables = { MOKA_CLOUD: options.address(), MOKA_TOKEN: token }
+        const child = processes.take({ cwd, variables, args: ['deploy', '--test'] })
+        await watchDeploy(child, request, options.masker(request.project))
       } finally {
         revoke()
       }
     },
+    close: () => processes.close(),
   }
 }
 
-async function runDeploy(
-  { directory, branch, commit, output, signal }: DeployRequest,
-  masker: Masker,
-  variables: Record<string, string>,
-): Promise<void> {
-  const { command, args } = tieToParent(process.execPath, [MAIN, 'deploy', '--test'])
+type DeployProcess = ChildProcessByStdio<null, Readable, Readable>
+
+/**
+ * Processes that deploy. To start one and load what it needs takes a quarter of a second, in which a
+ * client that is about to push makes its pack.
+ */
+class DeployProcesses {
+  #spare: { child: DeployProcess; timer: NodeJS.Timeout } | undefined
+
+  expect(): void {
+    if (this.#spare !== undefined) return
+    const child = start()
+    const timer = setTimeout(() => this.close(), SPARE_MS).unref()
+    const spare = { child, timer }
+    this.#spare = spare
+    child.once('exit', () => {
+      if (this.#spare === spare) this.#forget()
+    })
+  }
+
+  take(job: SpareJob): DeployProcess {
+    const child = this.#spare?.child ?? start()
+    this.#forget()
+    child.send(job, () => {}) // one that has ended says so by its exit
+    return child
+  }
+
+  close(): void {
+    this.#spare?.child.kill('SIGKILL')
+    this.#forget()
+  }
+
+  #forget(): void {
+    clearTimeout(this.#spare?.timer)
+    this.#spare = undefined
+  }
+}
+
+function start(): DeployProcess {
+  const { command, args } = tieToParent(process.execPath, [SPARE])
   const child = spawn(command, args, {
-    cwd: directory,
-    env: { ...ownEnvironment(), ...variables },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: ownEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
+  child.on('error', () => {}) // it has no exit code then
+  return child as DeployProcess
+}
+
+async function watchDeploy(
+  child: DeployProcess,
+  { branch, commit, output, signal }: DeployRequest,
+  masker: Masker,
+): Promise<void> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   const release = endWith(child, AbortSignal.any([signal, timeout]))
   const said = [child.stdout, child.stderr].map(stream => stream.pipe(maskingStream(masker)))

@@ -19,8 +19,11 @@ import { removeUnused, Workspace } from './workspace.ts'
 export interface Deployer {
   /** Rejects with what was wrong; all else about it was written to `output` by then. */
   deploy(request: DeployRequest): Promise<void>
+  /** A deploy may come in a moment. */
+  expect(): void
   /** Where visitors find a project; undefined where it was not deployed yet. */
   addressOf(project: string): string | undefined
+  close(): void
 }
 
 export interface DeployRequest {
@@ -90,7 +93,10 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     check: push => checkPush(push, workspaceOf(push.project), deployer),
     onEnd: project => workspaceOf(project).tidy(),
   })
-  const door = new GitDoor({ repositories, receiver, isToken: options.isToken, logger })
+  const door = new GitDoor({
+    ...{ repositories, receiver, isToken: options.isToken, logger },
+    onPushExpected: () => deployer.expect(),
+  })
   const store = await HookStore.open(options.hooks)
   const webhooks = new Webhooks({
     ...{ store, repositories, queue, clock, logger },
@@ -133,6 +139,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     async close() {
       await hookServer.close()
       await Promise.all([receiver.close(), webhooks.close()])
+      deployer.close()
     },
   }
 }

@@ -20,6 +20,8 @@ export interface GitDoorOptions {
   receiver: PushReceiver
   /** Whether the password of a request is this cloud's; it has to take the same time for any. */
   isToken(given: string): boolean
+  /** A client has asked what is there, to push what is not. */
+  onPushExpected(): void
   logger: Logger
 }
 
@@ -80,8 +82,12 @@ export class GitDoor {
       return refuse(response, 403, 'only git’s smart HTTP is spoken here: git 1.6.6 or later')
     }
     const { repositories } = this.#options
-    if (service === 'git-receive-pack') await repositories.create(path)
-    else if (!repositories.has(path)) return refuseUnknown(response)
+    if (service === 'git-receive-pack') {
+      this.#options.onPushExpected()
+      await repositories.create(path)
+    } else if (!repositories.has(path)) {
+      return refuseUnknown(response)
+    }
     const version = protocolOf(request)
     // Pushing has no version 2 (gitprotocol-v2); clients ask for it all the same.
     const isSecond = service === 'git-upload-pack' && /(?:^|:)version=2(?:$|:)/.test(version)
