@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import type { Project } from '../config/project.ts'
-import type { Activated, CloudApi } from '../control/cloud-api.ts'
+import type { Activated, CloudApi, UploadProgress } from '../control/cloud-api.ts'
 import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
@@ -33,6 +33,8 @@ export interface DeployObserver {
   onStep?(step: DeployStep, detail?: string): void
   onBuildOutput?(text: string): void
   onPlan?(plan: Plan): void
+  /** Often, while objects are sent. */
+  onUpload?(progress: UploadProgress): void
 }
 
 export interface DeployOptions {
@@ -127,7 +129,7 @@ async function deployOnce(
   if (options.isDryRun) return { plan, live: live?.id, uploaded }
   if (uploads.length > 0) {
     observer.onStep?.('upload', `${uploads.length} objects, ${sizeBytes} bytes`)
-    await target.putBlobs(uploads)
+    await target.putBlobs(uploads, progress => observer.onUpload?.(progress))
   }
   // What the bucket had lost of the live release is back with that: its release is whole again.
   if (live !== undefined && plan.changes.length === 0 && target.mustPublish !== true) {

@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { loadProject } from '../../config/load.ts'
 import type { Project } from '../../config/project.ts'
+import { withSecrets } from '../../deploy/build/build-secrets.ts'
 import { buildSite } from '../../deploy/build/build-site.ts'
 import {
   type DeployObserver,
@@ -14,6 +15,7 @@ import { previewTarget } from '../../deploy/targets/preview.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { reportToGithub } from '../ci/github-actions.ts'
 import { type CloudOptions, findCloud } from '../find-cloud.ts'
+import { uploadBar } from '../progress/upload-bar.ts'
 import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
 import { type PreviewOptions, readPreviewOptions } from './previews/preview-options.ts'
 import { formatRest } from './previews/previews.ts'
@@ -42,7 +44,8 @@ export async function stepsCommand(options: CloudOptions): Promise<void> {
     const named = options.project === undefined ? project : { ...project, name: options.project }
     const { site: { directory, build } = { directory: '' } } = named
     if (build !== undefined) {
-      await buildSite({ directory, build }, named.root, observeDeploy(reporter))
+      const whole = await withSecrets(build, named.name, cloud.api)
+      await buildSite({ directory, build: whole }, named.root, observeDeploy(reporter))
     }
     const { control, site: address } = (await cloud.api.status()).addresses
     const nowMs = systemClock.now()
@@ -144,6 +147,7 @@ export function observeDeploy(reporter: Reporter, onPlan?: (plan: Plan) => void)
       reporter.progress(`${STEP_TEXT[step]}${detail === undefined ? '' : `: ${detail}`} …`)
     },
     onBuildOutput: text => reporter.passThrough(text),
+    onUpload: uploadBar(reporter),
     onPlan(plan) {
       onPlan?.(plan)
       const before = warned.get(reporter)
