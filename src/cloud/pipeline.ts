@@ -113,8 +113,15 @@ async function watchDeploy(
   const release = endWith(child, AbortSignal.any([signal, timeout]))
   const said = [child.stdout, child.stderr].map(stream => stream.pipe(maskingStream(masker)))
   for (const stream of said) stream.pipe(output, { end: false })
+  // What nobody reads any more would keep the process from its end.
+  const letGo = () => {
+    for (const stream of said) stream.unpipe(output).resume()
+  }
+  if (output.destroyed) letGo()
+  else output.once('close', letGo)
   const [code] = (await once(child, 'close').finally(release)) as [number | null]
   await Promise.all(said.map(stream => finished(stream)))
+  output.off('close', letGo)
   if (code === 0) return
   signal.throwIfAborted()
   const what = `${branch} at ${commit.slice(0, 7)}`
