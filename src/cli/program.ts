@@ -229,10 +229,16 @@ function addLogs(program: Command): void {
     .argument('[function]', 'only of this one')
     .option('-f, --follow', 'go on with what comes')
     .option('-n, --lines <count>', 'how many of the last lines', wholeNumber, 100)
+    .option('--preview <name>', 'of this preview, in place of the live site')
     .action(
       async (
         name: string | undefined,
-        options: CloudOptions & { json?: boolean; follow?: boolean; lines: number },
+        options: CloudOptions & {
+          json?: boolean
+          follow?: boolean
+          lines: number
+          preview?: string
+        },
       ) => {
         const { logs } = await import('./commands/logs.ts')
         await logs(name, options)

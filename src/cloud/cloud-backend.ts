@@ -21,6 +21,7 @@ import type { LogStore } from '../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../functions/version.ts'
 import type { HookChange, Pipeline } from '../pipeline/pipeline.ts'
 import { parseDraft } from '../releases/manifest.ts'
+import { siteNamed } from '../releases/previews/preview-name.ts'
 import type { Previews } from '../releases/previews/previews.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
@@ -224,12 +225,11 @@ export class CloudBackend implements ControlBackend {
     )
   }
 
-  async logs(
-    project: string,
-    name: string | undefined,
-    count: number,
-  ): Promise<FunctionLogEntry[]> {
-    const { id } = this.#requireProject(project)
+  async logs(given: string, name: string | undefined, count: number): Promise<FunctionLogEntry[]> {
+    const project = siteNamed(given)
+    const { id } = given.includes('@')
+      ? this.#parts.previews.require(project).pointer
+      : this.#requireProject(project)
     const { logs, versions } = this.#parts
     const isKnown =
       name === undefined ||
@@ -248,7 +248,7 @@ export class CloudBackend implements ControlBackend {
   ): () => void {
     // What comes while the last entries are read waits; some of it may be among them already.
     let waiting: FunctionLogEntry[] | undefined = []
-    const stop = this.#parts.logs.follow(project, name, entry => {
+    const stop = this.#parts.logs.follow(siteNamed(project), name, entry => {
       if (waiting === undefined) onEntry(entry)
       else waiting.push(entry)
     })

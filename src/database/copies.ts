@@ -13,18 +13,20 @@ const CLEAR_EVERY_MS = 200
  *
  * PostgreSQL copies a database in which nobody is. Who connects meanwhile waits until the copy is
  * made, and loses nothing; who is there already and idle is ended; who is at work is waited for, as
- * long as PostgreSQL does (5 s, CountOtherDBBackends). Throws `DATABASE_COPY_BUSY` after that.
+ * long as PostgreSQL does (5 s, CountOtherDBBackends). `clear` is called now and then meanwhile, to
+ * let go of connections that can be spared. Throws `DATABASE_COPY_BUSY` after that time.
  */
 export async function copyDatabase(
   open: (database: string) => Promise<Connection>,
   from: string,
   to: string,
+  clear: () => void = () => {},
 ): Promise<void> {
   const [source, target] = [roleOf(from), roleOf(to)]
   const [creating, clearing] = [await open('postgres'), await open('postgres')]
   try {
     await creating.sql.unsafe(`drop database if exists "${target}" with (force)`)
-    await create(creating, clearing, { source, target, project: from })
+    await create(creating, clearing, { source, target, project: from, clear })
     await creating.sql.unsafe(`revoke all on database "${target}" from public`)
   } finally {
     await Promise.all([creating.close(), clearing.close()])
@@ -47,10 +49,15 @@ export async function dropDatabase({ sql }: Connection, project: string): Promis
 async function create(
   creating: Connection,
   clearing: Connection,
-  { source, target, project }: { source: string; target: string; project: string },
+  {
+    source,
+    target,
+    project,
+    clear,
+  }: { source: string; target: string; project: string; clear(): void },
 ): Promise<void> {
   const ended = new AbortController()
-  const leaving = endIdleSessions(clearing, source, ended.signal)
+  const leaving = endIdleSessions(clearing, source, clear, ended.signal)
   try {
     // From here on it holds a lock that who connects to the source waits for.
     await creating.sql.unsafe(`create database "${target}" template "${source}" owner "${target}"`)
@@ -70,9 +77,11 @@ async function create(
 async function endIdleSessions(
   { sql }: Connection,
   database: string,
+  clear: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
+    clear()
     await sql.unsafe(
       `select pg_terminate_backend(pid) from pg_stat_activity
        where datname = '${database}' and state = 'idle'

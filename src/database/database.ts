@@ -39,7 +39,7 @@ export interface Database {
   /** {@link applyMigrations} on the project's database. */
   migrate(project: string, migrations: readonly Migration[]): Promise<MigrationResult>
   /** Makes a project's database anew as a copy of another one's: see {@link copyDatabase}. */
-  copy(from: string, to: string): Promise<void>
+  copy(from: string, to: string, clear?: () => void): Promise<void>
   /** Removes a project's database for good. */
   drop(project: string): Promise<void>
   /** The projects that have been asked for, and not dropped since. */
@@ -84,10 +84,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     ensure,
     migrate: async (project, migrations) =>
       applyMigrations((await ensure(project)).url, migrations, logger),
-    async copy(from, to) {
+    async copy(from, to, clear) {
       await Promise.all([ensure(from), ensure(to)])
       const port = await projects.ensureAll()
-      await copyDatabase(name => connectAsSuperuser(port, credentials, name), from, to)
+      await copyDatabase(name => connectAsSuperuser(port, credentials, name), from, to, clear)
     },
     async drop(project) {
       const port = await projects.ensureAll()

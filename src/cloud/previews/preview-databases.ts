@@ -16,7 +16,10 @@ export interface PreviewDatabaseParts {
   embedded: Pick<Database, 'copy' | 'drop' | 'projects'>
   databases: Pick<Databases, 'migrate' | 'urlFor'>
   releases: Pick<Releases, 'live'>
-  /** Ends the project's functions that wait for requests, and their connections with them. */
+  /**
+   * Ends the project's functions that wait for requests, and those at work when they are done, and
+   * their connections with them. The next request starts new ones, which wait for the copy.
+   */
   rest(project: string): void
   logger: Logger
 }
@@ -87,8 +90,7 @@ export class PreviewDatabases {
       )
     }
     await this.#parts.databases.urlFor(live) // with what was left to its first use
-    this.#parts.rest(project)
-    await this.#parts.embedded.copy(project, name)
+    await this.#parts.embedded.copy(project, name, () => this.#parts.rest(project))
   }
 
   #report(database: string, error: unknown): void {

@@ -45,3 +45,9 @@ export function previewKey(project: string, name: string): string {
 export function projectOfSite(key: string): string {
   return key.split('@', 1)[0]!
 }
+
+/** The key of a site as people name it: a project, or a preview by its branch, `site@feature/menu`. */
+export function siteNamed(given: string): string {
+  const at = given.indexOf('@')
+  return at === -1 ? given : previewKey(given.slice(0, at), previewNameOf(given.slice(at + 1)))
+}

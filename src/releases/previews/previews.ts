@@ -7,7 +7,7 @@ import { advancePointer } from '../live-pointer.ts'
 import type { ReleaseDraft } from '../manifest.ts'
 import type { StoredRelease } from '../release-store.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases.ts'
-import { checkPreviewName, previewKey } from './preview-name.ts'
+import { checkPreviewName, previewKey, projectOfSite } from './preview-name.ts'
 import {
   type PreviewDatabase,
   type PreviewPointer,
@@ -119,6 +119,14 @@ export class Previews {
     return this.#shown.get(key)
   }
 
+  /** Throws `RELEASES_PREVIEW_UNKNOWN`, naming those there are. */
+  require(key: string): Preview {
+    const preview = this.#shown.get(key)
+    if (preview !== undefined) return preview
+    const project = projectOfSite(key)
+    throw this.#unknown(project, key.slice(project.length + 1))
+  }
+
   list(project: string): Preview[] {
     return this.all().filter(preview => preview.project === project)
   }
@@ -170,9 +178,7 @@ export class Previews {
   /** Throws `RELEASES_PREVIEW_UNKNOWN`, naming those there are. */
   async remove(project: string, name: string): Promise<void> {
     return this.#inTurn(previewKey(project, name), async () => {
-      const preview = this.#shown.get(previewKey(project, name))
-      if (preview === undefined) throw this.#unknown(project, name)
-      await this.#remove(preview)
+      await this.#remove(this.require(previewKey(project, name)))
     })
   }
 
