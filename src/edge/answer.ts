@@ -194,11 +194,18 @@ async function answerForSite(asked: SiteRequest, parts: AnswerParts): Promise<Vi
     const refusal = refuseInsecure(behavior, request, { host: hostField, target, httpsPort })
     if (refusal !== undefined) return refusal
   }
-  return behindGuard(asked, parts, behavior, async admitted => {
-    const response = await answerFromWithin(admitted, parts)
-    applyResponseHeaders(response.fields, behavior.responseHeaders)
-    return response
-  })
+  return behindGuard(asked, parts, behaviorOfMerged(asked), seen =>
+    behindGuard(seen, parts, behavior, async admitted => {
+      const response = await answerFromWithin(admitted, parts)
+      applyResponseHeaders(response.fields, behavior.responseHeaders)
+      return response
+    }),
+  )
+}
+
+/** For many an origin `/a//b` is `/a/b`: whoever may not see the one must not ask for the other. */
+function behaviorOfMerged({ rules, path, behavior }: SiteRequest): EdgeBehavior | undefined {
+  return path.includes('//') ? matchBehavior(rules, path.replace(/\/{2,}/g, '/')) : behavior
 }
 
 /** What a behavior's guard, where it has one, lets a visitor see. */
@@ -238,16 +245,18 @@ async function answerFromWithin(asked: SiteRequest, parts: AnswerParts): Promise
     return followBehavior(asked, parts, behavior)
   }
   if (request.method === 'OPTIONS') return options()
-  return behindLock(asked, path, () => answerStatically(asked, parts))
+  const filePath = findFile(site.live.files, path)
+  const names = filePath === undefined ? [path] : [path, filePath]
+  return behindLock(asked, names, () => answerStatically(asked, parts))
 }
 
-/** What a path's lock, where it has one, lets a visitor see. */
+/** What the lock of these paths, where they have one, lets a visitor see. */
 async function behindLock(
   { request, rules }: SiteRequest,
-  path: string,
+  paths: readonly string[],
   open: () => Promise<ViewerResponse>,
 ): Promise<ViewerResponse> {
-  const credentials = credentialsFor(rules.headers, path)
+  const credentials = credentialsFor(rules.headers, paths)
   if (credentials === undefined) return open()
   if (!isAuthorised(request.fields.get('authorization'), credentials)) {
     return unauthorised(request.fields)
@@ -268,7 +277,7 @@ async function answerStatically(asked: SiteRequest, parts: AnswerParts): Promise
     if (found.kind === 'moved') {
       return redirectTo(301, `${encodePath(found.path)}${asked.receivedQuery}`)
     }
-    const guard = asked.behavior ?? behaviorOfFile(asked.rules, live.files, found.path)
+    const guard = behaviorOfFile(asked.rules, live.files, found.path)
     return behindGuard(asked, parts, guard, admitted =>
       sendFile(admitted, parts, live, found.file, 200),
     )
@@ -338,7 +347,7 @@ async function follow(
   // A rule that takes its target from the visitor must not lead around a guard or a lock.
   const guard = behaviorOfFile(asked.rules, site.live.files, filePath)
   return behindGuard(asked, parts, guard, admitted =>
-    behindLock(admitted, canonicalPath(site.live.files, filePath), () =>
+    behindLock(admitted, [canonicalPath(site.live.files, filePath), filePath], () =>
       sendFile(admitted, parts, site.live, file, redirect.status),
     ),
   )

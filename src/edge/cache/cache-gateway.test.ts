@@ -332,6 +332,14 @@ describe('what is stored', () => {
     expect((await get('/c')).via).toContain('stored')
   })
 
+  test('is not what a GET brought that an origin may take for another method', async () => {
+    answering({ 'cache-control': 'max-age=60' })
+    const fields = { 'x-http-method-override': 'DELETE' }
+    expect(await get('/', { headers: fields })).toMatchObject({ text: 'answer 1' })
+    expect(await get()).toMatchObject({ text: 'answer 2' })
+    expect(await get()).toMatchObject({ text: 'answer 2' })
+  })
+
   test('answers only-if-cached, which asks nobody', async () => {
     const headers = { 'cache-control': 'only-if-cached' }
     expect((await get('/', { headers })).status).toBe(504)

@@ -348,12 +348,16 @@ export class CacheGateway {
 
 const NEVER = new AbortController().signal
 
+const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
+
 /** Why a request neither is answered from the cache nor its answer kept (RFC 9111 §3). */
 function bypassReason({ request, policy, upgrade }: CacheCall): 'bypass' | 'method' | undefined {
   const { method, fields, hasBody } = request
   if (method !== 'GET' && method !== 'HEAD') return 'method'
   // A body in GET means nothing (RFC 9110 §9.3.1), but an origin may read it; the key has it not.
   if (hasBody || upgrade !== undefined) return 'bypass'
+  // For an origin that heeds it, it is no GET.
+  if (METHOD_OVERRIDES.some(name => fields.has(name))) return 'bypass'
   return policy.authorization === 'bypass' && fields.has('authorization') ? 'bypass' : undefined
 }
 

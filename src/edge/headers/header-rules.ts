@@ -43,12 +43,18 @@ function credentialsOf(rule: HeaderRule): readonly string[] | undefined {
   return lock === undefined ? undefined : parseCredentials(lock[1])
 }
 
-/** Who may see a path: undefined for everybody. Where several rules lock it the last decides. */
+/**
+ * Who may see what has these paths, that of its file among them, so that a rule for `/a.html` locks
+ * /a: undefined for everybody. Where several rules lock it the last decides.
+ */
 export function credentialsFor(
   rules: readonly CompiledHeaderRule[],
-  path: string,
+  paths: readonly string[],
 ): readonly string[] | undefined {
-  return rules.findLast(rule => rule.credentials !== undefined && rule.matches(path))?.credentials
+  const lock = rules.findLast(
+    rule => rule.credentials !== undefined && paths.some(path => rule.matches(path)),
+  )
+  return lock?.credentials
 }
 
 /**

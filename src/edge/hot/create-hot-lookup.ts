@@ -79,7 +79,8 @@ class HotSnapshot {
     const known = hot.stored.known(request)
     if (known !== undefined) return hot.stored.respondAgain(known, request, now)
     const path = decodePath(rawPath)
-    if (path === undefined) return undefined
+    // `//`: whose guard it is behind, the long way finds out.
+    if (path === undefined || path.includes('//')) return undefined
     const behavior = matchBehavior(hot.rules, path)
     const route = matchRoute(hot.site.live.routes, path)
     if (route !== undefined || (behavior !== undefined && behavior.origin !== 'site')) {

@@ -76,7 +76,8 @@ export class HotSite {
   /** Prepares the file of a path that is no function's. */
   prepare(rawPath: string, path: string): HotFile | undefined {
     const { headers, redirects } = this.rules
-    if (credentialsFor(headers, path) !== undefined) return undefined
+    const filePath = findFile(this.site.live.files, path) ?? path
+    if (credentialsFor(headers, [path, filePath]) !== undefined) return undefined
     const isForced = redirects.some(
       ({ rule, pattern }) => rule.force === true && matchPattern(pattern, path) !== undefined,
     )

@@ -20,6 +20,9 @@ export interface ForwardedFor {
 /** As CloudFront tells where a viewer is. */
 export const VIEWER_COUNTRY = 'cloudfront-viewer-country'
 
+/** Some frameworks take the path from these: it would lead around guards, and into the cache. */
+const OTHER_PATHS = ['x-original-url', 'x-rewrite-url', 'x-forwarded-prefix']
+
 /** The viewer's fields for an origin: without what only we may say, and with what we say of him. */
 export function forwardedFields(viewer: Fields, context: ForwardedFor): Fields {
   const fields = removeHopByHop(viewer.clone())
@@ -28,8 +31,8 @@ export function forwardedFields(viewer: Fields, context: ForwardedFor): Fields {
   const forwardedHost = context.isPeerTrusted ? fields.get('x-forwarded-host') : undefined
   const isSecure = isSecureFor(viewer, context)
   // `Forwarded` would say again, unchecked, what the three fields say checked.
-  // Where a viewer is, he is not to say himself.
-  for (const name of ['forwarded', 'expect', 'x-forwarded-port', VIEWER_COUNTRY]) {
+  // Where a viewer is, he is not to say himself; nor another path than the one that was looked at.
+  for (const name of ['forwarded', 'expect', 'x-forwarded-port', VIEWER_COUNTRY, ...OTHER_PATHS]) {
     fields.delete(name)
   }
   if (context.country !== undefined) fields.set(VIEWER_COUNTRY, context.country)

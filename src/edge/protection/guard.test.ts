@@ -278,6 +278,50 @@ describe('what is signed', () => {
     expect(await statusesOf(['/about', '/about'])).toEqual([200, 200])
   })
 
+  test('covers a page by the name of its file also where a later behavior names its URL', async () => {
+    deploy([
+      { pattern: '/about.html', signedBy: ['K1'] },
+      { pattern: '/films/index.html', signedBy: ['K1'] },
+      { pattern: '*', origin: 'site' },
+    ])
+    const targets = ['/about', '/about', '/about.html', '/films/', signed('/about'), '/about']
+    expect(await statusesOf(targets)).toEqual([403, 403, 403, 403, 200, 403])
+    expect((await open('/')).text).toBe('home')
+  })
+
+  test('is not led around by slashes that an origin takes for one', async () => {
+    origin.onRequest((request, response) => {
+      response.writeHead(200, { 'cache-control': 'max-age=60' })
+      response.end(request.url)
+    })
+    deploy([
+      { pattern: '/a/private/*', origin: 'o', signedBy: ['K1'] },
+      { pattern: '*', origin: 'o' },
+    ])
+    const targets = [
+      '/a//private/x',
+      '/a//private/x',
+      '//a/private///x',
+      '/a//public',
+      '/a//public',
+    ]
+    expect(await statusesOf(targets)).toEqual([403, 403, 403, 200, 200])
+    expect((await open(signed('/a//private/x'))).text).toBe('/a//private/x')
+    expect(await statusesOf(['/a//private/x'])).toEqual([403])
+  })
+
+  test('is not led around by fields that name another path', async () => {
+    origin.onRequest((request, response) => {
+      const names = Object.keys(request.headers).filter(name => name.startsWith('x-'))
+      response.end(names.join())
+    })
+    deploy([{ pattern: '*', origin: 'o' }])
+    const fields = { 'x-original-url': '/p', 'x-rewrite-url': '/p', 'x-forwarded-prefix': '/p' }
+    expect((await open('/a', fields)).text).toBe(
+      'x-forwarded-for,x-forwarded-proto,x-forwarded-host',
+    )
+  })
+
   test('by a key that is not there opens to nobody, and the log says so', async () => {
     deploy([{ signedBy: ['K2'] }])
     expect((await open(signed('/films/a.mp4'))).status).toBe(403)

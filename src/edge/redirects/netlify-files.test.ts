@@ -247,6 +247,22 @@ test('Basic-Auth locks its paths and shows its password to nobody', async () => 
   expect((await fixture.get('/')).status).toBe(200)
 })
 
+test('Basic-Auth for a file locks its page under its URL', async () => {
+  const rules = '/plan.html\n  Basic-Auth: a:b\n/team/index.html\n  Basic-Auth: a:b\n'
+  fixture.deploy({
+    files: { '/plan.html': 'plan', '/team/index.html': 'team', '/index.html': 'home' },
+    headers: await headersOf(rules),
+    redirects: await redirectsOf('/en/* /:splat 200\n'),
+  })
+  const headers = { authorization: `Basic ${Buffer.from('a:b').toString('base64')}` }
+  for (const path of ['/plan', '/plan', '/team/', '/en/plan', '/en/team/', '/plan.html']) {
+    expect((await fixture.get(path)).status, path).toBe(401)
+  }
+  expect((await fixture.get('/plan', { headers })).text).toBe('plan')
+  expect((await fixture.get('/plan')).status).toBe(401)
+  expect((await fixture.get('/')).text).toBe('home')
+})
+
 test('a rewrite leads around no lock', async () => {
   fixture.deploy({
     files: { '/secret/index.html': 'told', '/admin.html': 'page', '/open.html': 'open' },

@@ -23,8 +23,8 @@ export function matchBehavior(rules: CompiledRules, path: string): EdgeBehavior 
 }
 
 /**
- * The behavior that guards a file of the release: of its URL, or where none names that, of the file
- * itself, so that `*.html` covers /about.
+ * The behavior that guards a file of the release: the first that names its URL or the file itself,
+ * so that `*.html` covers /about, also where `*` comes after it.
  */
 export function behaviorOfFile(
   rules: CompiledRules,
@@ -32,7 +32,8 @@ export function behaviorOfFile(
   filePath: string,
 ): EdgeBehavior | undefined {
   if (rules.behaviors.length === 0) return undefined
-  return matchBehavior(rules, canonicalPath(files, filePath)) ?? matchBehavior(rules, filePath)
+  const url = canonicalPath(files, filePath)
+  return rules.behaviors.find(({ matches }) => matches(url) || matches(filePath))?.behavior
 }
 
 /** Compiles each release once, however often it is handed over. */
