@@ -1,14 +1,15 @@
 import { expect, it } from 'vitest'
-import { DeployTokens, requireDeploy, requireProject } from './deploy-tokens.ts'
+import { emptyDraft } from '../releases/manifest.ts'
+import { DeployTokens, requireDeploy, requirePublish } from './deploy-tokens.ts'
 
 it('knows a token until it is revoked', () => {
   const tokens = new DeployTokens()
   const { token, revoke } = tokens.grant('shop')
-  expect(tokens.projectOf(token)).toBe('shop')
-  expect(tokens.projectOf(`${token}x`)).toBe(undefined)
-  expect(tokens.projectOf('')).toBe(undefined)
+  expect(tokens.of(token)).toEqual({ project: 'shop', onlyPreviews: false })
+  expect(tokens.of(`${token}x`)).toBe(undefined)
+  expect(tokens.of('')).toBe(undefined)
   revoke()
-  expect(tokens.projectOf(token)).toBe(undefined)
+  expect(tokens.of(token)).toBe(undefined)
 })
 
 it.each([
@@ -17,7 +18,9 @@ it.each([
   ['POST', '/v1/blobs'],
   ['POST', '/v1/releases'],
   ['GET', '/v1/projects/shop/live'],
+  ['GET', '/v1/projects/shop/previews/menu'],
   ['POST', '/v1/projects/shop/build-secrets'],
+  ['GET', '/v1/projects/shop/previews/menu'],
 ])('allows what a deploy asks: %s %s', (method, path) => {
   expect(() => requireDeploy(method, path, 'shop')).not.toThrow()
 })
@@ -33,13 +36,29 @@ it.each([
   ['PUT', '/v1/projects/shop/secrets/KEY', 'CONTROL_DEPLOY_ONLY'],
   ['DELETE', '/v1/projects/shop/secrets/KEY', 'CONTROL_DEPLOY_ONLY'],
   ['POST', '/v1/projects/other/build-secrets', 'CONTROL_OTHER_PROJECT'],
+  ['DELETE', '/v1/projects/shop/previews/menu', 'CONTROL_DEPLOY_ONLY'],
   ['GET', '/v1/projects/other/live', 'CONTROL_OTHER_PROJECT'],
+  ['GET', '/v1/projects/other/previews/menu', 'CONTROL_OTHER_PROJECT'],
+  ['DELETE', '/v1/projects/shop/previews/menu', 'CONTROL_DEPLOY_ONLY'],
 ])('refuses %s %s', (method, path, code) => {
   expect(() => requireDeploy(method, path, 'shop')).toThrow(expect.objectContaining({ code }))
 })
 
+const request = (project: string, preview?: { name: string }) => ({
+  draft: emptyDraft(project),
+  ...(preview && { preview }),
+})
+
 it('refuses a release of another project, and says where that goes', () => {
-  expect(() => requireProject('other', 'shop')).toThrow(
+  const grant = { project: 'shop', onlyPreviews: false }
+  expect(() => requirePublish(request('other'), grant)).toThrow(
     'cannot deploy project "other": this deploy is for project "shop"',
   )
+  expect(() => requirePublish(request('shop'), grant)).not.toThrow()
+})
+
+it('makes nothing live with a token for previews', () => {
+  const grant = { project: 'shop', onlyPreviews: true }
+  expect(() => requirePublish(request('shop'), grant)).toThrow(/this deploy is for a preview/)
+  expect(() => requirePublish(request('shop', { name: 'menu' }), grant)).not.toThrow()
 })

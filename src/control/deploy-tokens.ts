@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { MokaError } from '../shared/errors.ts'
+import type { PublishRequest } from './cloud-api.ts'
 
 const DEPLOY_ROUTES = /^(?:GET \/v1\/status|POST \/v1\/(?:missing|blobs|releases))$/
 const PROJECT_ROUTE =
-  /^(?:GET \/v1\/projects\/([^/]+)\/(?:live|releases)|POST \/v1\/projects\/([^/]+)\/build-secrets)$/
+  /^(?:GET \/v1\/projects\/([^/]+)\/(?:live|releases|previews(?:\/[^/]+)?)|POST \/v1\/projects\/([^/]+)\/build-secrets)$/
 
 /**
  * Tokens that allow to deploy one project and nothing else, for as long as somebody holds them:
@@ -11,18 +12,39 @@ const PROJECT_ROUTE =
  */
 export class DeployTokens {
   // By hash: a look-up takes no other time for a token that begins like a real one.
-  readonly #projects = new Map<string, string>()
+  readonly #grants = new Map<string, DeployGrant>()
 
-  grant(project: string): { token: string; revoke(): void } {
+  /** With `onlyPreviews` nothing goes live by it. */
+  grant(project: string, onlyPreviews = false): { token: string; revoke(): void } {
     const token = randomBytes(32).toString('base64url')
     const key = hashOf(token)
-    this.#projects.set(key, project)
-    return { token, revoke: () => this.#projects.delete(key) }
+    this.#grants.set(key, { project, onlyPreviews })
+    return { token, revoke: () => this.#grants.delete(key) }
   }
 
-  projectOf(token: string): string | undefined {
-    return this.#projects.get(hashOf(token))
+  of(token: string): DeployGrant | undefined {
+    return this.#grants.get(hashOf(token))
   }
+}
+
+/** What such a token allows. */
+export interface DeployGrant {
+  project: string
+  onlyPreviews: boolean
+}
+
+/** Throws `CONTROL_OTHER_PROJECT` and `CONTROL_ONLY_PREVIEWS` for a release that a token is not for. */
+export function requirePublish(
+  { draft, preview }: Pick<PublishRequest, 'draft' | 'preview'>,
+  { project, onlyPreviews }: DeployGrant,
+): void {
+  requireProject(draft.project, project)
+  if (!onlyPreviews || preview !== undefined) return
+  throw new MokaError(
+    'CONTROL_ONLY_PREVIEWS',
+    `cannot make a release of project "${project}" live: this deploy is for a preview`,
+    { hint: 'only what is pushed to the main branch goes live' },
+  )
 }
 
 /** Throws `CONTROL_OTHER_PROJECT` and `CONTROL_DEPLOY_ONLY` for what such a token does not allow. */
@@ -38,7 +60,7 @@ export function requireDeploy(method: string, path: string, project: string): vo
 }
 
 /** Throws `CONTROL_OTHER_PROJECT`. */
-export function requireProject(named: unknown, project: string): void {
+function requireProject(named: unknown, project: string): void {
   if (named === project) return
   throw new MokaError(
     'CONTROL_OTHER_PROJECT',

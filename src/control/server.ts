@@ -11,7 +11,12 @@ import { MokaError, systemErrorCode } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { decodeBlobBatch } from './blob-batch.ts'
 import type { CloudApi, PublishRequest } from './cloud-api.ts'
-import { type DeployTokens, requireDeploy, requireProject } from './deploy-tokens.ts'
+import {
+  type DeployGrant,
+  type DeployTokens,
+  requireDeploy,
+  requirePublish,
+} from './deploy-tokens.ts'
 import { addPreviewRoutes, previewRequest } from './previews/preview-routes.ts'
 import { readBody } from './read-body.ts'
 import { addSecretRoutes } from './secret-routes.ts'
@@ -36,8 +41,8 @@ export interface ControlServer {
   close(): Promise<void>
 }
 
-/** `deploys` is the one project that the request's token allows to deploy; absent: all is allowed. */
-export type Environment = { Bindings: HttpBindings; Variables: { deploys?: string } }
+/** `deploys` is what the request's token allows to deploy; absent: all is allowed. */
+export type Environment = { Bindings: HttpBindings; Variables: { deploys?: DeployGrant } }
 
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000))
 const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
@@ -116,9 +121,9 @@ function createControlApp({
   app.use(async (context, next) => {
     // The scheme's name has no case (RFC 9110 §11.1); the token has.
     const [, given = ''] = /^bearer +(.*)$/i.exec(context.req.header('authorization') ?? '') ?? []
-    const deploys = deployTokens?.projectOf(given)
+    const deploys = deployTokens?.of(given)
     if (deploys !== undefined) {
-      requireDeploy(context.req.method, context.req.path, deploys)
+      requireDeploy(context.req.method, context.req.path, deploys.project)
       context.set('deploys', deploys)
     } else if (!isSameSecret(given, token)) {
       return context.json(
@@ -177,7 +182,7 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   app.post('/v1/releases', async context => {
     const request = (await readBody(context, publishRequest)) as unknown as PublishRequest
     const deploys = context.get('deploys')
-    if (deploys !== undefined) requireProject(request.draft.project, deploys)
+    if (deploys !== undefined) requirePublish(request, deploys)
     return stream(context, output => report(output, step => backend.publish(request, step)))
   })
   app.get('/v1/projects/:project/live', async context =>
