@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { emptyDraft } from '../releases/manifest.ts'
+import type { PublishRequest } from './cloud-api.ts'
 import { DeployTokens, requireDeploy, requirePublish } from './deploy-tokens.ts'
 
 it('knows a token until it is revoked', () => {
@@ -45,7 +45,7 @@ it.each([
 })
 
 const request = (project: string, preview?: { name: string }) => ({
-  draft: emptyDraft(project),
+  draft: { project } as PublishRequest['draft'],
   ...(preview && { preview }),
 })
 
