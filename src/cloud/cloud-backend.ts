@@ -87,8 +87,9 @@ export class CloudBackend implements ControlBackend {
     }
   }
 
-  /** Where visitors find a project; undefined where it has no live release. */
-  addressOf(project: string): string | undefined {
+  /** Where visitors find a project, or the preview of a branch; undefined where there is none. */
+  addressOf(project: string, previewOf?: string): string | undefined {
+    if (previewOf !== undefined) return this.previews.addressOf(project, previewOf)
     const { site, https } = this.addresses
     const live = this.#live(project)
     const { domain } = live?.manifest ?? {}

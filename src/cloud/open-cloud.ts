@@ -289,7 +289,8 @@ async function open(
             tokens: deployTokens,
             address: () => backend.addresses.control,
             masker: project => secrets.masker(project),
-            addressOf: project => backend.addressOf(project),
+            addressOf: (...place) => backend.addressOf(...place),
+            removePreview: (...preview) => backend.previews.remove(...preview),
           }),
           isToken: given => isSameSecret(given, data.token),
         })

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import type { DeployTokens } from '../control/deploy-tokens.ts'
-import type { Deployer, DeployRequest } from '../pipeline/pipeline.ts'
+import type { Deployer, DeployRequest } from '../pipeline/deploy-push.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { Masker } from '../shared/masker.ts'
 import { tieToParent } from '../shared/tied-process.ts'
@@ -34,19 +34,22 @@ export function createDeployer(options: {
   /** Of the control API. */
   address(): string
   addressOf: Deployer['addressOf']
+  removePreview: Deployer['removePreview']
   /** Takes secrets out of what builds say. */
   masker(project: string): Masker
 }): Deployer {
   const processes = new DeployProcesses()
   return {
     addressOf: options.addressOf,
+    removePreview: options.removePreview,
     expect: () => processes.expect(),
     async deploy(request) {
-      const { token, revoke } = options.tokens.grant(request.project)
+      const { token, revoke } = options.tokens.grant(request.project, request.isPreview)
       try {
-        const { directory: cwd } = request
+        const { directory: cwd, branch, isPreview } = request
+        const args = ['deploy', ...(isPreview ? [`--preview=${branch}`] : ['--test'])]
         const variables = { MOKA_CLOUD: options.address(), MOKA_TOKEN: token }
-        const child = processes.take({ cwd, variables, args: ['deploy', '--test'] })
+        const child = processes.take({ cwd, variables, args })
         await watchDeploy(child, request, options.masker(request.project))
       } finally {
         revoke()
@@ -106,7 +109,7 @@ function start(): DeployProcess {
 
 async function watchDeploy(
   child: DeployProcess,
-  { branch, commit, output, signal }: DeployRequest,
+  { branch, commit, isPreview, output, signal }: DeployRequest,
   masker: Masker,
 ): Promise<void> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
@@ -128,7 +131,9 @@ async function watchDeploy(
   const reason = timeout.aborted ? 'it took longer than an hour' : 'see above'
   throw new MokaError(
     'PIPELINE_DEPLOY_FAILED',
-    `cannot take ${what}: its deploy failed, ${reason}; what was live stays live`,
+    isPreview
+      ? `cannot make a preview of ${what}: its deploy failed, ${reason}`
+      : `cannot take ${what}: its deploy failed, ${reason}; what was live stays live`,
   )
 }
 

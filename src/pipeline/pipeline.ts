@@ -1,41 +1,18 @@
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
+import { checkPush, type Deployer, deployCommit, mainBranch } from './deploy-push.ts'
 import { GitDoor } from './git/git-door.ts'
-import { type ArrivedPush, PushReceiver, shorten } from './git/push-receiver.ts'
+import { PushReceiver } from './git/push-receiver.ts'
 import { listBranches, Repositories } from './git/repository.ts'
 import { ProjectQueue } from './queue.ts'
 import { HOOKS_PATH, openHookServer } from './webhooks/hook-server.ts'
 import { checkRepository, type HookSettings, HookStore } from './webhooks/hook-settings.ts'
 import { Webhooks } from './webhooks/webhooks.ts'
 import { removeUnused, Workspace } from './workspace.ts'
-
-/** What makes a checked-out commit live. */
-export interface Deployer {
-  /** Rejects with what was wrong; all else about it was written to `output` by then. */
-  deploy(request: DeployRequest): Promise<void>
-  /** A deploy may come in a moment. */
-  expect(): void
-  /** Where visitors find a project; undefined where it was not deployed yet. */
-  addressOf(project: string): string | undefined
-  close(): void
-}
-
-export interface DeployRequest {
-  project: string
-  /** With the commit's files. */
-  directory: string
-  branch: string
-  commit: string
-  /** For people. */
-  output: Writable
-  signal: AbortSignal
-}
 
 export interface PipelineOptions {
   /** Of bare repositories. */
@@ -76,8 +53,6 @@ export interface HookDescription extends Pick<HookSettings, 'secret' | 'reposito
   hasToken: boolean
 }
 
-const NOTHING = /^0+$/
-
 /** Takes pushes for a cloud's projects and deploys what is pushed to their main branch. */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
   const { workspaces, clock, logger } = options
@@ -113,7 +88,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       const known = repositories.has(path) ? await listBranches(path) : new Map<string, string>()
       return mainBranch([...known.keys(), ref])
     },
-    addressOf: project => deployer.addressOf(project),
+    addressOf: (project, preview) => deployer.addressOf(project, preview),
   })
   const hookServer = await openHookServer(options.hookSocket, webhooks, logger)
   return {
@@ -148,59 +123,4 @@ function badName(project: string): MokaError {
   return new MokaError('PIPELINE_BAD_PROJECT', `cannot use "${project}": it is no project's name`, {
     hint: '1 to 40 of a-z, 0-9 and "-", beginning with a letter',
   })
-}
-
-/** Deploys what the push brings to the main branch, before it goes in; other branches are kept. */
-async function checkPush(
-  push: ArrivedPush,
-  workspace: Workspace,
-  deployer: Deployer,
-): Promise<void> {
-  const { project, path, quarantine, commands, output, signal } = push
-  const brought = commands.filter(
-    ({ ref, to }) => ref.startsWith('refs/heads/') && !NOTHING.test(to),
-  )
-  const main = mainBranch([...push.branches.keys(), ...brought.map(({ ref }) => ref)])
-  const command = brought.find(({ ref }) => ref === main)
-  for (const { ref } of brought) {
-    if (ref !== main)
-      output.write(`${shorten(ref)} is kept; ${shorten(main)} is what is deployed\n`)
-  }
-  if (command === undefined) return
-  const objects = [quarantine, join(path, 'objects')]
-  const { ref, to: commit } = command
-  await deployCommit(
-    { project, objects, branch: shorten(ref), commit, output, signal },
-    workspace,
-    deployer,
-  )
-}
-
-/** Checks a commit out and makes it live. Rejects where one of the two does not work. */
-async function deployCommit(
-  { objects, ...request }: Omit<DeployRequest, 'directory'> & { objects: readonly string[] },
-  workspace: Workspace,
-  deployer: Deployer,
-): Promise<void> {
-  const { directory } = workspace
-  await workspace.checkOut({ ...request, objects }, request.signal)
-  requireConfig(directory, request.project)
-  await deployer.deploy({ ...request, directory })
-}
-
-/** `main`, or `master` where there is no `main`. */
-function mainBranch(refs: readonly string[]): string {
-  const isOld = !refs.includes('refs/heads/main') && refs.includes('refs/heads/master')
-  return isOld ? 'refs/heads/master' : 'refs/heads/main'
-}
-
-/** Otherwise a folder above would be taken for the project. */
-function requireConfig(directory: string, project: string): void {
-  const names = ['ts', 'mts', 'js', 'mjs'].map(ending => `moka.config.${ending}`)
-  if (names.some(name => existsSync(join(directory, name)))) return
-  throw new MokaError(
-    'PIPELINE_NO_PROJECT',
-    `cannot deploy what was pushed to "${project}": it has no moka.config.ts in its first folder`,
-    { hint: 'add one and commit it; `moka init` in an empty folder makes an example' },
-  )
 }

@@ -39,6 +39,12 @@ export class PreviewDesk implements PreviewsApi {
     return found && { id: found.pointer.id, ...found.release }
   }
 
+  /** Of the preview of a branch; undefined where there is none. */
+  addressOf(project: string, branch: string): string | undefined {
+    const found = this.#parts.previews.find(previewKey(project, previewNameOf(branch)))
+    return found && this.#describe(found).url
+  }
+
   remove(project: string, name: string): Promise<void> {
     return this.#parts.previews.remove(project, previewNameOf(name))
   }

@@ -16,6 +16,7 @@ export interface FetchedCommit {
   path: string
   branch: string
   commit: string
+  isPreview: boolean
   output: PassThrough
   signal: AbortSignal
 }
@@ -28,8 +29,8 @@ export interface WebhooksOptions {
   deploy(fetched: FetchedCommit): Promise<void>
   /** The ref that is deployed, where `ref` is pushed as well. */
   mainRef(path: string, ref: string): Promise<string>
-  /** Where a project is once it is live. */
-  addressOf(project: string): string | undefined
+  /** Where a project is once it is live, or the preview of a branch. */
+  addressOf(project: string, previewOf?: string): string | undefined
   clock: Clock
   logger: Logger
 }
@@ -39,6 +40,7 @@ export interface HookAnswer {
   text: string
 }
 
+const HEADS = 'refs/heads/'
 /** What is kept of a log for people; of all that came through, the end. */
 const LOG_CHARS = 16 * 1024
 /** Deliveries of a project that wait: each of them deploys what the branch is then. */
@@ -95,10 +97,8 @@ export class Webhooks {
     }
     if (delivery.kind === 'ping') return { status: 200, text: 'pushes will be deployed' }
     if (delivery.kind === 'ignored') return { status: 200, text: delivery.reason }
-    const { repositories, mainRef } = this.#options
-    const main = await mainRef(repositories.pathOf(project)!, delivery.ref)
-    if (delivery.ref !== main) {
-      return { status: 200, text: `pushes to ${delivery.ref} deploy nothing, those to ${main} do` }
+    if (!delivery.ref.startsWith(HEADS)) {
+      return { status: 200, text: `pushes to ${delivery.ref} deploy nothing` }
     }
     return this.#take(project, delivery)
   }
@@ -141,7 +141,7 @@ export class Webhooks {
     const { store, queue, clock, logger } = this.#options
     const { signal } = this.#closing
     await this.#tell(project, push, 'pending', 'being deployed')
-    const label = `the push of ${push.ref.slice('refs/heads/'.length)} at ${push.commit.slice(0, 7)}`
+    const label = `the push of ${push.ref.slice(HEADS.length)} at ${push.commit.slice(0, 7)}`
     let log = ''
     let isLive = false
     const output = new PassThrough()
@@ -176,7 +176,7 @@ export class Webhooks {
 
   /** fetch → deploy what the branch is now → move our branch. */
   async #deploy(project: string, push: PushDelivery, output: PassThrough): Promise<void> {
-    const { store, repositories, deploy } = this.#options
+    const { store, repositories, deploy, mainRef } = this.#options
     const { signal } = this.#closing
     const { repository = '', token } = (await store.read(project)) ?? {}
     const path = repositories.pathOf(project)!
@@ -195,8 +195,9 @@ export class Webhooks {
     const before = await git(['-C', path, 'rev-parse', '--verify', '--quiet', ref]).catch(() => '')
     // An earlier delivery has deployed it, or somebody has pushed it here.
     if (commit === before) return
-    const branch = ref.slice('refs/heads/'.length)
-    await deploy({ project, path, branch, commit, output, signal })
+    const branch = ref.slice(HEADS.length)
+    const isPreview = ref !== (await mainRef(path, ref))
+    await deploy({ project, path, branch, commit, isPreview, output, signal })
     await git(['-C', path, 'update-ref', ref, commit])
   }
 
@@ -206,12 +207,13 @@ export class Webhooks {
     state: CommitState,
     description: string,
   ): Promise<void> {
-    const { store, addressOf, logger } = this.#options
+    const { store, addressOf, logger, mainRef, repositories } = this.#options
     const { repository, token } = (await store.read(project)) ?? {}
     if (repository === undefined || token === undefined) return
-    const url = addressOf(project)
-    const status = { state, description, ...(url === undefined ? {} : { url }) }
     try {
+      const isMain = push.ref === (await mainRef(repositories.pathOf(project)!, push.ref))
+      const url = addressOf(project, isMain ? undefined : push.ref.slice(HEADS.length))
+      const status = { state, description, ...(url === undefined ? {} : { url }) }
       await sendStatus(statusRequest(push, status, { repositoryUrl: repository, token }))
     } catch (error) {
       logger.warn('the forge was not told of a deploy', { project, reason: formatError(error) })
