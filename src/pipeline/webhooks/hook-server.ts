@@ -7,8 +7,8 @@ import type { Webhooks } from './webhooks.ts'
 export const HOOKS_PATH = '/.well-known/mokapot/hooks/'
 /** GitHub's limit of a payload; the others send less. */
 const MAX_BODY_BYTES = 25 * 1024 * 1024
-/** Bodies in memory at once. */
-const MAX_BODIES = 4
+/** Of all bodies in memory at once. What was not sent takes no room: nobody is kept out by that. */
+const MAX_HELD_BYTES = 4 * MAX_BODY_BYTES
 const TIMEOUT_MS = 30_000
 
 /** Where the edge brings what is sent to a webhook's address: a Unix socket. */
@@ -17,7 +17,20 @@ export async function openHookServer(
   webhooks: Pick<Webhooks, 'receive' | 'secretOf'>,
   logger: Logger,
 ): Promise<{ close(): Promise<void> }> {
-  let bodies = 0
+  let heldBytes = 0
+  /** Puts it together, or says why not. What it takes of the room is for the caller to give back. */
+  const read = async (request: IncomingMessage, take: (sizeBytes: number) => void) => {
+    const chunks: Buffer[] = []
+    let sizeBytes = 0
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length
+      if (sizeBytes > MAX_BODY_BYTES) return 'too-large'
+      if (heldBytes + chunk.length > MAX_HELD_BYTES) return 'no-room'
+      take(chunk.length)
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks)
+  }
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const { url = '' } = request
     const project = url.startsWith(HOOKS_PATH) ? url.slice(HOOKS_PATH.length) : ''
@@ -30,10 +43,15 @@ export async function openHookServer(
         'the signature is not made with the secret that `moka hooks` prints',
       )
     }
-    if (bodies >= MAX_BODIES) return answerWith(response, 503, 'too many deliveries at once')
-    bodies++
-    const body = await read(request).finally(() => bodies--)
-    if (body === undefined) return answerWith(response, 413, 'a delivery has up to 25 MB')
+    let takenBytes = 0
+    const body = await read(request, sizeBytes => {
+      takenBytes += sizeBytes
+      heldBytes += sizeBytes
+    }).finally(() => {
+      heldBytes -= takenBytes
+    })
+    if (body === 'too-large') return answerWith(response, 413, 'a delivery has up to 25 MB')
+    if (body === 'no-room') return answerWith(response, 503, 'too many deliveries at once')
     const { status, text } = await webhooks.receive(project, request.headers, body)
     answerWith(response, status, text)
   }
@@ -56,18 +74,6 @@ export async function openHookServer(
         server.closeAllConnections()
       }),
   }
-}
-
-/** Undefined where it is too large. */
-async function read(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length
-    if (sizeBytes > MAX_BODY_BYTES) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 function answerWith(response: ServerResponse, status: number, text: string): void {
