@@ -29,6 +29,8 @@ import { MokaError } from '../shared/errors.ts'
 import type { Databases } from './databases.ts'
 import type { FunctionVersions } from './function-versions.ts'
 import { formatMetrics } from './metrics/exposition.ts'
+import { Notifications } from './notifications/notifications.ts'
+import type { Notifier } from './notifications/notifier.ts'
 import { PreviewDesk } from './previews/preview-desk.ts'
 import { maskIn } from './secrets/masking.ts'
 import type { ProjectSecrets } from './secrets/project-secrets.ts'
@@ -53,6 +55,7 @@ export interface BackendParts {
   workers: EdgeWorkers
   secrets: ProjectSecrets
   secretsDesk: SecretsDesk
+  notifier: Notifier
   previews: Previews
   signer: Pick<ReleaseSigner, 'publicKey'>
   /** What AWS clients sign with. */
@@ -63,6 +66,7 @@ export interface BackendParts {
 export class CloudBackend implements ControlBackend {
   readonly #parts: BackendParts
   readonly secrets: SecretsDesk
+  readonly notifications: Notifications
   readonly previews: PreviewDesk
   /** Set once everything listens. */
   addresses: CloudAddresses = { site: '', control: '' }
@@ -72,6 +76,10 @@ export class CloudBackend implements ControlBackend {
   constructor(parts: BackendParts) {
     this.#parts = parts
     this.secrets = parts.secretsDesk
+    this.notifications = new Notifications({
+      ...parts,
+      urlOf: async project => (await this.addressOf(project)) ?? this.addresses.site,
+    })
     this.previews = new PreviewDesk({
       ...{ previews: parts.previews, mode: parts.mode, addresses: () => this.addresses },
       domainOf: project => this.#live(project)?.manifest.domain,
@@ -166,12 +174,13 @@ export class CloudBackend implements ControlBackend {
     await this.#parts.secrets.addAddresses(draft.project, request.secrets ?? {})
     const { preview, base } = request
     if (preview !== undefined) return this.previews.publish(draft, preview, base, onStep)
-    const result = await this.#parts.releases.publish(draft, {
-      base,
-      deferMigrations: request.deferMigrations === true,
-      ...(onStep === undefined ? {} : { onStep }),
-    })
-    return describe(result)
+    const publish = () =>
+      this.#parts.releases.publish(draft, {
+        base,
+        deferMigrations: request.deferMigrations === true,
+        ...(onStep === undefined ? {} : { onStep }),
+      })
+    return describe(await this.notifications.ofDeploy(draft, request.summary, publish))
   }
 
   async rollback(
@@ -180,7 +189,9 @@ export class CloudBackend implements ControlBackend {
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     this.#requireProject(project)
-    return describe(await this.#parts.releases.rollback(project, release, onStep))
+    const { releases } = this.#parts
+    const rollback = () => releases.rollback(project, release, onStep)
+    return describe(await this.notifications.ofRollback(project, rollback))
   }
 
   async invalidate(

@@ -26,6 +26,7 @@ import { startPruning } from './data/pruning.ts'
 import { Databases } from './databases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
+import { Notifier } from './notifications/notifier.ts'
 import { createDeployer } from './pipeline.ts'
 import { createPreviews, tendPreviews } from './previews/open-previews.ts'
 import { PreviewDatabases } from './previews/preview-databases.ts'
@@ -260,6 +261,8 @@ async function open(
     distributions: { releases, records, sites, workers, isForOne: options.mode === 'dev' },
   })
   opened.push(() => aws.close())
+  const notifier = new Notifier({ secrets, clock, logger, isSilent: options.mode === 'dev' })
+  opened.push(() => notifier.close())
   const backend = new CloudBackend({
     version: options.version,
     mode: options.mode,
@@ -271,6 +274,7 @@ async function open(
     releases,
     secrets,
     secretsDesk: new SecretsDesk({ secrets, releases, versions, functions, clock }),
+    notifier,
     signer,
     previews,
     versions,
@@ -289,6 +293,7 @@ async function open(
             tokens: deployTokens,
             address: () => backend.addresses.control,
             masker: project => secrets.masker(project),
+            onFailure: (...what) => backend.notifications.pushFailed(...what),
             addressOf: (...place) => backend.addressOf(...place),
             removePreview: (...preview) => backend.previews.remove(...preview),
           }),

@@ -37,6 +37,7 @@ export function createDeployer(options: {
   removePreview: Deployer['removePreview']
   /** Takes secrets out of what builds say. */
   masker(project: string): Masker
+  onFailure(request: DeployRequest, error: unknown, durationMs: number): void
 }): Deployer {
   const processes = new DeployProcesses()
   return {
@@ -45,12 +46,16 @@ export function createDeployer(options: {
     expect: () => processes.expect(),
     async deploy(request) {
       const { token, revoke } = options.tokens.grant(request.project, request.isPreview)
+      const startMs = performance.now()
       try {
         const { directory: cwd, branch, isPreview } = request
         const args = ['deploy', ...(isPreview ? [`--preview=${branch}`] : ['--test'])]
         const variables = { MOKA_CLOUD: options.address(), MOKA_TOKEN: token }
         const child = processes.take({ cwd, variables, args })
         await watchDeploy(child, request, options.masker(request.project))
+      } catch (error) {
+        options.onFailure(request, error, Math.round(performance.now() - startMs))
+        throw error
       } finally {
         revoke()
       }

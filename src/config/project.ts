@@ -4,7 +4,7 @@ import type { DnsRecord } from '../dns/record.ts'
 import { MokaError } from '../shared/errors.ts'
 import { type EdgeSettings, resolveEdge } from './edge/edge-settings.ts'
 import { parseRateLimit, type RateLimit } from './rate-limit.ts'
-import type { FunctionConfig, MokaConfig } from './schema.ts'
+import type { FunctionConfig, MokaConfig, NotifyConfig } from './schema.ts'
 import { type ProjectSite, resolveSite } from './site/site.ts'
 
 /** A project with every default filled in and every path absolute. */
@@ -20,6 +20,8 @@ export interface Project {
   /** Folder of migrations; it may be absent. */
   migrationsDirectory: string
   dnsRecords: DnsRecord[]
+  /** Who is told of deploys. Default: nobody. */
+  notify?: ({ url: string } | { secret: string })[]
   edge: EdgeSettings
   /** What the configuration says and has no effect, for people. */
   warnings: string[]
@@ -76,9 +78,18 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     database: resolved,
     migrationsDirectory: resolve(root, migrations),
     dnsRecords: config.dns?.records ?? [],
+    ...(config.notify === undefined ? {} : { notify: resolveNotify(config.notify) }),
     edge: settings,
     warnings,
   }
+}
+
+/** It is checked that each has one of the two. */
+function resolveNotify(notify: NonNullable<MokaConfig['notify']>): NonNullable<Project['notify']> {
+  return [notify]
+    .flat()
+    .map(target => (typeof target === 'string' ? { url: target } : { ...target }))
+    .map(({ url, secret }: NotifyConfig) => (url === undefined ? { secret: secret! } : { url }))
 }
 
 function resolveDatabase(database: MokaConfig['database'], hasMigrations: boolean) {

@@ -44,6 +44,14 @@ export interface MokaConfig {
    */
   database?: boolean | DatabaseConfig
 
+  /**
+   * Who is told when a deploy, a push or a rollback has ended, well or badly: addresses that get a
+   * POST with a summary, such as webhooks of Slack, Discord and Mattermost. Default: nobody. Trap: who
+   * knows such an address can write there, and the configuration is in the repository; keep the
+   * address as a secret, `notify: { secret: 'SLACK_URL' }`.
+   */
+  notify?: string | NotifyConfig | (string | NotifyConfig)[]
+
   /** DNS records beside those that point at the edge. Default: none. */
   dns?: DnsConfig
 
@@ -167,6 +175,15 @@ export interface FunctionConfig {
    * invocation on. Trap: a rollback brings back the names of a release; the values stay as they are.
    */
   secrets?: string[]
+}
+
+/** One of the two. */
+export interface NotifyConfig {
+  /** Where the POST goes: http or https. */
+  url?: string
+
+  /** Name of the secret that is that address, set with `moka secrets set`. */
+  secret?: string
 }
 
 export interface RateLimitConfig {

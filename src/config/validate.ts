@@ -99,6 +99,18 @@ const recordSchema = v.strictObject({
   ttlSeconds: v.optional(integer(0, 2_147_483_647)),
 })
 
+const notifyUrl = v.pipe(
+  text,
+  v.regex(
+    /^https?:\/\/[^\s/@]+(?:\/[^\s@]*)?$/,
+    'is not an address such as "https://example.org/hook"',
+  ),
+)
+const notifyTarget = v.union(
+  [notifyUrl, v.strictObject({ url: notifyUrl }), v.strictObject({ secret: variableName })],
+  'is not an address, nor { secret: "NAME" }',
+)
+
 const configSchema = v.strictObject({
   name: v.pipe(
     text,
@@ -138,6 +150,12 @@ const configSchema = v.strictObject({
     ),
   ),
   database: v.optional(v.union([v.boolean(), databaseSchema], 'is not true, false or a database')),
+  notify: v.optional(
+    v.union(
+      [notifyTarget, v.pipe(v.array(notifyTarget), v.maxLength(10, 'has more than 10 addresses'))],
+      'is not an address, nor { secret: "NAME" }, nor a list of such',
+    ),
+  ),
   dns: v.optional(v.strictObject({ records: v.optional(v.array(recordSchema)) })),
   ...edgeEntries,
 })

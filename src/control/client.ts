@@ -68,6 +68,11 @@ export function createControlClient(
       },
       forBuild: (project, names) => http.json('POST', `${of(project)}/build-secrets`, { names }),
     },
+    notifications: {
+      test: project => http.json('POST', `${of(project)}/notifications/test`),
+      key: async project =>
+        (await http.json<{ key: string }>('GET', `${of(project)}/notifications/key`)).key,
+    },
     previews: {
       list: project => http.json('GET', `${of(project)}/previews`),
       shown: async (project, name) =>

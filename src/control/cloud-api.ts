@@ -3,6 +3,7 @@ import type { HookChange, HookDescription } from '../pipeline/pipeline.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../releases/manifest.ts'
 import type { ReleaseSummary } from '../releases/release-store.ts'
 import type { ActivationStep } from '../releases/releases.ts'
+import type { NotificationsApi } from './notifications/notifications-api.ts'
 import type { ListedPreview, PreviewRequest, PreviewsApi } from './previews/previews-api.ts'
 import type { SecretsApi } from './secrets-api.ts'
 
@@ -52,6 +53,7 @@ export interface CloudApi {
   /** Changes how a project follows a repository elsewhere, and answers what holds then. */
   hooks(project: string, change: HookChange): Promise<Hooks>
   readonly secrets: SecretsApi
+  readonly notifications: NotificationsApi
   readonly previews: PreviewsApi
 }
 
@@ -122,6 +124,8 @@ export interface PublishRequest {
   deferMigrations?: boolean
   /** Values the draft names by their SHA-256 only, such as an external database's address. */
   secrets?: Record<string, string>
+  /** The plan in a few lines, for who is told of the deploy. */
+  summary?: string
   /** Show it as a preview, in place of going live; `base` is what that shows then. */
   preview?: PreviewRequest
 }

@@ -17,6 +17,7 @@ import {
   requireDeploy,
   requirePublish,
 } from './deploy-tokens.ts'
+import { addNotificationRoutes } from './notifications/notification-routes.ts'
 import { addPreviewRoutes, previewRequest } from './previews/preview-routes.ts'
 import { readBody } from './read-body.ts'
 import { addSecretRoutes } from './secret-routes.ts'
@@ -58,6 +59,7 @@ const publishRequest = v.object({
   base: v.nullable(v.string()),
   deferMigrations: v.exactOptional(v.boolean()),
   secrets: v.exactOptional(v.record(v.string(), v.string())),
+  summary: v.exactOptional(v.pipe(v.string(), v.maxLength(20_000))),
   preview: v.exactOptional(previewRequest),
 })
 
@@ -160,6 +162,7 @@ function createControlApp({
 
 function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   addSecretRoutes(app, backend.secrets)
+  addNotificationRoutes(app, backend.notifications)
   addPreviewRoutes(app, backend.previews)
   app.get('/metrics', async context =>
     context.body(await backend.metrics(), 200, {

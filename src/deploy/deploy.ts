@@ -9,7 +9,7 @@ import { buildSite } from './build/build-site.ts'
 import { runTests } from './build/run-tests.ts'
 import { prepareRelease } from './draft.ts'
 import { selectMissing } from './missing.ts'
-import { makePlan, type Plan } from './plan.ts'
+import { makePlan, type Plan, summarisePlan } from './plan.ts'
 import { inTurn } from './turn.ts'
 
 /** What a deploy needs of the place it deploys to. */
@@ -140,6 +140,7 @@ async function deployOnce(
       draft,
       base: plan.base,
       secrets: prepared.secrets,
+      summary: summarisePlan(plan),
       ...(options.deferMigrations === undefined
         ? {}
         : { deferMigrations: options.deferMigrations }),

@@ -74,6 +74,7 @@ export async function prepareRelease(
         value: typeof value === 'string' ? value : [...value],
       })),
     },
+    ...(project.notify === undefined ? {} : { notify: project.notify }),
     source,
   }
   return {

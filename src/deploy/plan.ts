@@ -20,6 +20,7 @@ export interface Change {
     | 'behavior'
     | 'signing key'
     | 'hsts'
+    | 'notifications'
   name: string
   reason: string
 }
@@ -32,6 +33,8 @@ export interface Plan {
   /** What the project says and the cloud will not do, for people. */
   warnings: string[]
 }
+
+const MAX_SUMMARISED = 15
 
 /** Compares a release to be with the live one. Pure; files come in the order of their paths. */
 export function makePlan(
@@ -50,6 +53,7 @@ export function makePlan(
     ...planDatabase(next, before),
     ...planMigrations(next, before),
     ...planDns(next, before),
+    ...planNotifications(next.notify ?? [], before?.notify ?? []),
   ]
   return { base: live?.id ?? null, changes, files: files.counts, warnings }
 }
@@ -130,6 +134,37 @@ function planWhole(
   if (isDeepStrictEqual(next, before)) return []
   const kind = before.length === 0 ? 'add' : next.length === 0 ? 'remove' : 'change'
   return [{ kind, subject, name, reason: `${before.length} → ${next.length} rules` }]
+}
+
+function planNotifications(next: readonly unknown[], before: readonly unknown[]): Change[] {
+  if (isDeepStrictEqual(next, before)) return []
+  const kind = before.length === 0 ? 'add' : next.length === 0 ? 'remove' : 'change'
+  const reason =
+    next.length === before.length
+      ? 'another address'
+      : `${before.length} → ${next.length} addresses`
+  return [{ kind, subject: 'notifications', name: 'notifications', reason }]
+}
+
+/** For who is told of a deploy: files are counted, all else is named. */
+export function summarisePlan({ files, changes, warnings }: Plan): string {
+  const counts = [
+    [files.added, 'added'],
+    [files.changed, 'changed'],
+    [files.removed, 'removed'],
+  ].flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
+  const others = changes.filter(({ subject }) => subject !== 'file')
+  const sign = { add: '+', change: '~', remove: '-' }
+  const more = others.length - MAX_SUMMARISED
+  return [
+    ...(counts.length === 0 ? [] : [`files: ${counts.join(', ')}`]),
+    ...others.slice(0, MAX_SUMMARISED).map(({ kind, subject, name, reason }) => {
+      const what = subject === name ? name : `${subject} ${name}`
+      return `${sign[kind]} ${what}: ${reason}`
+    }),
+    ...(more > 0 ? [`and ${more} more`] : []),
+    ...(warnings.length === 0 ? [] : [`warnings: ${warnings.length}`]),
+  ].join('\n')
 }
 
 function planDatabase(next: ReleaseDraft, before: ReleaseDraft | undefined): Change[] {

@@ -110,6 +110,20 @@ const draftEntries = {
       }),
     ),
   }),
+  /** Who is told of deploys: addresses, or names of secrets that hold one. */
+  notify: v.exactOptional(
+    v.pipe(
+      v.array(
+        v.union([
+          v.strictObject({
+            url: text(/^https?:\/\/[^\s/@]+(?:\/[^\s@]*)?$/, 'not an http address'),
+          }),
+          v.strictObject({ secret: text(/^[A-Za-z_]\w{0,127}$/, 'not the name of a secret') }),
+        ]),
+      ),
+      v.maxLength(10),
+    ),
+  ),
   source: v.strictObject({
     commit: v.exactOptional(v.string()),
     branch: v.exactOptional(v.string()),

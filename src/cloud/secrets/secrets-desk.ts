@@ -8,6 +8,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { MokaError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { FunctionVersions } from '../function-versions.ts'
+import { isHttpUrl } from '../notifications/notifier.ts'
 import type { ProjectSecrets } from './project-secrets.ts'
 
 /** Linux: one variable of a process, with its name, has at most 128 KiB (MAX_ARG_STRLEN, execve(2)). */
@@ -118,6 +119,12 @@ export function checkSecrets(
       refuse(notSet(`function "${name}"`, secret))
     }
   }
+  for (const target of release.notify ?? []) {
+    if (!('secret' in target)) continue
+    const value = secrets.get(release.project, target.secret)
+    if (value === undefined) refuse(notSet('field "notify"', target.secret))
+    else if (!isHttpUrl(value)) refuse(noAddress(target.secret))
+  }
 }
 
 /** What a function gets as variables. Throws `SECRETS_NOT_SET`. */
@@ -139,14 +146,22 @@ function notSet(who: string, name: string): MokaError {
   })
 }
 
+function noAddress(name: string): MokaError {
+  return new MokaError(
+    'SECRETS_NO_ADDRESS',
+    `field "notify" needs an address in secret "${name}", which has none`,
+    { hint: `printf %s https://example.org/hook | moka secrets set ${name}` },
+  )
+}
+
 function functionsWith(release: ReleaseDraft | undefined, secret: string): string[] {
   return Object.entries(release?.functions ?? {})
     .filter(([, { secrets = [] }]) => secrets.includes(secret))
     .map(([name]) => name)
 }
 
-function notifiesBy(_release: ReleaseDraft | undefined, _secret: string): boolean {
-  return false
+function notifiesBy(release: ReleaseDraft | undefined, secret: string): boolean {
+  return release?.notify?.some(target => 'secret' in target && target.secret === secret) ?? false
 }
 
 function requireNames(project: string, name?: string): void {
