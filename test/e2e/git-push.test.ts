@@ -172,16 +172,17 @@ describe('a push to main', () => {
 })
 
 describe('the remote', () => {
-  it('keeps other branches and tags without deploying them, and gives them back', async () => {
+  it('keeps what is pushed, branches and tags, and gives it back', async () => {
     const { folder, page } = await createProject()
     await commit(folder, { 'index.html': 'main' })
     await git(folder, 'push', 'home', 'main')
     await git(folder, 'checkout', '-q', '-b', 'feature/beans')
     const head = await commit(folder, { 'index.html': 'feature' })
     await git(folder, 'tag', 'v1')
-    const pushed = await git(folder, 'push', 'home', 'feature/beans', 'v1')
+    await git(folder, 'branch', 'another')
+    const pushed = await git(folder, 'push', 'home', 'feature/beans', 'another', 'v1')
     expect(pushed.code).toBe(0)
-    expect(pushed.output).toContain('feature/beans is kept; main is what is deployed')
+    expect(pushed.output).toContain('2 branches are kept; one that is pushed alone gets a preview')
     expect(await page()).toBe('main')
     const clone = join(root, 'clone')
     const remote = (await git(folder, 'remote', 'get-url', 'home')).output.trim()
@@ -253,6 +254,38 @@ describe('the remote', () => {
     const headers = { authorization: `Bearer ${token}` }
     const answer = await ask(cloud.addresses.control, path, { method, headers })
     expect(answer.status).toBe(status)
+  })
+})
+
+describe('a push to another branch', () => {
+  const preview = async (project: TestProject, branch: string) => {
+    const host = `${branch}.preview.${project.name}.example`
+    return (await ask(cloud.addresses.site, '/', { host })).body.toString()
+  }
+
+  it('gets a preview, and what is live stays; with the branch it goes', async () => {
+    const project = await createProject(`test: 'exit 1',`) // which it need not pass
+    const { folder, page } = project
+    await git(folder, 'checkout', '-q', '-b', 'feature/beans')
+    await commit(folder, { 'index.html': 'beans' })
+    const pushed = await git(folder, 'push', 'home', 'feature/beans')
+    expect(pushed.code).toBe(0)
+    expect(pushed.output).toMatch(/remote: r-\d+ of site-\d+ is preview feature-beans on http/)
+    expect(await preview(project, 'feature-beans')).toBe('beans')
+    expect(await page()).not.toBe('beans')
+    expect(await git(folder, 'push', 'home', ':feature/beans')).toMatchObject({ code: 0 })
+    expect(await preview(project, 'feature-beans')).not.toBe('beans')
+  })
+
+  it('that cannot be built is kept without a preview', async () => {
+    const { folder } = await createProject()
+    await git(folder, 'checkout', '-q', '-b', 'half')
+    const head = await commit(folder, { 'index.html': 'half', 'build.sh': 'exit 3' })
+    const { code, output } = await git(folder, 'push', 'home', 'half')
+    expect(output).toContain('cannot make a preview of half')
+    expect(output).toContain('half is kept all the same')
+    expect(code).toBe(0)
+    expect((await git(folder, 'ls-remote', 'home', 'half')).output).toContain(head)
   })
 })
 

@@ -147,11 +147,6 @@ describe('a delivery', () => {
   it.each([
     ['ping', { event: 'ping' }, 'pushes will be deployed'],
     ['an issue', { event: 'issues' }, 'events of kind "issues" deploy nothing'],
-    [
-      'another branch',
-      { ref: 'refs/heads/feature', commit: '1'.repeat(40) },
-      'refs/heads/feature deploy nothing',
-    ],
     ['a tag', { ref: 'refs/tags/v1', commit: '1'.repeat(40) }, 'refs/tags/v1 deploy nothing'],
     ['a deleted branch', {}, 'the branch was deleted'],
   ])('of %s is answered, and deploys nothing', async (_, options, text) => {
@@ -159,6 +154,20 @@ describe('a delivery', () => {
       status: 200,
       text: expect.stringContaining(text),
     })
+  })
+
+  it('of another branch makes its preview, where its status leads', async () => {
+    const head = await commit(folder, { 'dist/index.html': 'beans', 'test.sh': 'exit 1' })
+    await git(folder, 'push', 'home', 'HEAD:beans')
+    const { status } = await send('gitea', { commit: head, ref: 'refs/heads/beans' })
+    expect(status).toBe(202)
+    await until(() => statesOf(head).length === 2, 20_000, 'two statuses')
+    expect(statesOf(head)[1]).toBe('gitea success')
+    const url = new URL(forge.statuses.at(-1)!.url!)
+    expect(url.hostname).toBe('beans.preview.site.example')
+    const shown = await ask(own!.cloud.addresses.site, '/', { host: url.host })
+    expect(shown.body.toString()).toBe('beans')
+    expect(await page()).not.toBe('beans')
   })
 
   it('may be a form, as GitHub sends it where the user says so', async () => {
