@@ -126,14 +126,29 @@ export async function untilIdle(pid) {
   }
 }
 
-/** Runs `moka …` to its end; what it printed as JSON, and how long it took from its start. */
-export function moka(args, folder, home) {
+/** The most memory that a process has had so far, in MB. */
+export function peakMemoryMb(pid) {
+  return Number(/VmHWM:\s+(\d+) kB/.exec(readProcess(pid, 'status'))?.[1] ?? 0) / 1024
+}
+
+/**
+ * Runs `moka …` to its end; what it printed as JSON, and how long it took from its start. `watch` is
+ * told its process, and returns what ends the watching.
+ */
+export function moka(args, folder, home, watch = () => () => {}) {
   const startMs = performance.now()
   return new Promise((resolve, reject) => {
     const options = { cwd: folder, env: environment(home), maxBuffer: 64 * 1024 * 1024 }
-    execFile(process.execPath, [MAIN, ...args, '--json'], options, (error, stdout, stderr) => {
-      if (error !== null) reject(new Error(`moka ${args.join(' ')} failed: ${stderr}`))
-      else resolve({ ms: performance.now() - startMs, result: JSON.parse(stdout) })
-    })
+    const child = execFile(
+      process.execPath,
+      [MAIN, ...args, '--json'],
+      options,
+      (error, stdout, stderr) => {
+        unwatch()
+        if (error !== null) reject(new Error(`moka ${args.join(' ')} failed: ${stderr}`))
+        else resolve({ ms: performance.now() - startMs, result: JSON.parse(stdout) })
+      },
+    )
+    const unwatch = watch(child.pid)
   })
 }

@@ -5,16 +5,37 @@ import type { BlobUpload } from './cloud-api.ts'
 
 const HEADER = /^([0-9a-f]{64}) (0|[1-9]\d{0,14})$/
 const MAX_HEADER_BYTES = 64 + 1 + 15 // hash, space, size
+/** Small blobs and what stands before them go together: each chunk is a write of its own. */
+const CHUNK_BYTES = 64 * 1024
 
 /** Encodes blobs as a stream of chunks. Throws when a blob's bytes differ from its size. */
 export async function* encodeBlobBatch(blobs: Iterable<BlobUpload>): AsyncGenerator<Uint8Array> {
+  let waiting: Uint8Array[] = []
+  let waitingBytes = 0
+  const take = (): Uint8Array => {
+    const [first = new Uint8Array(), ...rest] = waiting
+    const chunk = rest.length === 0 ? first : Buffer.concat(waiting, waitingBytes)
+    waiting = []
+    waitingBytes = 0
+    return chunk
+  }
   for (const blob of blobs) {
-    yield Buffer.from(`${blob.sha256} ${blob.sizeBytes}\n`, 'latin1')
+    const header = Buffer.from(`${blob.sha256} ${blob.sizeBytes}\n`, 'latin1')
+    waiting.push(header)
+    waitingBytes += header.byteLength
     const content = blob.open()
     let sent = 0
-    for await (const chunk of content instanceof Uint8Array ? [content] : content) {
-      sent += chunk.byteLength
-      yield chunk
+    if (content instanceof Uint8Array) {
+      sent = content.byteLength
+      waiting.push(content)
+      waitingBytes += sent
+      if (waitingBytes >= CHUNK_BYTES) yield take()
+    } else {
+      yield take()
+      for await (const chunk of content) {
+        sent += chunk.byteLength
+        yield chunk
+      }
     }
     if (sent !== blob.sizeBytes) {
       throw new MokaError(
@@ -24,6 +45,7 @@ export async function* encodeBlobBatch(blobs: Iterable<BlobUpload>): AsyncGenera
       )
     }
   }
+  if (waitingBytes > 0) yield take()
 }
 
 export interface ReceivedBlob {

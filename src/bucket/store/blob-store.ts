@@ -1,20 +1,29 @@
 import { createHash, randomBytes } from 'node:crypto'
 import {
+  closeSync,
   createReadStream,
+  fdatasync,
+  openSync,
   type ReadStream,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs'
 import { mkdir, open, opendir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { promisify } from 'node:util'
 import { syncDirectory } from '../../shared/atomic-file.ts'
 import { explainDiskFull, MokaError, systemErrorCode } from '../../shared/errors.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 const TEMPORARY = '.tmp'
 const SET_ASIDE = '.damaged'
+/** Up to here the file system is not waited for but when it flushes: threads cost more than it does. */
+const SMALL_BYTES = 64 * 1024
+const flushFile = promisify(fdatasync)
 
 /** What identifies a blob: the lower-case hex SHA-256 of its bytes, and their number. */
 export interface BlobInfo {
@@ -138,12 +147,44 @@ class DirectoryBlobStore implements BlobStore {
   }
 
   async put(content: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<BlobInfo> {
-    const temporary = join(this.#directory, `${TEMPORARY}${randomBytes(8).toString('hex')}`)
+    try {
+      const isSmall = content instanceof Uint8Array && content.byteLength <= SMALL_BYTES
+      return await (isSmall ? this.#putSmall(content, expected) : this.#putAny(content, expected))
+    } catch (error) {
+      throw explainDiskFull(error, `store an object in "${this.#directory}"`)
+    }
+  }
+
+  async #putSmall(content: Uint8Array, expected: string | undefined): Promise<BlobInfo> {
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    const sizeBytes = content.byteLength
+    requireHash(sha256, expected)
+    if (this.claim(sha256, sizeBytes)) return { sha256, sizeBytes }
+    const temporary = this.#temporary()
+    try {
+      const file = openSync(temporary, 'wx', 0o600)
+      try {
+        writeFileSync(file, content)
+        await flushFile(file)
+      } finally {
+        closeSync(file)
+      }
+      renameSync(temporary, this.path(sha256))
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
+    }
+    return { sha256, sizeBytes }
+  }
+
+  async #putAny(
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    expected: string | undefined,
+  ): Promise<BlobInfo> {
+    const temporary = this.#temporary()
     const hash = createHash('sha256')
     let sizeBytes = 0
-    const file = await open(temporary, 'wx', 0o600).catch(error => {
-      throw explainDiskFull(error, `store an object in "${this.#directory}"`)
-    })
+    const file = await open(temporary, 'wx', 0o600)
     try {
       const chunks = content instanceof Uint8Array ? [content] : content
       for await (const chunk of chunks) {
@@ -152,24 +193,20 @@ class DirectoryBlobStore implements BlobStore {
         await file.writeFile(chunk)
       }
       const sha256 = hash.digest('hex')
-      if (expected !== undefined && sha256 !== expected) {
-        throw new MokaError(
-          'BUCKET_HASH_MISMATCH',
-          `cannot store blob "${expected}": the bytes that arrived hash to ${sha256}`,
-          { hint: 'send the file again; it changed or was damaged on the way' },
-        )
-      }
+      requireHash(sha256, expected)
       if (!this.claim(sha256, sizeBytes)) {
         await file.datasync()
         await rename(temporary, this.path(sha256))
       }
       return { sha256, sizeBytes }
-    } catch (error) {
-      throw explainDiskFull(error, `store an object in "${this.#directory}"`)
     } finally {
       await file.close()
       await rm(temporary, { force: true })
     }
+  }
+
+  #temporary(): string {
+    return join(this.#directory, `${TEMPORARY}${randomBytes(8).toString('hex')}`)
   }
 
   flush(): Promise<void> {
@@ -191,6 +228,15 @@ class DirectoryBlobStore implements BlobStore {
     }
     return swept
   }
+}
+
+function requireHash(sha256: string, expected: string | undefined): void {
+  if (expected === undefined || sha256 === expected) return
+  throw new MokaError(
+    'BUCKET_HASH_MISMATCH',
+    `cannot store blob "${expected}": the bytes that arrived hash to ${sha256}`,
+    { hint: 'send the file again; it changed or was damaged on the way' },
+  )
 }
 
 /** False also where the disk cannot read it. */

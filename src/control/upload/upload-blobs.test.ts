@@ -138,7 +138,7 @@ describe('an upload', () => {
     await client.putBlobs(blobs, progress => told.push(progress))
     const whole = { blobs: 100, totalBlobs: 100, sizeBytes: 1_000_000, totalBytes: 1_000_000 }
     expect(told.at(-1)).toEqual(whole)
-    expect(told.length).toBeGreaterThan(100)
+    expect(told.length).toBeGreaterThan(10)
     for (const { sizeBytes, totalBytes } of told) expect(sizeBytes).toBeLessThanOrEqual(totalBytes)
   })
 })
