@@ -1,6 +1,6 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 
-/** 16 MB and 50 ms each: what OWASP asks of scrypt at the least, halved twice, for a home's machine. */
+/** 16 MB and some 50 ms for each attempt, which a small machine can afford and a guesser cannot. */
 const COST = { N: 16_384, r: 8, p: 1 } as const
 const HASH_BYTES = 32
 const SALT_BYTES = 16

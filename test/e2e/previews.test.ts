@@ -255,6 +255,11 @@ describe('a preview with a password', () => {
     })
     expect(byCookie.headers.authorization).toBe('Bearer own')
     expect(byCookie.cookies).toEqual(['a=1', 'b=2'])
+    // What it has shown is in memory now, and for nobody else.
+    for (const path of ['/', '/api/echo']) {
+      expect((await get(hostOf('secret'), path, basic(password))).status).toBe(200)
+      expect((await get(hostOf('secret'), path)).status).toBe(401)
+    }
   })
 
   it('keeps it through deploys that name none, and changes it with one that does', async () => {

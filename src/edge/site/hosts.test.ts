@@ -97,3 +97,23 @@ test('one that is switched off stands for its hosts, and no other does', () => {
   expect(pickSite(both, 'a.test')).toEqual({ kind: 'disabled' })
   expect(pickSite(both, 'b.test')).toEqual({ kind: 'site', site: stateB })
 })
+
+test('the one live site answers any host but those of its previews, which answer no other', () => {
+  const [shop, live] = site('shop', 'shop.test', 'shop.localhost')
+  const [key, shown] = site('shop@menu', 'menu.preview.shop.test')
+  const menu = { ...shown, preview: { name: 'menu' } }
+  const index = indexSites(
+    new Map([
+      [shop, live],
+      [key, menu],
+    ]),
+  )
+  expect(pickSite(index, 'shop.test')).toEqual({ kind: 'site', site: live })
+  expect(pickSite(index, '127.0.0.1')).toEqual({ kind: 'site', site: live })
+  expect(pickSite(index, 'menu.preview.shop.test')).toEqual({ kind: 'site', site: menu })
+  expect(pickSite(index, 'gone.preview.shop.test')).toEqual({ kind: 'no-preview' })
+  expect(pickSite(index, 'gone.preview.shop.localhost')).toEqual({ kind: 'no-preview' })
+  expect(pickSite(index, 'gone.preview.other.test')).toEqual({ kind: 'site', site: live })
+  const alone = indexSites(new Map([[key, menu]]))
+  expect(pickSite(alone, 'shop.test')).toEqual({ kind: 'unknown-host' })
+})

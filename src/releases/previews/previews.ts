@@ -193,7 +193,7 @@ export class Previews {
         if (preview === undefined || preview.pointer.expiresMs > this.#clock.now()) return
         await this.#remove(preview)
         removed.push(key)
-      })
+      }).catch(error => this.#host.report(error, key))
     }
     return removed
   }
