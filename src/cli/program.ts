@@ -30,6 +30,7 @@ export function createProgram(): Command {
   addInvoke(program)
   addLogs(program)
   addSecrets(program)
+  addNotify(program)
   addEnv(program)
   addHooks(program)
   for (const command of program.commands)
@@ -272,6 +273,24 @@ function addSecrets(program: Command): void {
     .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
       const { removeSecret } = await import('./commands/secrets/secrets.ts')
       await removeSecret(name, options)
+    })
+}
+
+function addNotify(program: Command): void {
+  const notify = program
+    .command('notify')
+    .description('notifications of deploys, to the addresses that moka.config.ts names as notify')
+  withCloud(notify.command('test'))
+    .description('send one to each address of the live release, and tell how it went')
+    .action(async (options: CloudOptions & { json?: boolean }) => {
+      const { testNotifications } = await import('./commands/notifications/notify.ts')
+      await testNotifications(options)
+    })
+  withCloud(notify.command('key'))
+    .description('print the key that they are signed with, for who checks X-Mokapot-Signature')
+    .action(async (options: CloudOptions & { json?: boolean }) => {
+      const { printNotificationKey } = await import('./commands/notifications/notify.ts')
+      await printNotificationKey(options)
     })
 }
 
