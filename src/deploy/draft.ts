@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -10,7 +10,14 @@ import type { BlobUpload } from '../control/cloud-api.ts'
 import { mediaTypeOf } from '../http/media-types.ts'
 import type { ReleaseDraft, ReleaseFile, ReleaseFunction } from '../releases/manifest.ts'
 import { MokaError } from '../shared/errors.ts'
-import { encodeContent, isWorthEncoding } from './files/encode.ts'
+import {
+  type ContentCoding,
+  type EncodedContent,
+  encodeAs,
+  encodeContent,
+  isEncodedAtOnce,
+  isWorthEncoding,
+} from './files/encode.ts'
 import { isFingerprinted } from './files/fingerprint.ts'
 import { HashCache } from './files/hash-cache.ts'
 import { readRules } from './files/rules.ts'
@@ -36,6 +43,10 @@ export interface PreparedRelease {
 const FILES_IN_A_TURN = 100
 /** Enough to keep the thread pool busy without holding thousands of files in memory. */
 const PARALLEL_FILES = 16
+/** Up to here a file is read in one go, and at once: a stream costs ten times what reading it does. */
+const SMALL_FILE_BYTES = 128 * 1024
+/** Compressed forms that are kept until they are sent; those beyond are made again then. */
+const KEPT_ENCODED_BYTES = 32 * 1024 * 1024
 const NO_RULES = { rules: { redirects: [], headers: [] }, warnings: [] }
 
 /**
@@ -110,7 +121,7 @@ async function prepareFiles(
     const hashed = cache.hash(file, nowMs)
     const sha256 = typeof hashed === 'string' ? hashed : await hashed
     const { absolutePath, sizeBytes } = file
-    blobs.set(sha256, { sha256, sizeBytes, open: () => createReadStream(absolutePath) })
+    blobs.set(sha256, { sha256, sizeBytes, open: () => openFile(absolutePath, sizeBytes) })
     const type = mediaTypeOf(file.path)
     const before = known.get(`${sha256} ${type}`)
     files.set(file.path, describeFile(file, sha256, type, before?.encoded))
@@ -120,20 +131,27 @@ async function prepareFiles(
     .filter(({ file, type }) => isWorthEncoding(type, file.sizeBytes))
     .reduce((sum, { file }) => sum + file.sizeBytes, 0)
   const limit = pLimit(PARALLEL_FILES)
-  const taking = news.map(({ file, sha256, type }) =>
-    limit(async () => {
-      const { path, absolutePath, sizeBytes } = file
-      inspection.note(path, type, sizeBytes)
-      const isEncoded = isWorthEncoding(type, sizeBytes)
-      const isInspected = inspection.wants(type, sizeBytes)
-      if (!isEncoded && !isInspected) return
-      const content = await readFile(absolutePath)
-      if (isInspected) inspection.read(path, type, content)
-      if (!isEncoded) return
-      const encoded = await prepareEncoded(content, sha256, blobs, totalBytes)
+  const keeping = { leftBytes: KEPT_ENCODED_BYTES }
+  const take = ({ file, sha256, type }: (typeof news)[number], content: Uint8Array | undefined) => {
+    const { path, absolutePath, sizeBytes } = file
+    inspection.note(path, type, sizeBytes)
+    if (content === undefined) return
+    if (inspection.wants(type, sizeBytes)) inspection.read(path, type, content)
+    if (!isWorthEncoding(type, sizeBytes)) return
+    const source = { path: absolutePath, sizeBytes, totalBytes, keeping }
+    return prepareEncoded(content, sha256, blobs, source).then(encoded => {
       files.set(path, describeFile(file, sha256, type, encoded))
-    }),
-  )
+    })
+  }
+  const taking: Promise<void>[] = []
+  for (const [index, each] of news.entries()) {
+    if (index % FILES_IN_A_TURN === 0) await setImmediate()
+    const { absolutePath, sizeBytes } = each.file
+    const isRead = isWorthEncoding(each.type, sizeBytes) || inspection.wants(each.type, sizeBytes)
+    if (!isRead) take(each, undefined)
+    else if (isEncodedAtOnce(sizeBytes, totalBytes)) await take(each, readFileSync(absolutePath))
+    else taking.push(limit(async () => take(each, await readFile(absolutePath))))
+  }
   await Promise.all(taking)
   await cache.save()
   return Object.fromEntries(files)
@@ -154,16 +172,26 @@ function describeFile(
   }
 }
 
+/** Where the content that is compressed can be had again. */
+export interface EncodingSource {
+  path: string
+  sizeBytes: number
+  /** Of all that the deploy compresses. */
+  totalBytes: number
+  /** What of the compressed forms is kept until it is sent, over the whole deploy. */
+  keeping: { leftBytes: number }
+}
+
 /**
- * Compresses a file's content, one of `totalBytes` in all, and adds the forms that are worth it to
- * `blobs`. Throws
+ * Compresses a file's content and adds the forms that are worth it to `blobs`; those that are too
+ * many to be kept are made again when they are sent. Throws
  * `DEPLOY_FILE_CHANGED` when it is no longer the content that was hashed.
  */
 export async function prepareEncoded(
   content: Uint8Array,
   sha256: string,
   blobs: Map<string, BlobUpload>,
-  totalBytes?: number,
+  source?: EncodingSource,
 ): Promise<ReleaseFile['encoded']> {
   if (createHash('sha256').update(content).digest('hex') !== sha256) {
     throw new MokaError(
@@ -172,16 +200,31 @@ export async function prepareEncoded(
       { hint: 'nothing was changed; deploy again when nothing writes into the folder' },
     )
   }
-  const { br, gzip } = await encodeContent(content, totalBytes)
+  const { br, gzip } = await encodeContent(content, source?.totalBytes)
   if (br === undefined && gzip === undefined) return undefined
-  const add = (content: { sha256: string; bytes: Uint8Array }) => {
-    addBlob(blobs, content.sha256, content.bytes)
-    return { sha256: content.sha256, size: content.bytes.length }
+  const add = (coding: ContentCoding, { sha256, bytes }: EncodedContent) => {
+    const size = bytes.length
+    const isKept = source === undefined || source.keeping.leftBytes >= size
+    if (source !== undefined && isKept) source.keeping.leftBytes -= size
+    if (isKept) addBlob(blobs, sha256, bytes)
+    else blobs.set(sha256, { sha256, sizeBytes: size, open: () => encodeFile(coding, source) })
+    return { sha256, size }
   }
   return {
-    ...(br === undefined ? {} : { br: add(br) }),
-    ...(gzip === undefined ? {} : { gzip: add(gzip) }),
+    ...(br === undefined ? {} : { br: add('br', br) }),
+    ...(gzip === undefined ? {} : { gzip: add('gzip', gzip) }),
   }
+}
+
+async function* encodeFile(
+  coding: ContentCoding,
+  { path, totalBytes }: EncodingSource,
+): AsyncGenerator<Uint8Array> {
+  yield await encodeAs(coding, readFileSync(path), totalBytes)
+}
+
+function openFile(path: string, sizeBytes: number): Uint8Array | AsyncIterable<Uint8Array> {
+  return sizeBytes <= SMALL_FILE_BYTES ? readFileSync(path) : createReadStream(path)
 }
 
 async function prepareFunctions(
