@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, symlink } from 'node:fs/promises'
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { closeOwnCloud, type OwnCloud, openOwnCloud } from '../support/deploying.ts'
@@ -104,6 +104,27 @@ describe('the workflow that `moka init` writes', () => {
     expect(await page()).toBe(before)
   })
 
+  it('makes a preview of a pull request, with its address as one comment', async () => {
+    const before = await page()
+    for (const heading of ['New here', 'Newer here']) {
+      await mkdir(join(project, 'site/new'), { recursive: true })
+      await writeFile(join(project, 'site/new/index.html'), `<h1>${heading}</h1>`)
+      const { code, log, summary } = await run('pull_request', PULL_REQUEST)
+      expect(code, log).toBe(0)
+      expect(summary).toContain('### my-site: preview pr-7 is ready')
+      const shown = await ask(own!.cloud.addresses.site, '/new/', {
+        host: 'pr-7.preview.my-site.example',
+      })
+      expect(shown.body.toString()).toContain(heading)
+    }
+    expect(await page()).toBe(before)
+    expect(github.comments).toHaveLength(1)
+    expect(github.comments[0]).toMatchObject({
+      issue: 7,
+      body: expect.stringContaining('//pr-7.preview.my-site.example'),
+    })
+  })
+
   it('makes nothing of a stranger’s pull request, which has no secrets', async () => {
     const { jobs } = await read()
     const allows = (name: string, event: Record<string, unknown>) =>
@@ -162,6 +183,18 @@ describe('the action', () => {
       release: expect.stringMatching(/^r-\d+$/),
     })
     expect(summary).toContain(`${outputs.release} is live`)
+  })
+
+  it('makes a preview of a pull request by itself', async () => {
+    github.comments.length = 0
+    const { code, log, outputs } = await run('pull_request', PULL_REQUEST, {
+      cloud: own!.cloud.addresses.control,
+      token,
+      directory: 'my-site',
+    })
+    expect(code, log).toBe(0)
+    expect(outputs.url).toContain('//pr-7.preview.my-site.example')
+    expect(github.comments).toHaveLength(1)
   })
 
   it('with a wrong token fails, and says what to set', async () => {
