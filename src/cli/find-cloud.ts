@@ -14,6 +14,9 @@ export interface CloudOptions {
 
 export interface FoundCloud {
   api: CloudApi
+  /** Of its control API. */
+  url: string
+  token: string
   close(): void
 }
 
@@ -47,7 +50,7 @@ export async function findProjectName(options: CloudOptions): Promise<string> {
 
 function connect(url: string, token: string): FoundCloud {
   const client = createControlClient(url, token)
-  return { api: client, close: () => client.close() }
+  return { api: client, url, token, close: () => client.close() }
 }
 
 /** `MOKA_TOKEN`, or the token of a cloud on this machine that answers at that address. */

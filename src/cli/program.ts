@@ -32,6 +32,7 @@ export function createProgram(): Command {
   addSecrets(program)
   addNotify(program)
   addEnv(program)
+  addRemote(program)
   addHooks(program)
   for (const command of program.commands)
     command.showHelpAfterError(`try: moka ${command.name()} --help`)
@@ -303,6 +304,16 @@ function addEnv(program: Command): void {
     })
 }
 
+function addRemote(program: Command): void {
+  withCloud(program.command('remote'))
+    .description('make the cloud a remote of this repository: git push home main')
+    .argument('[name]', 'what it is called', 'home')
+    .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
+      const { remote } = await import('./commands/remote.ts')
+      await remote(name, options)
+    })
+}
+
 function addHooks(program: Command): void {
   withCloud(program.command('hooks'))
     .description('print what GitHub, GitLab or Gitea needs to tell this cloud of pushes')
@@ -341,7 +352,14 @@ function withPorts(
     .option('--aws-port <port>', 'port of the AWS APIs', port, defaults.aws)
     .option('--database-port <port>', 'port of the database', port, defaults.database)
     .option('--control-port <port>', 'port of the control API', port, defaults.control)
-    .option('--ephemeral', 'take free ports for all of these')
+    .option('--ephemeral', 'take free ports for those that are not named')
+    .hook('preAction', ({ options }, action) => {
+      if (action.getOptionValue('ephemeral') !== true) return
+      for (const name of options.map(option => option.attributeName())) {
+        const isDefault = action.getOptionValueSource(name) === 'default'
+        if (name.endsWith('Port') && isDefault) action.setOptionValue(name, 0)
+      }
+    })
 }
 
 function port(text: string): number {

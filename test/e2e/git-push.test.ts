@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { controlOf } from '../support/deploying.ts'
 import { commit, createRepository, git, remoteOf, startGit } from '../support/git.ts'
 import { ask } from '../support/http.ts'
-import { remove, startUp, type TestCloud, temporaryFolder, until } from '../support/moka.ts'
+import { moka, remove, startUp, type TestCloud, temporaryFolder, until } from '../support/moka.ts'
 import { living } from '../support/processes.ts'
 
 // The home cloud as a git remote, pushed to by git itself.
@@ -172,6 +172,25 @@ describe('a push to main', () => {
 })
 
 describe('the remote', () => {
+  it('is added by `moka remote`, again without harm, with the token in it', async () => {
+    const { folder, page } = await createProject()
+    await git(folder, 'remote', 'remove', 'home')
+    const env = { MOKA_HOME: home }
+    for (const _ of ['first', 'again']) {
+      const added = await moka(['remote'], { cwd: folder, env })
+      expect(added, added.stderr).toMatchObject({ code: 0 })
+      expect(added.stdout).toContain('git push home main')
+      expect(added.stdout).not.toContain(token)
+    }
+    await commit(folder, { 'index.html': 'by moka remote' })
+    expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
+    expect(await page()).toBe('by moka remote')
+    await rm(join(folder, '.git'), { recursive: true })
+    const outside = await moka(['remote'], { cwd: folder, env })
+    expect(outside.code).toBe(1)
+    expect(outside.stderr).toContain('try: `git init` makes a repository of this folder')
+  })
+
   it('keeps what is pushed, branches and tags, and gives it back', async () => {
     const { folder, page } = await createProject()
     await commit(folder, { 'index.html': 'main' })

@@ -49,6 +49,7 @@ export async function up(options: UpOptions): Promise<void> {
         [
           '',
           ...Object.entries(cloud.addresses).map(([name, at]) => `  ${name.padEnd(9)} ${at}`),
+          `  ${'git'.padEnd(9)} ${cloud.addresses.control}/git/<project>.git; \`moka remote\` in a project adds it`,
           `  ${'projects'.padEnd(9)} ${projects.length === 0 ? 'none yet; `moka deploy` brings one' : projects.join(', ')}`,
           `  ${'data'.padEnd(9)} ${homeDirectory()}`,
           '',
