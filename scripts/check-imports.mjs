@@ -27,6 +27,7 @@ const RULES = {
     // It looks for links that lead nowhere by the very rules of the edge.
     ...['edge/site/pretty-urls.ts', 'edge/site/paths.ts', 'edge/site/function-routes.ts'],
     ...['edge/redirects/pattern.ts', 'edge/behaviors/path-pattern.ts'],
+    'edge/headers/header-pattern.ts',
   ],
   cloud: ['shared', 'http', 'tls', 'aws', 'config', 'control', 'dashboard', ...PARTS],
   cli: ['shared', 'deploy', 'config', 'control', 'cloud', 'types:functions'],

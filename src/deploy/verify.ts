@@ -4,6 +4,8 @@ import { request as requestTls, Agent as TlsAgent } from 'node:https'
 import pLimit from 'p-limit'
 import type { CloudApi, LiveRelease } from '../control/cloud-api.ts'
 import { compilePathPattern } from '../edge/behaviors/path-pattern.ts'
+import { compileHeaderPattern } from '../edge/headers/header-pattern.ts'
+import { compilePattern, matchPattern } from '../edge/redirects/pattern.ts'
 import { matchRoute } from '../edge/site/function-routes.ts'
 import { encodePath } from '../edge/site/paths.ts'
 import { canonicalPath } from '../edge/site/pretty-urls.ts'
@@ -101,13 +103,15 @@ function checkStatement(
 async function compareFiles(site: Site, { manifest }: LiveRelease) {
   const paths = new Map(Object.entries(manifest.files))
   const isShadowed = shadowsOf(manifest)
+  const mayHide = hidingOf(manifest)
   const limit = pLimit(PARALLEL)
   const outcomes = await Promise.all(
     Array.from(paths, ([path, file]) =>
       limit(async (): Promise<{ path: string; outcome: FileOutcome }> => {
         const address = canonicalPath(paths, path)
         if (isShadowed(address)) return { path, outcome: { kind: 'hidden' } }
-        return { path, outcome: await compareFile(site, path, address, file) }
+        const isHidden = (status: number) => mayHide(status, address, path)
+        return { path, outcome: await compareFile(site, { path, address, file, isHidden }) }
       }),
     ),
   )
@@ -126,22 +130,55 @@ type FileOutcome = { kind: 'same' | 'hidden' } | { kind: 'differs'; reason: stri
 
 async function compareFile(
   site: Site,
-  path: string,
-  address: string,
-  file: ReleaseFile,
+  asked: {
+    path: string
+    address: string
+    file: ReleaseFile
+    /** Whether the release itself wants that status there. */
+    isHidden(status: number): boolean
+  },
 ): Promise<FileOutcome> {
+  const { path, address, file, isHidden } = asked
   const { status, bytes } = await site.get(encodePath(address), file.size + 1).catch(error => {
     if (error instanceof MokaError) throw error
     return { status: 0, bytes: Buffer.from(String(error)) }
   })
-  // Locks, signatures and redirects that the release itself says: what is behind is not public.
-  if ([301, 302, 303, 307, 308, 401, 403].includes(status)) return { kind: 'hidden' }
+  if (isHidden(status)) return { kind: 'hidden' }
   if (status === 0) return { kind: 'differs', reason: bytes.toString() }
   const expected = path === ERROR_PAGE ? 404 : 200
   if (status !== expected) return { kind: 'differs', reason: `its address answers with ${status}` }
   const actual = createHash('sha256').update(bytes).digest('hex')
   if (actual === file.sha256) return { kind: 'same' }
   return { kind: 'differs', reason: `its bytes hash to ${actual}, and ${file.sha256} was released` }
+}
+
+/**
+ * What is not public by the release's own locks, guards and redirects. Any other refusal or
+ * redirect is somebody's who stands in between.
+ */
+function hidingOf({ headers, redirects, behaviors = [] }: LiveRelease['manifest']) {
+  const isLock = (name: string) => name.toLowerCase() === 'basic-auth'
+  const locks = headers
+    .filter(({ values }) => Object.keys(values).some(isLock))
+    .map(rule => compileHeaderPattern(rule.for))
+  const forced = redirects
+    .filter(({ force }) => force === true)
+    .map(({ path, from }) => compilePattern(typeof path === 'string' ? path : from))
+  const guards = behaviors.map(behavior => ({
+    behavior,
+    matches: compilePathPattern(behavior.pattern),
+  }))
+  return (status: number, address: string, path: string): boolean => {
+    const isRedirect = [301, 302, 303, 307, 308].includes(status)
+    if (!isRedirect && status !== 401 && status !== 403) return false
+    if (forced.some(pattern => matchPattern(pattern, address) !== undefined)) return true
+    if (status === 401) return locks.some(isLocked => isLocked(address) || isLocked(path))
+    const behavior = guards.find(({ matches }) => matches(address) || matches(path))?.behavior
+    if (behavior === undefined) return false
+    if (isRedirect) return behavior.viewerProtocol === 'redirect-to-https'
+    const { countries, signedBy, viewerProtocol } = behavior
+    return (countries ?? signedBy) !== undefined || viewerProtocol === 'https-only'
+  }
 }
 
 /** Which addresses are answered by a function, or by another origin, before any file. */

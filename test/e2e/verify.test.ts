@@ -13,6 +13,8 @@ let folder: string
 let between: Server
 /** Changes what passes: undefined leaves it as it is. */
 let change: (path: string, body: Buffer) => Buffer | undefined
+/** Answers with another status. */
+let refuse: (path: string) => number | undefined = () => undefined
 
 beforeAll(async () => {
   own = await openOwnCloud('verify')
@@ -45,7 +47,7 @@ beforeAll(async () => {
       const chunks: Buffer[] = []
       for await (const chunk of response) chunks.push(chunk as Buffer)
       const body = Buffer.concat(chunks)
-      outgoing.statusCode = response.statusCode ?? 500
+      outgoing.statusCode = refuse(url ?? '') ?? response.statusCode ?? 500
       outgoing.end(change(url ?? '', body) ?? body)
     })
     asked.end()
@@ -89,6 +91,23 @@ test('names each file that is another', async () => {
   expect(stdout).toMatch(/^~ \/about\.html {2}its bytes hash to \w{64}, and \w{64} was released$/m)
   expect(stdout).toMatch(/^~ \/index\.html {2}/m)
   expect(stdout).toContain('3 as released, 2 differ, 2 not public')
+})
+
+test('takes no refusal and no redirect for one of the release that is none', async () => {
+  change = () => undefined
+  refuse = path => ({ '/about': 302, '/': 403, '/empty.txt': 401 })[path]
+  const { code, stdout } = await verify(passing()).finally(() => {
+    refuse = () => undefined
+  })
+  expect(code).toBe(1)
+  for (const [file, status] of [
+    ['about\\.html', 302],
+    ['index\\.html', 403],
+    ['empty\\.txt', 401],
+  ]) {
+    expect(stdout).toMatch(new RegExp(`^~ /${file}  its address answers with ${status}$`, 'm'))
+  }
+  expect(stdout).toContain('2 as released, 3 differ, 2 not public')
 })
 
 test('trusts no statement that somebody changed', async () => {
