@@ -83,6 +83,13 @@ function plain(comment) {
     .trim()
 }
 
+/** What runs a command is loaded when it runs, which is never here. */
+function leaveCommands(build) {
+  build.onResolve({ filter: /^\.\/commands\// }, ({ path, kind }) =>
+    kind === 'dynamic-import' ? { path, external: true } : undefined,
+  )
+}
+
 async function cliPage() {
   // Beside the packages it imports, at the depth from which it finds package.json.
   const compiled = join(root, 'node_modules/.mokapot/program.mjs')
@@ -94,7 +101,7 @@ async function cliPage() {
     platform: 'node',
     format: 'esm',
     packages: 'external',
-    external: ['./commands/*'],
+    plugins: [{ name: 'commands stay where they are', setup: leaveCommands }],
   })
   const { createProgram } = await import(pathToFileURL(compiled).href)
   const program = createProgram()
