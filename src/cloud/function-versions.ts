@@ -11,7 +11,7 @@ const KEPT_RELEASES = 4
 
 /** What the functions of a preview have of their own. */
 interface PreviewSettings {
-  runsAs: string
+  tenant: string
   database: string | undefined
 }
 
@@ -37,11 +37,11 @@ export class FunctionVersions {
   }
 
   /**
-   * Takes up what a preview shows. Its functions are others than those of the live release, and as
-   * another user of the system they cannot reach into those.
+   * Takes up what a preview shows. Its functions are others than those of the live release, and by
+   * another tenant: they cannot reach into those, nor take their places.
    */
   addPreview(key: string, manifest: ReleaseManifest, database: string | undefined): void {
-    this.#add(key, manifest, { runsAs: previewKey(manifest.project, ''), database })
+    this.#add(key, manifest, { tenant: previewKey(manifest.project, ''), database })
   }
 
   /** Secrets of the project have changed. */
@@ -99,8 +99,8 @@ export class FunctionVersions {
     return new Map(
       Object.entries(manifest.functions).map(([name, { routes: _routes, ...settings }]) => {
         const id = hashOf([project, name, settings, manifest.database, preview?.database])
-        const runsAs = preview && { runsAs: preview.runsAs }
-        return [name, this.#withSecrets({ project, ...runsAs, name, id, ...settings }, id)]
+        const tenant = preview && { tenant: preview.tenant }
+        return [name, this.#withSecrets({ project, ...tenant, name, id, ...settings }, id)]
       }),
     )
   }

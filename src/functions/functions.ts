@@ -25,7 +25,7 @@ import {
 } from './runtimes/python/interpreter.ts'
 import { PythonRuntime } from './runtimes/python/python-runtime.ts'
 import type { Runtime } from './runtimes/runtime.ts'
-import type { FunctionVersion, LogSink, RuntimeName } from './version.ts'
+import { type FunctionVersion, type LogSink, type RuntimeName, tenantOf } from './version.ts'
 
 /** Lambda's quota for a synchronous event, the same as for its answer. */
 export const MAX_EVENT_BYTES = MAX_RESPONSE_BYTES
@@ -382,9 +382,7 @@ const REACHABLE =
 /** As whom a function runs. */
 function userOf(version: FunctionVersion, starters: Starters): FunctionUser | undefined {
   const runtime = starters.runtimes[version.runtime]
-  return starters.users?.of(version.runsAs ?? version.project, version.runtime, () =>
-    runtime.programs(),
-  )
+  return starters.users?.of(tenantOf(version), version.runtime, () => runtime.programs())
 }
 
 function prepare(version: FunctionVersion, starters: Starters, isUrgent: boolean): void {

@@ -5,8 +5,11 @@ export type RuntimeName = 'python' | 'node'
 /** One immutable state of a function: code and settings together. */
 export interface FunctionVersion {
   project: string
-  /** As whose user of the system it runs, beside others of the same. Default: the project's. */
-  runsAs?: string
+  /**
+   * Whose user of the system it runs as, and of whose places for environments it takes one, like
+   * others of the same. Default: the project's.
+   */
+  tenant?: string
   name: string
   /** Hash over code and settings. Execution environments are pooled by it. */
   id: string
@@ -25,6 +28,10 @@ export interface FunctionVersion {
   reservedConcurrency?: number
   /** Calls allowed through the HTTP door. Direct invocations are not counted. */
   rateLimit?: RateLimit
+}
+
+export function tenantOf({ tenant, project }: FunctionVersion): string {
+  return tenant ?? project
 }
 
 export interface FunctionLogEntry {

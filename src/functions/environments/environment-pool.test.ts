@@ -239,3 +239,17 @@ it('waits for an environment of its own that is about to be free when its share 
   release(first)
   expect(await next).toBe(first)
 })
+
+it('counts versions of one tenant together: many previews leave as much to a site as one', async () => {
+  const { pool, take, release } = setUp(8)
+  release(await take('live', 'shop'))
+  const preview = async (number: number) => {
+    const of = { ...version(`p-${number}`, `shop@${number}`), tenant: 'shop@' }
+    const acquired = await pool.acquire(of)
+    if (acquired.kind === 'environment') acquired.environment.state = 'busy'
+    return acquired.kind
+  }
+  const kinds = await Promise.all(Array.from({ length: 8 }, (_, number) => preview(number)))
+  expect(kinds.filter(kind => kind === 'environment')).toHaveLength(6)
+  for (let count = 0; count < 2; count++) expect(await take('live', 'shop')).toBeTypeOf('object')
+})

@@ -1,5 +1,5 @@
 import type { Throttled } from '../outcome.ts'
-import type { FunctionVersion } from '../version.ts'
+import { type FunctionVersion, tenantOf } from '../version.ts'
 import { fairShare } from './fair-share.ts'
 import type { Timers } from './timers.ts'
 
@@ -63,10 +63,10 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
 
   /** An environment that is idle now and the caller's alone: run exactly one invocation in it. */
   async acquire(version: FunctionVersion): Promise<Acquired<E, F>> {
-    this.#calledAt.set(version.project, this.#options.now())
+    this.#calledAt.set(tenantOf(version), this.#options.now())
     let mayWait = true
     for (;;) {
-      const share = this.#share(version.project)
+      const share = this.#share(tenantOf(version))
       const idle = share.isUsedUp ? undefined : this.#lastUsed(version)
       if (idle !== undefined) {
         this.#take(idle)
@@ -78,7 +78,9 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
         mayWait = false
         const isFor = (environment: PooledEnvironment) =>
           environment.version.id === version.id ||
-          (share.isUsedUp ? environment.version.project === version.project : isFull && !mayEvict)
+          (share.isUsedUp
+            ? tenantOf(environment.version) === tenantOf(version)
+            : isFull && !mayEvict)
         if (this.#isSettling(isFor)) {
           await this.#settles(isFor)
           continue
@@ -92,11 +94,11 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
 
   /** The throttle that `acquire` would meet now: no place, and none about to be free. */
   throttle(version: FunctionVersion): PoolThrottle | undefined {
-    const share = this.#share(version.project)
+    const share = this.#share(tenantOf(version))
     const isFull = this.#all.size >= this.#options.maxEnvironments && this.#idle.size === 0
     if (!share.isUsedUp && !isFull) return undefined
     const isFor = (environment: PooledEnvironment) =>
-      !share.isUsedUp || environment.version.project === version.project
+      !share.isUsedUp || tenantOf(environment.version) === tenantOf(version)
     return this.#isSettling(isFor) ? undefined : throttled(share.places)
   }
 
@@ -220,7 +222,7 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
     const busy = new Map<string, number>()
     for (const environment of this.#all) {
       if (this.#idle.has(environment)) continue
-      busy.set(environment.version.project, (busy.get(environment.version.project) ?? 0) + 1)
+      busy.set(tenantOf(environment.version), (busy.get(tenantOf(environment.version)) ?? 0) + 1)
     }
     const active = new Set(this.#calledAt.keys())
     const places = fairShare(this.#options.maxEnvironments, project, busy, active)
