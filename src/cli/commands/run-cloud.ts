@@ -10,14 +10,10 @@ export interface PortOptions {
   dnsPort: number
   awsPort: number
   databasePort: number
-  ephemeral?: boolean
 }
 
-/** The ports a command line asks for; with `--ephemeral` free ones. */
+/** The ports a command line asks for; 0 is a free one. */
 export function portsOf(options: PortOptions): CloudOptions['ports'] {
-  if (options.ephemeral === true) {
-    return { site: 0, https: 0, control: 0, dns: 0, aws: 0, database: 0 }
-  }
   return {
     site: options.sitePort,
     https: options.httpsPort,
