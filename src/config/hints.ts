@@ -20,11 +20,15 @@ export function suggestValue(field: string, input: unknown, wanted?: string): st
   if (/^functions\..+\.routes\.\d+$/.test(field) && typeof input === 'string') {
     return suggestRoute(input)
   }
+  if (field === 'site' && typeof input === 'string') return `site: { directory: '${input}' }`
+  if (/^functions\.[^.]+$/.test(field) && typeof input === 'string') {
+    return `${key}: { entry: '${input}' }`
+  }
   return suggestForEdge(field, key, input) ?? suggestType(key, input, wanted)
 }
 
 /** `My Site` → `my-site`. */
-function projectName(text: string): string {
+export function projectName(text: string): string {
   const plain = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
   const name = plain
     .replace(/[^a-z0-9]+/g, '-')

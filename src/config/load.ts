@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
+import { projectName } from './hints.ts'
 import { type Project, resolveProject } from './project.ts'
 import { validateConfig } from './validate.ts'
 import { hintForImport, withEsbuild } from './with-esbuild.ts'
@@ -28,12 +29,19 @@ export async function loadProject(directory: string): Promise<Project> {
     throw new MokaError(
       'CONFIG_NOT_FOUND',
       `cannot find a project in "${resolve(directory)}": neither it nor a folder above has a moka.config.ts`,
-      { hint: '`moka init` makes a new project' },
+      {
+        hint: `\`moka init my-site\` makes a new project; a site you have needs one line in moka.config.ts: ${configLine(resolve(directory))}`,
+      },
     )
   }
   const file = CONFIG_FILES.map(name => join(root, name)).find(path => existsSync(path))!
   const name = basename(file)
   return resolveProject(validateConfig(await evaluate(file, root), name), root, name)
+}
+
+/** All that `moka.config.ts` has to say of a site in that folder. */
+export function configLine(folder: string): string {
+  return `export default { name: '${projectName(basename(folder))}' }`
 }
 
 /** Bundles the file with what it imports of its own, runs it, and returns its default export. */
@@ -71,6 +79,7 @@ async function evaluate(file: string, root: string): Promise<unknown> {
   const compiled = join(directory, `config-${randomBytes(6).toString('hex')}.mjs`)
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
+    await keepOutOfGit(directory)
     await writeFile(compiled, output.outputFiles[0]!.contents)
   } catch (error) {
     throw new MokaError(
@@ -89,6 +98,13 @@ async function evaluate(file: string, root: string): Promise<unknown> {
   } finally {
     await rm(compiled, { force: true })
   }
+}
+
+/** The folder holds keys, a token and a database, and a project's own .gitignore need not name it. */
+async function keepOutOfGit(directory: string): Promise<void> {
+  await writeFile(join(directory, '.gitignore'), '*\n', { flag: 'wx' }).catch(error => {
+    if (systemErrorCode(error) !== 'EEXIST') throw error
+  })
 }
 
 function unreadable(file: string, error: Error): MokaError {

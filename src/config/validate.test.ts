@@ -176,3 +176,10 @@ describe('a rate limit', () => {
     expect(() => parseRateLimit(limit)).toThrow(/is not a rate limit: /)
   })
 })
+
+it.each([
+  ['a folder for the site', { site: 'public' }, "site: { directory: 'public' }"],
+  ['a file for a function', { functions: { f: 'f.ts' } }, "f: { entry: 'f.ts' }"],
+])('%s is shown as the object that is wanted', (_what, settings, hint) => {
+  expect(errorOf({ name: 'a', ...settings }).hint).toBe(hint)
+})

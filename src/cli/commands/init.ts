@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { projectName } from '../../config/hints.ts'
+import { configLine, findProjectRoot } from '../../config/load.ts'
 import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 import { createReporter } from '../reporter.ts'
 
@@ -48,10 +50,16 @@ async function requireEmpty(root: string, directory: string): Promise<void> {
   })
   const own = entries.filter(entry => entry !== '.git')
   if (own.length === 0) return
+  const forWhatIsThere =
+    findProjectRoot(root) === undefined
+      ? `; the site that is there needs one line in moka.config.ts: ${configLine(root)}`
+      : ''
   throw new MokaError(
     'CLI_INIT_NOT_EMPTY',
     `cannot make a project in "${root}": the folder is not empty (${own.slice(0, 3).join(', ')})`,
-    { hint: `name a new folder: moka init ${shellWord(newFolder(root, directory))}` },
+    {
+      hint: `name a new folder: moka init ${shellWord(newFolder(root, directory))}${forWhatIsThere}`,
+    },
   )
 }
 
@@ -77,18 +85,6 @@ function runMoka(root: string): string {
     folder = above
   }
   return 'npx moka'
-}
-
-/** The folder's name as a project name: `My Site 2` becomes `my-site-2`. */
-function projectName(folder: string): string {
-  const name = folder
-    .normalize('NFKD')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+/, '')
-    .slice(0, 40)
-    .replace(/-+$/, '')
-  return name === '' ? 'my-site' : name
 }
 
 /** As a POSIX shell reads it back. */
