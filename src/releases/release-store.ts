@@ -91,7 +91,8 @@ export class ReleaseStore {
         },
       )
     }
-    return { manifest: decodeManifest(bytes), manifestSha256: hashManifest(bytes) }
+    const stored = this.#manifests.list(keyOf(project, id))[0]?.sha256
+    return { manifest: decodeManifest(bytes, stored), manifestSha256: hashManifest(bytes) }
   }
 
   /** Forgets a release for good. */

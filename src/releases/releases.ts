@@ -11,7 +11,7 @@ import {
   LivePointerFile,
   previousRelease,
 } from './live-pointer.ts'
-import { blobsOf, type ReleaseDraft, type ReleaseManifest } from './manifest.ts'
+import { blobsOf, type ReleaseDraft, type ReleaseFile, type ReleaseManifest } from './manifest.ts'
 import type { ReleaseStore, ReleaseSummary, StoredRelease } from './release-store.ts'
 
 /** What making a release live needs of the other parts. */
@@ -279,17 +279,13 @@ export class Releases {
     )
   }
 
-  /** What the live release has too is served already; to look for it all takes longer than the rest. */
+  /** A file that is the live release's too is served already; to look for all takes longer than the rest. */
   #requireBlobs(draft: ReleaseDraft): void {
-    const live = this.#live.get(draft.project)?.release.manifest
-    const sizes = new Map<string, number | undefined>()
-    for (const { sha256, sizeBytes } of live === undefined ? [] : blobsOf(live)) {
-      sizes.set(sha256, sizeBytes)
-    }
+    const live = this.#live.get(draft.project)?.release.manifest.files ?? {}
+    const news = Object.entries(draft.files).filter(([path, file]) => !isSameFile(live[path], file))
     const missing = new Set<string>()
-    for (const { sha256, sizeBytes } of blobsOf(draft)) {
-      const isLive = sizes.has(sha256) && sizes.get(sha256) === sizeBytes
-      if (!isLive && !this.#host.hasBlob(sha256, sizeBytes)) missing.add(sha256)
+    for (const { sha256, sizeBytes } of blobsOf({ ...draft, files: Object.fromEntries(news) })) {
+      if (!this.#host.hasBlob(sha256, sizeBytes)) missing.add(sha256)
     }
     if (missing.size === 0) return
     throw new MokaError(
@@ -311,6 +307,19 @@ export class Releases {
   #file(project: string): LivePointerFile {
     return new LivePointerFile(join(this.#directory, project, 'live.json'))
   }
+}
+
+/** Whether the same blobs make both, with the same sizes. */
+function isSameFile(a: ReleaseFile | undefined, b: ReleaseFile): boolean {
+  if (a?.sha256 !== b.sha256 || a.size !== b.size) return false
+  const [before, after] = [a.encoded ?? {}, b.encoded ?? {}]
+  return isSameForm(before.br, after.br) && isSameForm(before.gzip, after.gzip)
+}
+
+type EncodedForm = NonNullable<ReleaseFile['encoded']>['br']
+
+function isSameForm(a: EncodedForm, b: EncodedForm): boolean {
+  return a?.sha256 === b?.sha256 && a?.size === b?.size
 }
 
 function hasImmutableFiles({ files }: ReleaseManifest): boolean {
