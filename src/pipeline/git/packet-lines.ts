@@ -94,9 +94,24 @@ function parseHead(lines: string[]): PushHead {
     if (from === undefined || to === undefined || name === undefined) {
       throw badRequest('its list of refs is not git’s')
     }
-    commands.push({ from, to, ref: Buffer.from(name, 'latin1').toString() })
+    const ref = Buffer.from(name, 'latin1').toString()
+    // Git itself looks only after the hook, when it is a path of ours already.
+    if (!isRefName(ref)) throw badRequest(`${JSON.stringify(ref)} is no name of a ref`)
+    commands.push({ from, to, ref })
   }
   return { commands, capabilities, lines }
+}
+
+/** As git-check-ref-format(1) has it; `refs/` comes first. */
+function isRefName(text: string): boolean {
+  const parts = text.split('/')
+  if (parts[0] !== 'refs' || parts.length < 2 || text.endsWith('.') || text.includes('@{')) {
+    return false
+  }
+  return parts.every(
+    part =>
+      /^[^.\0-\x20\x7f~^:?*[\\][^\0-\x20\x7f~^:?*[\\]*$/.test(part) && !/\.\.|\.lock$/.test(part),
+  )
 }
 
 /** Undefined at the end. Leaves the stream paused. */
