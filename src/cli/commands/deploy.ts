@@ -16,6 +16,7 @@ import { systemClock } from '../../shared/clock.ts'
 import { reportToGithub } from '../ci/github-actions.ts'
 import { type CloudOptions, findCloud } from '../find-cloud.ts'
 import { uploadBar } from '../progress/upload-bar.ts'
+import { projectAddress } from '../project-address.ts'
 import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
 import { type PreviewOptions, readPreviewOptions } from './previews/preview-options.ts'
 import { formatRest } from './previews/previews.ts'
@@ -68,7 +69,8 @@ export async function deployCommand(
   try {
     const project = await loadProject(process.cwd())
     const named = options.project === undefined ? project : { ...project, name: options.project }
-    const { site } = (await cloud.api.status()).addresses
+    const status = await cloud.api.status()
+    const { site } = status.addresses
     const preview = readPreviewOptions(options)
     const result = await deploy(
       named,
@@ -82,7 +84,8 @@ export async function deployCommand(
       interruption.observe(observeDeploy(reporter, plan => printPlan(plan, reporter))),
     )
     const durationMs = Math.round(performance.now() - startMs)
-    const summary = summarise(result, `of ${named.name}`, site, options, durationMs)
+    const address = projectAddress(status, named.name)
+    const summary = summarise(result, `of ${named.name}`, address, options, durationMs)
     const shown = previewResult(result, preview?.password)
     reporter.result(
       {
