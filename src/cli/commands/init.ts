@@ -51,7 +51,7 @@ async function requireEmpty(root: string, directory: string): Promise<void> {
   const own = entries.filter(entry => entry !== '.git')
   if (own.length === 0) return
   const forWhatIsThere =
-    findProjectRoot(root) === undefined
+    root === process.cwd() && findProjectRoot(root) === undefined
       ? `; the site that is there needs one line in moka.config.ts: ${configLine(root)}`
       : ''
   throw new MokaError(
