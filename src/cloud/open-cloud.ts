@@ -212,7 +212,15 @@ async function open(
     rest: project => functions.retire(id => versions.has(id) && !versions.isOf(project, id)),
   })
   const previews = createPreviews({
-    ...{ releases, directory: data.projects, sites, databases: previewDatabases, clock, logger },
+    ...{
+      releases,
+      directory: data.projects,
+      sites,
+      databases: previewDatabases,
+      logs,
+      clock,
+      logger,
+    },
   })
   const taken = only === undefined ? known : known.filter(project => project === only)
   for (const damage of await releases.restore(taken)) {

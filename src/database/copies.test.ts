@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../shared/logger.ts'
-import { connect } from './client/connect.ts'
+import { type Connection, connect } from './client/connect.ts'
 import { type Database, openDatabase } from './database.ts'
 
 let directory: string
@@ -107,4 +107,23 @@ it('refuses to copy what somebody works in for long, and leaves him alone', asyn
   await expect(isCopied).rejects.toMatchObject({ code: 'DATABASE_COPY_BUSY' })
   expect([...(await worker.sql.unsafe('select 1 as one'))]).toEqual([{ one: 1 }])
   await worker.close()
+}, 30_000)
+
+it('leaves connections to the projects, however many previews there are', async () => {
+  const { url: shop } = await database.ensure('shop')
+  const held: Connection[] = []
+  const refused: unknown[] = []
+  for (let preview = 0; preview < 5; preview++) {
+    const { url } = await database.ensure(`0-many-${preview}`)
+    for (let count = 0; count < 6; count++) {
+      await connect(url).then(
+        connection => held.push(connection),
+        error => refused.push(error),
+      )
+    }
+  }
+  expect(held.length).toBeLessThanOrEqual(40 - 22)
+  expect(refused[0]).toMatchObject({ code: 'DATABASE_REFUSED' })
+  for (let count = 0; count < 20; count++) held.push(await connect(shop))
+  await Promise.all(held.map(connection => connection.close()))
 }, 30_000)

@@ -6,11 +6,19 @@ import { type Credentials, fingerprint, roleOf, SUPERUSER } from './credentials.
  * for each execution environment that a project can have.
  */
 const CONNECTION_LIMIT = 30
-/** Of what is beside the projects themselves, whose names begin with a digit: previews. */
-const SIDE_CONNECTION_LIMIT = 6
+/**
+ * Of a preview's. And all of them together leave 22 to the projects themselves, which alone may use
+ * the server's `reserved_connections`.
+ */
+const PREVIEW_CONNECTION_LIMIT = 6
+
+/** Databases beside those of projects have names that begin with a digit; no project's does. */
+function isPreview(project: string): boolean {
+  return /^\d/.test(project)
+}
 
 function limitOf(project: string): number {
-  return /^\d/.test(project) ? SIDE_CONNECTION_LIMIT : CONNECTION_LIMIT
+  return isPreview(project) ? PREVIEW_CONNECTION_LIMIT : CONNECTION_LIMIT
 }
 
 interface ProjectState {
@@ -20,6 +28,7 @@ interface ProjectState {
   hasPassword: boolean
   limit: number
   hasLimit: boolean
+  hasReserve: boolean
   hasDatabase: boolean
   isPrivate: boolean
 }
@@ -68,8 +77,11 @@ async function inspect(
   credentials: Credentials,
   projects: readonly string[],
 ): Promise<ProjectState[]> {
-  const roles = await sql.unsafe<{ name: string; comment: string | null; connections: number }[]>(
+  const roles = await sql.unsafe<
+    { name: string; comment: string | null; connections: number; has_reserve: boolean }[]
+  >(
     `select rolname as name, rolconnlimit as connections,
+       pg_has_role(oid, 'pg_use_reserved_connections', 'member') as has_reserve,
        shobj_description(oid, 'pg_authid') as comment
      from pg_roles`,
   )
@@ -79,6 +91,7 @@ async function inspect(
   )
   const comments = new Map(roles.map(role => [role.name, role.comment]))
   const limits = new Map(roles.map(role => [role.name, role.connections]))
+  const reserves = new Set(roles.filter(role => role.has_reserve).map(role => role.name))
   const isOpen = new Map(databases.map(database => [database.name, database.is_open]))
   return projects.map(project => {
     const role = roleOf(project)
@@ -90,6 +103,7 @@ async function inspect(
       hasPassword: comments.get(role) === fingerprint(password),
       limit: limitOf(project),
       hasLimit: limits.get(role) === limitOf(project),
+      hasReserve: isPreview(project) || reserves.has(role),
       hasDatabase: isOpen.has(role),
       isPrivate: isOpen.get(role) === false,
     }
@@ -109,6 +123,7 @@ async function complete({ sql }: Connection, state: ProjectState): Promise<void>
   if (!state.hasLimit) {
     await sql.unsafe(`alter role "${role}" connection limit ${state.limit}`)
   }
+  if (!state.hasReserve) await sql.unsafe(`grant pg_use_reserved_connections to "${role}"`)
   if (!state.hasDatabase) {
     await sql.unsafe(`create database "${role}" owner "${role}"`)
   }

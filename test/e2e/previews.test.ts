@@ -275,13 +275,17 @@ describe('a preview with a password', () => {
 it('a preview that is removed is gone, with its database, and can be made again', async () => {
   await run('deploy', '--preview', 'short')
   const stored = await echo(hostOf('short'))
+  const logged = () => tryTo('logs', '--preview', 'short')
+  expect((await logged()).stdout).toContain('echo of preview')
   const count = (await databases()).length
   await run('previews', 'remove', 'short')
   expect((await get(hostOf('short'))).status).toBe(404)
   expect(await databases()).toHaveLength(count - 1)
   const unknown = await tryTo('previews', 'remove', 'short')
   expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('no such preview') })
+  expect((await logged()).stderr).toContain('no such preview')
   await run('deploy', '--preview', 'short')
+  expect(await logged()).toMatchObject({ code: 0, stdout: '' })
   expect(await echo(hostOf('short'))).toMatchObject({ says: stored.says, calls: 1 })
   expect((await hit(hostOf('short'))).id).toBe(1)
 })

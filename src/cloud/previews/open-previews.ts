@@ -1,3 +1,5 @@
+import type { LogStore } from '../../functions/logs/log-store.ts'
+import { previewKey } from '../../releases/previews/preview-name.ts'
 import { type PreviewHost, Previews } from '../../releases/previews/previews.ts'
 import type { Releases } from '../../releases/releases.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -16,15 +18,19 @@ export function createPreviews(parts: {
   directory: string
   sites: Pick<Sites, 'show' | 'hide'>
   databases: PreviewDatabases
+  logs: Pick<LogStore, 'remove'>
   clock: Clock
   logger: Logger
 }): Previews {
-  const { releases, directory, sites, databases, clock, logger } = parts
+  const { releases, directory, sites, databases, logs, clock, logger } = parts
   const host: PreviewHost = {
     openDatabase: (draft, before, wish) => databases.open(draft, before, wish),
     dropDatabase: database => databases.drop(database),
     show: (preview, invalidate) => sites.show(preview, invalidate),
-    hide: preview => sites.hide(preview),
+    async hide(preview) {
+      await sites.hide(preview)
+      await logs.remove(previewKey(preview.project, preview.pointer.name))
+    },
     report: (error, preview) =>
       logger.error('something of a preview is not as it should be', {
         preview,

@@ -18,6 +18,7 @@ export function maskLogs(logs: LogStore, maskerOf: (project: string) => Masker):
     write: entry => logs.write(mask(entry)),
     tail: async (...which) => (await logs.tail(...which)).map(mask),
     follow: (...which) => logs.follow(...which),
+    remove: project => logs.remove(project),
     close: () => logs.close(),
   }
 }

@@ -38,6 +38,8 @@ const SETTINGS: Record<string, string | number> = {
   io_method: 'sync',
   shared_buffers: '16MB',
   max_connections: 40,
+  // For the databases of projects: those of previews have what else is free (see projects.ts).
+  reserved_connections: 22,
   max_wal_size: '256MB',
   max_logical_replication_workers: 0,
   password_encryption: 'scram-sha-256',

@@ -15,14 +15,18 @@ export function safeName(name: string): string {
     .replaceAll('*', '%2A')
 }
 
+export function projectFolder(directory: string, project: string): string {
+  return join(directory, safeName(project))
+}
+
 export function logPath(directory: string, project: string, name: string): string {
-  return join(directory, safeName(project), `${safeName(name)}.ndjson`)
+  return join(projectFolder(directory, project), `${safeName(name)}.ndjson`)
 }
 
 /** Names of the functions of a project that have logs. */
 export async function loggedFunctions(directory: string, project: string): Promise<string[]> {
   try {
-    const files = await readdir(join(directory, safeName(project)))
+    const files = await readdir(projectFolder(directory, project))
     return files
       .filter(file => file.endsWith('.ndjson'))
       .map(file => decodeURIComponent(file.slice(0, -'.ndjson'.length)))

@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Clock } from '../../shared/clock.ts'
 import type { FunctionLogEntry, LogSink } from '../version.ts'
-import { LogFile, loggedFunctions, logPath, readLastLines } from './log-files.ts'
+import { LogFile, loggedFunctions, logPath, projectFolder, readLastLines } from './log-files.ts'
 
 /** Log text that waits to be written. Over it lines are dropped, and their number is logged. */
 const MAX_PENDING_CHARS = 16 * 1024 * 1024
@@ -22,6 +23,8 @@ export interface LogStore extends LogSink {
     name: string | undefined,
     onEntry: (entry: FunctionLogEntry) => void,
   ): () => void
+  /** Removes what a project has logged; what comes later begins anew. */
+  remove(project: string): Promise<void>
   /** Resolves when everything is in the files. */
   close(): Promise<void>
 }
@@ -111,6 +114,15 @@ class FileLogStore implements LogStore {
     const follower = { project, name, onEntry }
     this.#followers.add(follower)
     return () => void this.#followers.delete(follower)
+  }
+
+  async remove(project: string): Promise<void> {
+    await this.#flush()
+    const folder = projectFolder(this.#directory, project)
+    for (const path of [...this.#queues.keys()]) {
+      if (dirname(path) === folder) this.#queues.delete(path)
+    }
+    await rm(folder, { recursive: true, force: true })
   }
 
   async close(): Promise<void> {
