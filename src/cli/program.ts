@@ -258,9 +258,10 @@ function addSecrets(program: Command): void {
       '<name>',
       'such as STRIPE_KEY, which is the variable’s name in functions that name it',
     )
-    .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
+    .allowExcessArguments() // a value, which is refused in words of its own
+    .action(async (name: string, options: CloudOptions & { json?: boolean }, { args }: Command) => {
       const { setSecret } = await import('./commands/secrets/secrets.ts')
-      await setSecret(name, options)
+      await setSecret(args.length > 1 ? `${name}=` : name, options)
     })
   withCloud(secrets.command('list'))
     .description('list their names, when each was set, and who gets it')

@@ -119,7 +119,8 @@ export class ProjectSecrets {
   }
 
   async addAddresses(project: string, added: Readonly<Record<string, string>>): Promise<void> {
-    if (Object.keys(added).length === 0) return
+    const { addresses } = this.#content(project)
+    if (Object.entries(added).every(([sha256, address]) => addresses[sha256] === address)) return
     await this.#change(project, content => ({
       ...content,
       addresses: { ...content.addresses, ...added },

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { MokaError } from '../../shared/errors.ts'
 import { encodeBlobBatch } from '../blob-batch.ts'
 import type { BlobName, BlobUpload, UploadProgress } from '../cloud-api.ts'
@@ -149,14 +150,7 @@ class Upload {
     const waitMs = Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS)
     const endMs = this.#brokenSinceMs + this.#door.patienceMs
     if (performance.now() + waitMs > endMs) throw this.#givenUp(error)
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, waitMs)
-      this.#abort.signal.addEventListener('abort', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-    })
-    this.#abort.signal.throwIfAborted()
+    await wait(waitMs, undefined, { signal: this.#abort.signal })
   }
 
   #givenUp(cause: unknown): MokaError {
