@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { formatError, MokaError } from '../shared/errors.ts'
@@ -79,6 +80,7 @@ export async function deployCommit(
   const { directory } = workspace
   await workspace.checkOut({ ...request, objects }, request.signal)
   requireConfig(directory, request.project)
+  await warnOfMissing(directory, request.output)
   await deployer.deploy({ ...request, directory })
 }
 
@@ -86,6 +88,17 @@ export async function deployCommit(
 export function mainBranch(refs: readonly string[]): string {
   const isOld = !refs.includes('refs/heads/main') && refs.includes('refs/heads/master')
   return isOld ? 'refs/heads/master' : 'refs/heads/main'
+}
+
+/** What a checkout of ours has in another form than the pusher's. */
+async function warnOfMissing(directory: string, output: Writable): Promise<void> {
+  if (existsSync(join(directory, '.gitmodules'))) {
+    output.write('warning: submodules are not fetched, their folders are empty here\n')
+  }
+  const attributes = await readFile(join(directory, '.gitattributes'), 'utf8').catch(() => '')
+  if (/\bfilter=lfs\b/.test(attributes)) {
+    output.write('warning: files of Git LFS are not fetched, they are pointers here\n')
+  }
 }
 
 /** Otherwise a folder above would be taken for the project. */

@@ -103,7 +103,7 @@ function parseHead(lines: string[]): PushHead {
 }
 
 /** As git-check-ref-format(1) has it; `refs/` comes first. */
-function isRefName(text: string): boolean {
+export function isRefName(text: string): boolean {
   const parts = text.split('/')
   if (parts[0] !== 'refs' || parts.length < 2 || text.endsWith('.') || text.includes('@{')) {
     return false

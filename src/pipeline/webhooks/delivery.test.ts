@@ -73,6 +73,8 @@ it.each([
   '{',
   '{"ref":1,"after":2}',
   '{"ref":"x","after":"--upload-pack"}',
+  `{"ref":"refs/heads/*:refs/heads/x","after":"${'a'.repeat(40)}"}`,
+  `{"ref":"refs/heads/../../x","after":"${'a'.repeat(40)}"}`,
 ])('makes nothing of a signed body such as %j', body => {
   const headers = { 'x-github-event': 'push', 'x-hub-signature-256': `sha256=${sign(body)}` }
   expect(read(headers, body)).toMatchObject({ kind: 'ignored' })

@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { isRefName } from '../git/packet-lines.ts'
 
 // What GitHub, GitLab and Gitea (and Forgejo) send to a webhook's address:
 // docs.github.com/webhooks/webhook-events-and-payloads#push,
@@ -60,6 +61,7 @@ export function readDelivery(headers: IncomingHttpHeaders, body: Buffer, secret:
   if (typeof ref !== 'string' || typeof after !== 'string' || !COMMIT.test(after)) {
     return { kind: 'ignored', reason: 'it is no push: it names no ref and no commit' }
   }
+  if (!isRefName(ref)) return { kind: 'ignored', reason: 'it names no ref' }
   if (NOTHING.test(after)) return { kind: 'ignored', reason: 'the branch was deleted' }
   const id =
     field('x-gitea-delivery') ||
