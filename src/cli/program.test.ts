@@ -20,3 +20,12 @@ test('--ephemeral leaves a port that is named', async () => {
   await createProgram().parseAsync(['up'], { from: 'user' })
   expect(up.mock.lastCall?.[0]).toMatchObject({ sitePort: 80, dnsPort: 53, controlPort: 8081 })
 })
+
+test('wrong usage of a command below a command leads to the help of that one', () => {
+  const errors: string[] = []
+  const program = createProgram()
+  const set = program.commands.find(command => command.name() === 'secrets')!.commands[0]!
+  set.configureOutput({ writeErr: text => errors.push(text) })
+  expect(() => program.parse(['secrets', 'set'], { from: 'user' })).toThrow()
+  expect(errors.join('')).toContain('try: moka secrets set --help')
+})

@@ -35,7 +35,10 @@ export function createProgram(): Command {
   addRemote(program)
   addHooks(program)
   for (const command of program.commands)
-    command.showHelpAfterError(`try: moka ${command.name()} --help`)
+    for (const part of [command, ...command.commands]) {
+      const words = part === command ? command.name() : `${command.name()} ${part.name()}`
+      part.showHelpAfterError(`try: moka ${words} --help`)
+    }
   return program
 }
 

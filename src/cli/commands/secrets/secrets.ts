@@ -35,7 +35,7 @@ export async function listSecrets(options: Options): Promise<void> {
         ...(isForNotifications ? ['notifications'] : []),
       ]
       const used = users.length === 0 ? 'in no function of the live release' : users.join(', ')
-      return `${name.padEnd(width)}  set ${formatAge(setMs, nowMs)}  ${reporter.dim(used)}`
+      return `${name.padEnd(width)}  set ${formatAge(setMs, nowMs).padEnd(14)}  ${reporter.dim(used)}`
     })
     const none = `project ${project} has no secrets; moka secrets set NAME sets one`
     reporter.result({ project, secrets }, secrets.length === 0 ? none : lines.join('\n'))
