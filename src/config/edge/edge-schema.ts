@@ -81,7 +81,10 @@ export interface BehaviorConfig {
   /** What is kept, and how long. Default: what the origin's Cache-Control says (RFC 9111). */
   cache?: CacheConfig
 
-  /** What of the visitor's request reaches the origin. Default: all of it. */
+  /**
+   * What of the visitor's request reaches the origin. Default: all of it, but for query parameters
+   * that a cache key leaves out.
+   */
   forward?: ForwardConfig
 
   /**
@@ -189,7 +192,10 @@ export interface CacheKeyConfig {
 
 /** What of a request the origin gets, besides what is in the cache key; choices as there. */
 export interface ForwardConfig {
-  /** Query parameters. Default: `all`. */
+  /**
+   * Query parameters. Default: those of the cache key alone. Trap: by any other one a visitor may
+   * choose what is kept for all.
+   */
   query?: Choice
 
   /**

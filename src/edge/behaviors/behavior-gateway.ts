@@ -88,7 +88,8 @@ const METHODS: Record<NonNullable<EdgeBehavior['methods']>, readonly string[] | 
 function cacheCallOf(call: BehaviorCall, { origin, scope, settings }: PooledOrigin): CacheCall {
   const { request, release, behavior, path, rawPath, context } = call
   const { query: keyQuery = 'all', cookies: keyCookies = 'none' } = behavior.cache?.key ?? {}
-  const { query = 'all', cookies = 'all' } = behavior.forward ?? {}
+  // A parameter that reached the origin beside the key would let a visitor choose what others get.
+  const { query = keyQuery, cookies = 'all' } = behavior.forward ?? {}
   const coding = behavior.compress === false ? undefined : codingFor(request.fields)
   const forwarded = forwardedTo(call)
   const { upgrade } = request

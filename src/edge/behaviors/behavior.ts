@@ -108,7 +108,7 @@ export interface BehaviorCachePolicy {
 
 /** What of a request the origin gets, besides what is in the cache key. */
 export interface ForwardPolicy {
-  /** Default `all`. */
+  /** Default: none, where the key names its own; else `all`. */
   query?: Choice
   /** Default `all`. */
   cookies?: Choice

@@ -132,6 +132,17 @@ describe('the origin', () => {
     expect((await ask('?page=2', 'lang=en')).text).toMatch(/ 3$/)
   })
 
+  test('gets no query parameter beside a key that names its own, unless it is forwarded', async () => {
+    echo({ 'cache-control': 'max-age=60' })
+    const cache = { key: { query: { only: ['q'] } } }
+    deploy([{ cache }])
+    expect((await get('/x?q=1&evil=1')).text).toMatch(/^\/x\?q=1 /)
+    deploy([{ cache, forward: { query: 'all' } }])
+    expect((await get('/y?q=1&more=1')).text).toMatch(/^\/y\?q=1&more=1 /)
+    deploy([{}])
+    expect((await get('/z?q=1&more=1')).text).toMatch(/^\/z\?q=1&more=1 /)
+  })
+
   test('that fails has a second, for what may be asked again', async () => {
     const second = await openOriginServer()
     second.onRequest((request, response) => response.end(`second ${request.headers.host}`))

@@ -107,14 +107,15 @@ export function settingsOf(
   forward: ForwardPolicy | undefined,
   forwardsHost: boolean,
 ): CacheSettings {
+  const query = plain(cache?.key?.query ?? 'all')
   return {
     key: {
-      query: plain(cache?.key?.query ?? 'all'),
+      query,
       cookies: plain(cache?.key?.cookies ?? 'none'),
       headers: (cache?.key?.headers ?? []).map(name => name.toLowerCase()),
     },
     forward: {
-      query: plain(forward?.query ?? 'all'),
+      query: plain(forward?.query ?? (query === 'all' ? 'all' : 'none')),
       cookies: plain(forward?.cookies ?? 'all'),
       headers: plain(forward?.headers ?? 'all'),
     },
