@@ -1,4 +1,4 @@
-import { type IncomingMessage, request } from 'node:http'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { FunctionLogEntry } from '../functions/version.ts'
@@ -58,6 +58,18 @@ test('metrics are text for who has the token, and nothing for others', async () 
   expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
   expect(await answer.text()).toBe('up 1\n')
   expect((await fetch(new URL('/metrics', url))).status).toBe(401)
+})
+
+test('a client that works for minutes before it asks again keeps its connection', async () => {
+  const { url } = await serve({ status: async () => ({}) as CloudStatus })
+  const agent = new Agent({ keepAlive: true })
+  closers.push(() => agent.destroy())
+  const options = { agent, headers: { authorization: `Bearer ${TOKEN}` } }
+  const response = await new Promise<IncomingMessage>(resolve =>
+    request(new URL('/v1/status', url), options, resolve).end(),
+  )
+  response.resume()
+  expect(response.headers['keep-alive']).toBe('timeout=600')
 })
 
 describe('a follower of a log', () => {

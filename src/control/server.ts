@@ -30,6 +30,12 @@ const UPLOAD_STALL_MS = 120_000
 /** Log text that a follower has not taken yet. */
 const MAX_WAITING_LOG_CHARS = 16 * 1024 * 1024
 
+/**
+ * A client that prepares a large site asks again after that long at most. One that the server leaves
+ * in the middle of its work learns it only from its next request, which then fails.
+ */
+const KEEP_ALIVE_MS = 10 * 60 * 1000
+
 /** What the server asks of the cloud beyond `CloudApi`: metrics, and storing one blob that arrived. */
 export interface ControlBackend extends CloudApi {
   /** In the text format of Prometheus. */
@@ -85,6 +91,7 @@ export async function openControlServer(options: {
     else void listener(request, response)
   })
   server.requestTimeout = 0 // an upload of a large site takes as long as it takes
+  server.keepAliveTimeout = KEEP_ALIVE_MS
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(explainListenError(error, options.host, options.port)))
     server.listen(options.port, options.host, resolve)
