@@ -12,6 +12,8 @@ import { gitEnvironment, killGroup, spawnGit } from './run-git.ts'
 // receive. The rest of git's HTTP, which reads a repository's files one by one, is not spoken.
 
 const ROUTE = /^\/git\/([^/]+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/
+/** Without a byte either way; a large repository takes git a while to begin. */
+const STALL_MS = 10 * 60_000
 /** How long a client may take to name the refs that it pushes. */
 const HEAD_TIMEOUT_MS = 60_000
 
@@ -133,6 +135,7 @@ function relay(
   if (body === undefined) child.stdin!.end()
   else pipeline(body, child.stdin!, () => {})
   response.once('close', () => killGroup(child))
+  response.setTimeout(STALL_MS, () => response.destroy())
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     pipeline(child.stdout!, response, () => resolve())

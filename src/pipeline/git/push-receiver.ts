@@ -46,6 +46,8 @@ export interface IncomingPush {
 }
 
 const NOTHING = /^0+$/
+/** Between two pieces of a pack. */
+const STALL_MS = 60_000
 
 /** Takes pushes, one at a time for each project: wait → receive → check → update the refs. */
 export class PushReceiver {
@@ -125,12 +127,14 @@ export class PushReceiver {
     this.#log(child, project)
     child.stdin!.on('error', () => {}) // it ended before it had read all
     child.stdin!.write(encodePushHead(head, commands))
-    pipeline(body, child.stdin!, () => {})
+    const watch = endStalled(body, kill)
+    pipeline(body, child.stdin!, () => watch.end())
     const checking = this.#answerHook(child, { project, path, branches, signal }, moved)
     await new Promise<void>((done, fail) => {
       child.once('error', fail)
       pipeline(child.stdout!, response, () => done())
     })
+    watch.end()
     kill() // where the client has left
     await checking
     signal.removeEventListener('abort', kill)
@@ -176,6 +180,13 @@ export class PushReceiver {
       if (text !== '') this.#options.logger.warn('git receive-pack', { project, says: text.trim() })
     })
   }
+}
+
+/** Others wait for a push, and a client that sends nothing more may do so for ever. */
+function endStalled(body: Readable, end: () => void): { end(): void } {
+  const timer = setTimeout(end, STALL_MS)
+  body.on('data', () => timer.refresh())
+  return { end: () => clearTimeout(timer) }
 }
 
 /** A branch that went on while the push was on its way: only what stands on it may follow. */

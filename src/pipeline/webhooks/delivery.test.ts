@@ -52,6 +52,19 @@ it('believes Gitea by its own signature, though it sends GitHub’s fields as we
   expect(read(other, body)).toEqual({ kind: 'unsigned' })
 })
 
+it.each([
+  ['GitHub', { 'x-github-event': 'push' }, { repository: { default_branch: 'master' } }],
+  [
+    'GitLab',
+    { 'x-gitlab-event': 'Push Hook', 'x-gitlab-token': SECRET },
+    { project: { default_branch: 'master' } },
+  ],
+])('reads the default branch of %s', (_, headers: Record<string, string>, said) => {
+  const body = JSON.stringify({ ref: 'refs/heads/main', after: 'a'.repeat(40), ...said })
+  const signed = { ...headers, 'x-hub-signature-256': `sha256=${sign(body)}` }
+  expect(read(signed, body)).toMatchObject({ ref: 'refs/heads/main', defaultBranch: 'master' })
+})
+
 it('knows a delivery without an id by its bytes', () => {
   const body = JSON.stringify({
     ref: 'refs/heads/main',

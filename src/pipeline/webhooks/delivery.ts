@@ -28,6 +28,8 @@ export interface PushDelivery {
   commit: string
   /** Such as `lena/portfolio`. */
   repository: string
+  /** Its short name. Absent where the forge does not say. */
+  defaultBranch?: string
 }
 
 const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
@@ -58,6 +60,8 @@ export function readDelivery(headers: IncomingHttpHeaders, body: Buffer, secret:
   const { ref, after } = payload
   const named =
     forge === 'gitlab' ? payload.project?.path_with_namespace : payload.repository?.full_name
+  const about = forge === 'gitlab' ? payload.project : payload.repository
+  const defaultBranch = about?.default_branch
   if (typeof ref !== 'string' || typeof after !== 'string' || !COMMIT.test(after)) {
     return { kind: 'ignored', reason: 'it is no push: it names no ref and no commit' }
   }
@@ -69,7 +73,9 @@ export function readDelivery(headers: IncomingHttpHeaders, body: Buffer, secret:
     field('x-github-delivery') ||
     field('x-gitlab-event-uuid') ||
     createHash('sha256').update(body).digest('hex')
-  return { kind: 'push', forge, id, ref, commit: after, repository: String(named ?? '') }
+  const repository = String(named ?? '')
+  const known = typeof defaultBranch === 'string' ? { defaultBranch } : {}
+  return { kind: 'push', forge, id, ref, commit: after, repository, ...known }
 }
 
 function isSigned(
@@ -97,8 +103,8 @@ function isSame(given: string, expected: string): boolean {
 interface Payload {
   ref?: unknown
   after?: unknown
-  repository?: { full_name?: unknown }
-  project?: { path_with_namespace?: unknown }
+  repository?: { full_name?: unknown; default_branch?: unknown }
+  project?: { path_with_namespace?: unknown; default_branch?: unknown }
 }
 
 /** GitHub and Gitea send JSON, or a form with JSON in its field `payload`, as the user has it. */

@@ -176,7 +176,7 @@ export class Webhooks {
 
   /** fetch → deploy what the branch is now → move our branch. */
   async #deploy(project: string, push: PushDelivery, output: PassThrough): Promise<void> {
-    const { store, repositories, deploy, mainRef } = this.#options
+    const { store, repositories, deploy } = this.#options
     const { signal } = this.#closing
     const { repository = '', token } = (await store.read(project)) ?? {}
     const path = repositories.pathOf(project)!
@@ -196,7 +196,7 @@ export class Webhooks {
     // An earlier delivery has deployed it, or somebody has pushed it here.
     if (commit === before) return
     const branch = ref.slice(HEADS.length)
-    const isPreview = ref !== (await mainRef(path, ref))
+    const isPreview = !(await this.#isMain(project, push))
     await deploy({ project, path, branch, commit, isPreview, output, signal })
     await git(['-C', path, 'update-ref', ref, commit])
   }
@@ -207,17 +207,30 @@ export class Webhooks {
     state: CommitState,
     description: string,
   ): Promise<void> {
-    const { store, addressOf, logger, mainRef, repositories } = this.#options
+    const { store, addressOf, logger } = this.#options
     const { repository, token } = (await store.read(project)) ?? {}
     if (repository === undefined || token === undefined) return
     try {
-      const isMain = push.ref === (await mainRef(repositories.pathOf(project)!, push.ref))
+      const isMain = await this.#isMain(project, push)
       const url = addressOf(project, isMain ? undefined : push.ref.slice(HEADS.length))
       const status = { state, description, ...(url === undefined ? {} : { url }) }
       await sendStatus(statusRequest(push, status, { repositoryUrl: repository, token }))
     } catch (error) {
       logger.warn('the forge was not told of a deploy', { project, reason: formatError(error) })
     }
+  }
+
+  /**
+   * Whether a push goes live. Of `main` and `master` the forge's default branch does: otherwise
+   * whoever may make a branch at a repository of `master` could make one called `main`.
+   */
+  async #isMain(project: string, { ref, defaultBranch }: PushDelivery): Promise<boolean> {
+    const { repositories, mainRef } = this.#options
+    const isEither = defaultBranch === 'main' || defaultBranch === 'master'
+    const main = isEither
+      ? `${HEADS}${defaultBranch}`
+      : await mainRef(repositories.pathOf(project)!, ref)
+    return ref === main
   }
 
   #remember(key: string): void {

@@ -1,9 +1,9 @@
-import { Fields } from '../http/fields.ts'
-import { NodeViewerRequest, sendResponse } from './http1/node-http.ts'
-import type { Origin } from './origins/origin.ts'
-import { errorPage } from './pages.ts'
-import type { ServedEdge } from './plain-door.ts'
-import type { ViewerRequest, ViewerResponse } from './viewer.ts'
+import { Fields } from '../../http/fields.ts'
+import { NodeViewerRequest, sendResponse } from '../http1/node-http.ts'
+import type { Origin } from '../origins/origin.ts'
+import { errorPage } from '../pages.ts'
+import type { ServedEdge } from '../plain-door.ts'
+import type { ViewerRequest, ViewerResponse } from '../viewer.ts'
 
 const HOOKS = '/.well-known/mokapot/hooks/'
 /** What a webhook's receiver has to know; nothing of it is the visitor's or the site's. */
