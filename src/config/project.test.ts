@@ -47,6 +47,31 @@ describe('a project', () => {
     expect(resolve({}).site).toEqual({ directory: join(root, 'dist') })
   })
 
+  it('gives a function the names of its secrets, each once, and refuses one that has two values', async () => {
+    const withSecrets = (more: object) =>
+      resolve({ functions: { visits: { entry: 'visits.py', ...more } } })
+    const [visits] = withSecrets({ secrets: ['B', 'A', 'B'] }).functions
+    expect(visits?.secrets).toEqual(['A', 'B'])
+    expect(() => withSecrets({ secrets: ['A'], environment: { A: '1' } })).toThrow(
+      'field "functions.visits.secrets" has "A", which is in its environment as well',
+    )
+    expect(withSecrets({ secrets: ['DATABASE_URL'] }).functions).toHaveLength(1)
+    await mkdir(join(root, 'migrations'))
+    expect(() => withSecrets({ secrets: ['DATABASE_URL'] })).toThrow(
+      'field "functions.visits.secrets" has "DATABASE_URL", which is set by the project',
+    )
+  })
+
+  it('tells one, or several, by address and by the name of a secret', () => {
+    expect(resolve({}).notify).toBeUndefined()
+    const url = 'https://example.org/hook'
+    expect(resolve({ notify: url }).notify).toEqual([{ url }])
+    expect(resolve({ notify: [{ url }, { secret: 'CHAT' }] }).notify).toEqual([
+      { url },
+      { secret: 'CHAT' },
+    ])
+  })
+
   it('without a database leaves DATABASE_URL to its functions', () => {
     const visits = { entry: 'visits.py', environment: { DATABASE_URL: 'postgres://x' } }
     expect(resolve({ functions: { visits } }).functions[0]).toMatchObject({

@@ -45,6 +45,20 @@ describe('a configuration', () => {
       { name: 'a', domain: 'localhost' },
       'field "domain" "localhost" is not a domain',
     ],
+    [
+      'a secret’s value',
+      withFunction({ secrets: { KEY: 'v' } }),
+      'secrets" is not a list of names',
+    ],
+    ['a bad name of a secret', withFunction({ secrets: ['a-b'] }), '"a-b" is not the name of an'],
+    [
+      'a secret that the cloud would overwrite',
+      withFunction({ secrets: ['AWS_REGION'] }),
+      '"functions.visits.secrets.0" "AWS_REGION" is a name that Lambda keeps for itself',
+    ],
+    ['a notification to nowhere', { name: 'a', notify: 'example.org' }, 'field "notify"'],
+    ['a password in an address', { name: 'a', notify: 'https://u:p@h/' }, 'field "notify"'],
+    ['a notification without an address', { name: 'a', notify: [{}] }, 'field "notify'],
     ['a bad route', withFunction({ routes: ['api'] }), 'field "functions.visits.routes.0" "api"'],
     ['a star in the middle', withFunction({ routes: ['/a/*/b'] }), 'functions.visits.routes.0'],
     [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { emptyDraft, type ReleaseDraft } from '../releases/manifest.ts'
-import { makePlan } from './plan.ts'
+import { makePlan, summarisePlan } from './plan.ts'
 
 const sha = (digit: string) => digit.repeat(64)
 const file = (digit: string, type = 'text/html; charset=utf-8') => ({
@@ -92,5 +92,36 @@ describe('a plan', () => {
     expect(changes).toEqual([
       { kind: 'change', subject: 'database', name: 'database', reason: 'its address differs' },
     ])
+  })
+})
+
+describe('a summary', () => {
+  it('counts files and names all else, with the reason', () => {
+    const plan = makePlan(
+      draft({
+        files: { '/new': file('a'), '/same': file('b'), '/other': file('c') },
+        functions: { visits: { ...visits, secrets: ['KEY'] } },
+        notify: [{ secret: 'CHAT' }],
+      }),
+      live({ files: { '/same': file('b'), '/other': file('d') }, functions: { visits } }),
+      ['something'],
+    )
+    expect(summarisePlan(plan)).toBe(
+      [
+        'files: 1 added, 1 changed',
+        '~ function visits: secrets differs',
+        '+ notifications: 0 → 1 addresses',
+        'warnings: 1',
+      ].join('\n'),
+    )
+  })
+
+  it('is short, however much changes', () => {
+    const functions = Object.fromEntries(
+      Array.from({ length: 40 }, (_, index) => [`f${index}`, visits]),
+    )
+    const lines = summarisePlan(makePlan(draft({ functions }), live())).split('\n')
+    expect(lines).toHaveLength(16)
+    expect(lines.at(-1)).toBe('and 25 more')
   })
 })

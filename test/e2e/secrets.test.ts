@@ -192,25 +192,31 @@ describe('a secret', () => {
     }
   })
 
-  it.each([
-    ['AWS_REGION', 'value', 'Lambda keeps that for itself'],
-    ['not-a-name', 'value', 'not the name of an environment variable'],
-    ['EMPTY', '\n', 'is empty'],
-    ['ZERO', 'a\0b', 'has a zero byte'],
-    ['LONG', 'x'.repeat(70_000), 'is longer than'],
-  ])('%s is refused', async (name, value, reason) => {
+  it('has the name of a variable and a value that a variable can have', async () => {
     await up()
-    const refused = await run(['secrets', 'set', name], value)
-    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(reason) })
-    expect(refused.stderr).toContain('\ntry: ')
+    for (const [name, value, reason] of [
+      ['AWS_REGION', 'value', 'Lambda keeps that for itself'],
+      ['not-a-name', 'value', 'not the name of an environment variable'],
+      ['EMPTY', '\n', 'is empty'],
+      ['ZERO', 'a\0b', 'has a zero byte'],
+      ['LONG', 'x'.repeat(70_000), 'is longer than'],
+    ] as const) {
+      const refused = await run(['secrets', 'set', name], value)
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(reason) })
+      expect(refused.stderr).toContain('\ntry: ')
+    }
   })
 
   it('has the old value or the new one after a kill -9, and what was confirmed is kept', async () => {
     const random = createRandom('MOKA_TEST_SEED')
+    await writeProject(project, {
+      'moka.config.ts': `export default { name: 'site', functions: { count: { entry: 'count.cjs', secrets: ['COUNT'] } } }\n`,
+      'count.cjs': 'exports.handler = async () => process.env.COUNT\n',
+    })
+    let cloud = await up()
+    let client = await controlOf(home)
     let kept = 0
-    for (let round = 0; round < 4; round++) {
-      const cloud = await up()
-      const client = await controlOf(home)
+    for (let round = 0; round < 3; round++) {
       let confirmed = kept
       let asked = kept
       const setting = (async () => {
@@ -225,32 +231,25 @@ describe('a secret', () => {
       await setting
       client.close()
       clouds = []
-      const again = await up()
-      const config = `export default { name: 'site', functions: { c: { entry: 'c.cjs', secrets: ['COUNT'] } } }\n`
-      await writeFile(join(project, 'moka.config.ts'), config)
-      await writeFile(join(project, 'c.cjs'), 'exports.handler = async () => process.env.COUNT\n')
-      await run(['deploy'])
-      const value = JSON.parse((await run(['invoke', 'c'])).stdout) as string
-      kept = Number(/^value (\d+)$/.exec(value)?.[1])
+      cloud = await up()
+      client = await controlOf(home)
+      if (round === 0) await run(['deploy'])
+      const { payload } = await client.invoke('site', 'count', {})
+      kept = Number(/^value (\d+)$/.exec(String(payload))?.[1])
       expect([confirmed, asked], `seed ${random.seed}`).toContain(kept)
-      await again.stop()
-      clouds = []
     }
+    client.close()
   })
 
   it('says which key file is the wrong one; the site is served, and no function runs without it', async () => {
-    await (async () => {
-      await up()
-      await run(['secrets', 'set', 'STRIPE_KEY'], 'sk_live_first')
-      await run(['deploy'])
-      await clouds.pop()!.stop()
-    })()
+    await up()
+    await run(['secrets', 'set', 'STRIPE_KEY'], 'sk_live_first')
+    await run(['deploy'])
+    await clouds.pop()!.stop()
     const key = join(home, 'secrets.key')
     await rename(key, `${key}.aside`)
     const cloud = await up()
-    expect(cloud.errors()).toContain(
-      `encrypted with another key than \\"${key}\\"`.replaceAll('\\', ''),
-    )
+    expect(cloud.errors()).toContain(`encrypted with another key than "${key}"`)
     const page = await ask(cloud.addresses.site, '/', { host: 'site.example' })
     expect(page.body.toString()).toBe('one')
     const failed = await run(['invoke', 'pay'])
