@@ -36,7 +36,7 @@ export async function dev(options: PortOptions & { json?: boolean }): Promise<vo
       trustedProxies: [],
       https: { kind: 'local', directory: join(project.root, '.moka', 'tls') },
       version: ownVersion(),
-      logger: ownLogger(),
+      logger: ownLogger(reporter),
     },
     async (cloud, signal) => {
       // Watching begins before the files are read, so that no change falls in between.

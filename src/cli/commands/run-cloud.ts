@@ -1,6 +1,7 @@
 import { type CloudOptions, openCloud, type RunningCloud } from '../../cloud/open-cloud.ts'
 import { formatError, MokaError } from '../../shared/errors.ts'
 import { createLogger, type Logger } from '../../shared/logger.ts'
+import type { Reporter } from '../reporter.ts'
 import { requireFreePorts } from '../taken-ports.ts'
 
 export interface PortOptions {
@@ -25,10 +26,10 @@ export function portsOf(options: PortOptions): CloudOptions['ports'] {
 }
 
 /** The program's own log: warnings on stderr, more with MOKA_LOG=info or debug. */
-export function ownLogger(): Logger {
+export function ownLogger(reporter: Pick<Reporter, 'passThrough'>): Logger {
   const level = process.env.MOKA_LOG
   return createLogger(
-    line => process.stderr.write(line),
+    line => reporter.passThrough(line),
     level === 'debug' || level === 'info' ? level : 'warn',
   )
 }

@@ -40,7 +40,7 @@ export async function up(options: UpOptions): Promise<void> {
       trustedProxies: options.trustProxy ?? [],
       accessLog: options.accessLog,
       version: ownVersion(),
-      logger: ownLogger(),
+      logger: ownLogger(reporter),
     },
     async cloud => {
       const { projects } = await cloud.api.status()
