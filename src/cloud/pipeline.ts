@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { DeployTokens } from '../control/deploy-tokens.ts'
 import type { Deployer, DeployRequest } from '../pipeline/deploy-push.ts'
 import { MokaError } from '../shared/errors.ts'
-import type { Masker } from '../shared/masker.ts'
+import type { Masker } from '../shared/masking/masker.ts'
 import { tieToParent } from '../shared/tied-process.ts'
 import { maskingStream } from './secrets/masking.ts'
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../../../test/support/moka.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { Masker } from '../../shared/masker.ts'
+import { Masker } from '../../shared/masking/masker.ts'
 import type { Notice } from './notice.ts'
 import { Notifier } from './notifier.ts'
 

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
 import { openLogStore } from '../../functions/logs/log-store.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { Masker } from '../../shared/masker.ts'
+import { Masker } from '../../shared/masking/masker.ts'
 import { maskIn, maskingStream, maskLogger, maskLogs } from './masking.ts'
 
 const masker = new Masker(['hünter22'])

@@ -3,7 +3,7 @@ import { StringDecoder } from 'node:string_decoder'
 import type { LogStore } from '../../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../../functions/version.ts'
 import type { Logger } from '../../shared/logger.ts'
-import type { Masker } from '../../shared/masker.ts'
+import type { Masker } from '../../shared/masking/masker.ts'
 
 /**
  * Function logs without secrets: they are taken out before anything is written or handed to a

@@ -5,7 +5,7 @@ import * as v from 'valibot'
 import { writeFileAtomic } from '../../shared/atomic-file.ts'
 import { MokaError, systemErrorCode } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
-import { Masker } from '../../shared/masker.ts'
+import { Masker } from '../../shared/masking/masker.ts'
 import type { SecretsKey } from './secrets-key.ts'
 
 /** Values that a project had before: they are masked in logs, too. */

@@ -1,6 +1,6 @@
 import type { ProjectBuild } from '../../config/site/site.ts'
 import type { CloudApi } from '../../control/cloud-api.ts'
-import { Masker } from '../../shared/masker.ts'
+import { Masker } from '../../shared/masking/masker.ts'
 
 /**
  * The build with the values of the secrets that it names: from this environment, or else from the
