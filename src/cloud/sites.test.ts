@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import type { Zone } from '../dns/zone/zone.ts'
 import { emptyDraft } from '../releases/manifest.ts'
+import type { Preview } from '../releases/previews/previews.ts'
 import type { LiveChange } from '../releases/releases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Sites } from './sites.ts'
@@ -28,6 +29,9 @@ function recordedSites() {
     async setSites(messages: SiteMessage[]) {
       told.push(['set', messages])
       return ['edge-1']
+    },
+    async invalidate(project: string, patterns: string[]) {
+      told.push([`invalidate ${project} ${patterns}`, []])
     },
   } as unknown as EdgeWorkers)
   return { sites, told, zones: () => zones }
@@ -89,6 +93,70 @@ test('serves a zone under the serial of the live pointer', () => {
     sites.restore({ release: { ...release, manifest }, pointer: { ...pointer, serial } })
     expect(zones().map(zone => [zone.origin, zone.serial])).toEqual([['site.example.', serial]])
   }
+})
+
+function preview(project: string, name: string, number: number, more: object = {}): Preview {
+  const { release, pointer } = change(project, number)
+  return {
+    project,
+    release,
+    pointer: { ...pointer, name, createdMs: 0, expiresMs: 1, ...more },
+  }
+}
+
+describe('a preview', () => {
+  it('is a site beside the live one, with hosts below its own', async () => {
+    const { sites, told } = recordedSites()
+    const live = change('shop', 1)
+    const manifest = { ...live.release.manifest, domain: 'shop.example' }
+    await sites.announce({ ...live, release: { ...live.release, manifest } })
+    expect(sites.hosts()).toEqual([{ project: 'shop', domain: 'shop.example' }])
+    await sites.show(preview('shop', 'menu', 2, { passwordHash: 'hash' }), [])
+    expect(told.at(-1)?.[1].map(({ retained: _, ...message }) => message)).toEqual([
+      {
+        project: 'shop',
+        hosts: ['shop.example', 'www.shop.example', 'shop.localhost'],
+        manifestSha256: 'shop-1',
+      },
+      {
+        project: 'shop@menu',
+        hosts: ['menu.preview.shop.example', 'menu.preview.shop.localhost'],
+        manifestSha256: 'shop-2',
+        preview: { name: 'menu', passwordHash: 'hash' },
+      },
+    ])
+    expect(sites.hosts()).toEqual([{ project: 'shop', domain: 'shop.example', hasPreviews: true }])
+  })
+
+  it('has the assets of its next release on every worker before one of them serves it', async () => {
+    const { sites, told } = recordedSites()
+    await sites.show(preview('shop', 'menu', 1), [])
+    await sites.show(preview('shop', 'menu', 2), [])
+    expect(brief(told)).toEqual([
+      ['set', ['shop-1', undefined]],
+      ['prepare', ['shop-1', 'shop-2']],
+      ['set', ['shop-2', undefined]],
+    ])
+  })
+
+  it('is gone from every worker when it is hidden, and its project stays', async () => {
+    const { sites, told } = recordedSites()
+    await sites.announce(change('shop', 1))
+    const menu = preview('shop', 'menu', 2)
+    await sites.show(menu, [])
+    await sites.hide(menu)
+    expect(brief(told).at(-2)).toEqual(['prepare', ['shop-1', undefined]])
+    expect(told.at(-1)?.[0]).toBe('invalidate shop@menu /*')
+  })
+
+  it('has a name in its zone before it is there', () => {
+    const { sites, zones } = recordedSites()
+    const { release, pointer } = change('shop', 1)
+    const manifest = { ...release.manifest, domain: 'shop.example' }
+    sites.restore({ release: { ...release, manifest }, pointer })
+    const [zone] = zones()
+    expect([...zone!.nodes.keys()]).toContain('*.preview.shop.example.')
+  })
 })
 
 test('serves the one project that it is for, and no other one’s domain is in its way', async () => {

@@ -64,6 +64,25 @@ describe.skipIf(!hasPebble)(
       expect(await handshake('other.example', ca)).not.toBe('authorized')
     })
 
+    it('has one for all previews, by DNS, once there is a preview', async () => {
+      const ca = await pebble.root()
+      expect(await handshake('menu.preview.site.example', ca)).not.toBe('authorized')
+      const deployed = await moka(['deploy', '--preview', 'menu', '--json'], {
+        cwd: join(folder, 'site'),
+        env: { MOKA_HOME: join(folder, 'home') },
+      })
+      expect(deployed).toMatchObject({ code: 0 })
+      expect(JSON.parse(deployed.stdout).url).toBe(
+        `https://menu.preview.site.example:${httpsPort}/`,
+      )
+      await until(
+        async () => (await handshake('menu.preview.site.example', ca)) === 'authorized',
+        20_000,
+        'a certificate for previews',
+      )
+      expect(await handshake('other.preview.site.example', ca)).toBe('authorized')
+    })
+
     async function handshake(servername: string, ca: string): Promise<string> {
       return new Promise(resolve => {
         const socket = connect({ port: httpsPort, host: '127.0.0.1', servername, ca }, () => {
