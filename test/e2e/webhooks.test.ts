@@ -170,6 +170,17 @@ describe('a delivery', () => {
     expect(await page()).not.toBe('beans')
   })
 
+  it('of a branch "main" beside the default branch "master" makes no more than a preview', async () => {
+    const before = await page()
+    const head = await push('not the default branch')
+    const options = { commit: head, defaultBranch: 'master' }
+    expect(await send('github', options)).toMatchObject({ status: 202 })
+    await until(() => statesOf(head).length === 2, 20_000, 'two statuses')
+    expect(statesOf(head)[1]).toBe('github success')
+    expect(new URL(forge.statuses.at(-1)!.url!).hostname).toBe('main.preview.site.example')
+    expect(await page()).toBe(before)
+  })
+
   it('may be a form, as GitHub sends it where the user says so', async () => {
     const head = await push('in a form')
     expect(await send('github', { commit: head, isForm: true })).toMatchObject({ status: 202 })

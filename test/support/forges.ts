@@ -111,6 +111,8 @@ export interface DeliveryOptions {
   event?: string
   id?: string
   isForm?: boolean
+  /** Default: `main`. */
+  defaultBranch?: string
 }
 
 type Kind = 'github' | 'gitea' | 'gitlab'
@@ -119,6 +121,7 @@ type Kind = 'github' | 'gitea' | 'gitlab'
 export async function deliver(kind: Kind, site: string, path: string, options: DeliveryOptions) {
   const { ref = 'refs/heads/main', commit = '0'.repeat(40), id = randomUUID(), secret } = options
   const isGitlab = kind === 'gitlab'
+  const { defaultBranch: default_branch = 'main' } = options
   const event = options.event ?? (isGitlab ? 'Push Hook' : 'push')
   const payload = JSON.stringify(
     event === 'ping'
@@ -133,7 +136,7 @@ export async function deliver(kind: Kind, site: string, path: string, options: D
             checkout_sha: commit,
             user_username: 'lena',
             project_id: 15,
-            project: { id: 15, name: 'Site', path_with_namespace: 'lena/site' },
+            project: { id: 15, name: 'Site', path_with_namespace: 'lena/site', default_branch },
             commits: [],
             total_commits_count: 1,
           }
@@ -141,7 +144,7 @@ export async function deliver(kind: Kind, site: string, path: string, options: D
             ref,
             before: '6113728f27ae82c7b1a177c8d03f9e96e0adf246',
             after: commit,
-            repository: { id: 186853002, name: 'site', full_name: 'lena/site', private: true },
+            repository: { id: 186853002, name: 'site', full_name: 'lena/site', default_branch },
             pusher: { name: 'lena' },
             commits: [],
           },
