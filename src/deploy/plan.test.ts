@@ -93,6 +93,12 @@ describe('a plan', () => {
       { kind: 'change', subject: 'database', name: 'database', reason: 'its address differs' },
     ])
   })
+
+  it('warns when all files would go', () => {
+    const { warnings } = makePlan(draft(), live({ files: { '/': file('a') } }), ['something'])
+    expect(warnings).toEqual(['something', expect.stringContaining('site.directory')])
+    expect(makePlan(draft(), live()).warnings).toEqual([])
+  })
 })
 
 describe('a summary', () => {

@@ -36,6 +36,9 @@ export interface Plan {
 
 const MAX_SUMMARISED = 15
 
+/** Mostly a folder that was moved or renamed. */
+const EMPTIED = 'the site has no files any more; is its folder where site.directory says?'
+
 /** Compares a release to be with the live one. Pure; files come in the order of their paths. */
 export function makePlan(
   next: ReleaseDraft,
@@ -55,7 +58,13 @@ export function makePlan(
     ...planDns(next, before),
     ...planNotifications(next.notify ?? [], before?.notify ?? []),
   ]
-  return { base: live?.id ?? null, changes, files: files.counts, warnings }
+  const isEmptied = files.counts.removed > 0 && Object.keys(next.files).length === 0
+  return {
+    base: live?.id ?? null,
+    changes,
+    files: files.counts,
+    warnings: isEmptied ? [...warnings, EMPTIED] : warnings,
+  }
 }
 
 function planFiles(
