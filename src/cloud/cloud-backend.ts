@@ -14,13 +14,14 @@ import type {
   ListedRelease,
   LiveRelease,
   PublishRequest,
+  ReleaseName,
 } from '../control/cloud-api.ts'
 import type { ControlBackend } from '../control/server.ts'
 import type { Functions } from '../functions/functions.ts'
 import type { LogStore } from '../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../functions/version.ts'
 import type { HookChange, Pipeline } from '../pipeline/pipeline.ts'
-import { parseDraft } from '../releases/manifest.ts'
+import { blobsOf, parseDraft } from '../releases/manifest.ts'
 import { siteNamed } from '../releases/previews/preview-name.ts'
 import type { Previews } from '../releases/previews/previews.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
@@ -145,14 +146,21 @@ export class CloudBackend implements ControlBackend {
       .map(release => ({ ...release, isLive: release.id === live.id }))
   }
 
-  async missingBlobs(names: readonly BlobName[]): Promise<string[]> {
+  async missingBlobs(names: readonly BlobName[], of?: ReleaseName): Promise<string[]> {
     const { blobs } = this.#parts.bucket
     const missing: string[] = []
-    for (const [index, { sha256, sizeBytes }] of names.entries()) {
+    const all = of === undefined ? names : [...names, ...(await this.#blobsOf(of))]
+    for (const [index, { sha256, sizeBytes }] of all.entries()) {
       if (index % BLOBS_IN_A_TURN === BLOBS_IN_A_TURN - 1) await setImmediate()
       if (!blobs.claim(sha256, sizeBytes)) missing.push(sha256)
     }
     return missing
+  }
+
+  async #blobsOf({ project, id }: ReleaseName): Promise<Iterable<BlobName>> {
+    const live = this.#live(project)
+    if (live?.id === id) return blobsOf(live.manifest)
+    return blobsOf((await this.#parts.releases.get(project, id)).manifest)
   }
 
   async putBlob(sha256: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {

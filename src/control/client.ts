@@ -28,7 +28,8 @@ export function createControlClient(
     status: () => http.json('GET', '/v1/status'),
     live: async project => (await http.json<never>('GET', `${of(project)}/live`)) ?? undefined,
     releases: project => http.json('GET', `${of(project)}/releases`),
-    missingBlobs: blobs => http.json('POST', '/v1/missing', blobs, stallMs),
+    missingBlobs: (blobs, of) =>
+      http.json('POST', '/v1/missing', of === undefined ? blobs : { blobs, of }, stallMs),
     putBlobs: (blobs, onProgress) =>
       uploadBlobs(
         {

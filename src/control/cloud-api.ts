@@ -14,8 +14,8 @@ export interface CloudApi {
   live(project: string): Promise<LiveRelease | undefined>
   /** Newest first. */
   releases(project: string): Promise<ListedRelease[]>
-  /** Hashes of those of the blobs that are not stored here. */
-  missingBlobs(blobs: readonly BlobName[]): Promise<string[]>
+  /** Hashes of those of the blobs, and of all of a release where one is named, that are not stored here. */
+  missingBlobs(blobs: readonly BlobName[], of?: ReleaseName): Promise<string[]>
   /** Stores blobs; each is verified against its hash. */
   putBlobs(
     blobs: Iterable<BlobUpload>,
@@ -98,6 +98,12 @@ export interface BlobName {
   sha256: string
   /** Where it is given, a blob of another size counts as not stored. */
   sizeBytes?: number
+}
+
+/** A release that the cloud has. */
+export interface ReleaseName {
+  project: string
+  id: string
 }
 
 export interface BlobUpload {

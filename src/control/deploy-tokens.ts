@@ -60,7 +60,7 @@ export function requireDeploy(method: string, path: string, project: string): vo
 }
 
 /** Throws `CONTROL_OTHER_PROJECT`. */
-function requireProject(named: unknown, project: string): void {
+export function requireProject(named: unknown, project: string): void {
   if (named === project) return
   throw new MokaError(
     'CONTROL_OTHER_PROJECT',

@@ -15,6 +15,7 @@ import {
   type DeployGrant,
   type DeployTokens,
   requireDeploy,
+  requireProject,
   requirePublish,
 } from './deploy-tokens.ts'
 import { addNotificationRoutes } from './notifications/notification-routes.ts'
@@ -53,6 +54,10 @@ export type Environment = { Bindings: HttpBindings; Variables: { deploys?: Deplo
 
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000))
 const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
+const missingRequest = v.union([
+  blobNames,
+  v.object({ blobs: blobNames, of: v.object({ project: v.string(), id: v.string() }) }),
+])
 const invalidateRequest = v.object({ patterns: strings, tags: v.optional(strings, []) })
 const hookRequest = v.object({
   repository: v.exactOptional(v.string()),
@@ -177,9 +182,13 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
     }),
   )
   app.get('/v1/status', async context => context.json(await backend.status()))
-  app.post('/v1/missing', async context =>
-    context.json(await backend.missingBlobs(await readBody(context, blobNames))),
-  )
+  app.post('/v1/missing', async context => {
+    const asked = await readBody(context, missingRequest)
+    if (Array.isArray(asked)) return context.json(await backend.missingBlobs(asked))
+    const deploys = context.get('deploys')
+    if (deploys !== undefined) requireProject(asked.of.project, deploys.project)
+    return context.json(await backend.missingBlobs(asked.blobs, asked.of))
+  })
   app.post('/v1/blobs', async context => {
     await receiveBlobs(context.env.incoming, backend)
     return context.json({})

@@ -121,7 +121,7 @@ async function deployOnce(
   const prepared = await prepareRelease(project, live?.manifest, options.clock.now())
   const { draft, uploads } = options.isDryRun
     ? { draft: prepared.draft, uploads: [] }
-    : await selectMissing(prepared, target)
+    : await selectMissing(prepared, target, live)
   const plan = makePlan(draft, live, prepared.warnings)
   observer.onPlan?.(plan)
   const sizeBytes = uploads.reduce((sum, blob) => sum + blob.sizeBytes, 0)

@@ -51,6 +51,21 @@ function bucketWithout(...lost: string[]) {
   return { asked, missingBlobs }
 }
 
+test('names the live release in place of the files that it has too, and heals those', async () => {
+  const encoded = await prepareEncoded(PAGE, SHA256, new Map())
+  const before = prepared(encoded)
+  const live = { id: 'r-7', manifest: { ...before.draft, id: 'r-7', createdMs: 0 } }
+  const gone = 'd'.repeat(64) // of a file that is not in the site any more
+  const asked: unknown[] = []
+  const missingBlobs = async (...given: unknown[]) => {
+    asked.push(given)
+    return [SHA256, gone]
+  }
+  const { uploads } = await selectMissing(before, { missingBlobs }, live)
+  expect(uploads.map(blob => blob.sha256)).toEqual([SHA256])
+  expect(asked).toEqual([[[{ sha256: CODE, sizeBytes: 7 }], { project: 'site', id: 'r-7' }]])
+})
+
 test('asks for every blob with its size, that of code too, and sends what is missing', async () => {
   const encoded = await prepareEncoded(PAGE, SHA256, new Map())
   const bucket = bucketWithout(CODE)

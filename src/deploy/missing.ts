@@ -1,12 +1,15 @@
-import type { BlobUpload, CloudApi } from '../control/cloud-api.ts'
+import type { BlobUpload, CloudApi, LiveRelease } from '../control/cloud-api.ts'
 import {
   blobsOf,
+  isSameFile,
   type ReleaseBlob,
   type ReleaseDraft,
   type ReleaseFile,
 } from '../releases/manifest.ts'
 import { MokaError } from '../shared/errors.ts'
 import { type PreparedRelease, prepareEncoded } from './draft.ts'
+
+type Live = Pick<LiveRelease, 'id' | 'manifest'>
 
 /**
  * What the bucket lacks of a release, to be sent. Compressed forms that were taken over from the
@@ -16,8 +19,9 @@ import { type PreparedRelease, prepareEncoded } from './draft.ts'
 export async function selectMissing(
   { draft, blobs }: PreparedRelease,
   target: Pick<CloudApi, 'missingBlobs'>,
+  live?: Live,
 ): Promise<{ draft: ReleaseDraft; uploads: BlobUpload[] }> {
-  const missing = await findMissing(draft, blobs, target)
+  const missing = await findMissing(draft, blobs, target, live)
   const lost = new Set([...missing].filter(sha256 => !blobs.has(sha256)))
   if (lost.size === 0) return { draft, uploads: pick(missing, blobs) }
   const files: [string, ReleaseFile][] = []
@@ -25,7 +29,7 @@ export async function selectMissing(
     files.push([path, hasLostForm(file, lost) ? await encodeAgain(file, blobs) : file])
   }
   const whole = { ...draft, files: Object.fromEntries(files) }
-  const uploads = pick(await findMissing(whole, blobs, target), blobs)
+  const uploads = pick(await findMissing(whole, blobs, target, live), blobs)
   return { draft: whole, uploads }
 }
 
@@ -33,15 +37,23 @@ async function findMissing(
   draft: ReleaseDraft,
   blobs: ReadonlyMap<string, BlobUpload>,
   target: Pick<CloudApi, 'missingBlobs'>,
+  live: Live | undefined,
 ): Promise<Set<string>> {
+  const before = live?.manifest.files ?? {}
+  // The cloud knows what the live release has: of a large site that has hardly changed, nearly all.
+  const news = Object.entries(draft.files).filter(([path, file]) => !isSameFile(before[path], file))
   const wanted = new Map<string, ReleaseBlob>()
-  for (const blob of blobsOf(draft)) {
+  for (const blob of blobsOf({ ...draft, files: Object.fromEntries(news) })) {
     // The manifest does not know the sizes of code and migrations; who has made them does.
     const sizeBytes = blob.sizeBytes ?? blobs.get(blob.sha256)?.sizeBytes
     const { sha256 } = blob
     wanted.set(sha256, { sha256, ...(sizeBytes === undefined ? {} : { sizeBytes }) })
   }
-  return new Set(await target.missingBlobs([...wanted.values()]))
+  const of = live && { project: draft.project, id: live.id }
+  const missing = await target.missingBlobs([...wanted.values()], of)
+  if (missing.length === 0) return new Set()
+  const own = new Set(Array.from(blobsOf(draft), ({ sha256 }) => sha256))
+  return new Set(missing.filter(sha256 => own.has(sha256)))
 }
 
 function hasLostForm({ encoded }: ReleaseFile, lost: ReadonlySet<string>): boolean {

@@ -215,6 +215,19 @@ export function* blobsOf(release: ReleaseDraft): Generator<ReleaseBlob> {
   for (const { sha256 } of release.migrations) yield { sha256 }
 }
 
+/** Whether the same blobs make both, with the same sizes. */
+export function isSameFile(a: ReleaseFile | undefined, b: ReleaseFile): boolean {
+  if (a?.sha256 !== b.sha256 || a.size !== b.size) return false
+  const [before, after] = [a.encoded ?? {}, b.encoded ?? {}]
+  return isSameForm(before.br, after.br) && isSameForm(before.gzip, after.gzip)
+}
+
+type EncodedForm = NonNullable<ReleaseFile['encoded']>['br']
+
+function isSameForm(a: EncodedForm, b: EncodedForm): boolean {
+  return a?.sha256 === b?.sha256 && a?.size === b?.size
+}
+
 function parse<T extends v.GenericSchema>(
   schema: T,
   input: unknown,

@@ -11,7 +11,7 @@ import {
   LivePointerFile,
   previousRelease,
 } from './live-pointer.ts'
-import { blobsOf, type ReleaseDraft, type ReleaseFile, type ReleaseManifest } from './manifest.ts'
+import { blobsOf, isSameFile, type ReleaseDraft, type ReleaseManifest } from './manifest.ts'
 import type { ReleaseStore, ReleaseSummary, StoredRelease } from './release-store.ts'
 
 /** What making a release live needs of the other parts. */
@@ -307,19 +307,6 @@ export class Releases {
   #file(project: string): LivePointerFile {
     return new LivePointerFile(join(this.#directory, project, 'live.json'))
   }
-}
-
-/** Whether the same blobs make both, with the same sizes. */
-function isSameFile(a: ReleaseFile | undefined, b: ReleaseFile): boolean {
-  if (a?.sha256 !== b.sha256 || a.size !== b.size) return false
-  const [before, after] = [a.encoded ?? {}, b.encoded ?? {}]
-  return isSameForm(before.br, after.br) && isSameForm(before.gzip, after.gzip)
-}
-
-type EncodedForm = NonNullable<ReleaseFile['encoded']>['br']
-
-function isSameForm(a: EncodedForm, b: EncodedForm): boolean {
-  return a?.sha256 === b?.sha256 && a?.size === b?.size
 }
 
 function hasImmutableFiles({ files }: ReleaseManifest): boolean {

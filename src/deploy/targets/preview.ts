@@ -20,7 +20,7 @@ export function previewTarget(
       base = shown?.id ?? null
       return shown ?? cloud.live(project)
     },
-    missingBlobs: blobs => cloud.missingBlobs(blobs),
+    missingBlobs: (blobs, of) => cloud.missingBlobs(blobs, of),
     putBlobs: (...given) => cloud.putBlobs(...given),
     // Its database is its own, and asked for by visitors at once.
     publish: ({ deferMigrations: _, ...request }, onStep) =>
