@@ -8,6 +8,7 @@ import type { Deployer, DeployRequest } from '../pipeline/deploy-push.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { Masker } from '../shared/masking/masker.ts'
 import { tieToParent } from '../shared/tied-process.ts'
+import { OutputTail } from './notifications/output-tail.ts'
 import { maskingStream } from './secrets/masking.ts'
 
 const SPARE = fileURLToPath(new URL('../cli/spare.js', import.meta.url))
@@ -37,7 +38,8 @@ export function createDeployer(options: {
   removePreview: Deployer['removePreview']
   /** Takes secrets out of what builds say. */
   masker(project: string): Masker
-  onFailure(request: DeployRequest, error: unknown, durationMs: number): void
+  /** `said` is the end of what the deploy has said. */
+  onFailure(request: DeployRequest, error: unknown, said: string, durationMs: number): void
 }): Deployer {
   const processes = new DeployProcesses()
   return {
@@ -47,14 +49,15 @@ export function createDeployer(options: {
     async deploy(request) {
       const { token, revoke } = options.tokens.grant(request.project, request.isPreview)
       const startMs = performance.now()
+      const tail = new OutputTail()
       try {
         const { directory: cwd, branch, isPreview } = request
         const args = ['deploy', ...(isPreview ? [`--preview=${branch}`] : ['--test'])]
         const variables = { MOKA_CLOUD: options.address(), MOKA_TOKEN: token }
         const child = processes.take({ cwd, variables, args })
-        await watchDeploy(child, request, options.masker(request.project))
+        await watchDeploy(child, request, options.masker(request.project), tail)
       } catch (error) {
-        options.onFailure(request, error, Math.round(performance.now() - startMs))
+        options.onFailure(request, error, tail.text, Math.round(performance.now() - startMs))
         throw error
       } finally {
         revoke()
@@ -116,11 +119,15 @@ async function watchDeploy(
   child: DeployProcess,
   { branch, commit, isPreview, output, signal }: DeployRequest,
   masker: Masker,
+  tail: OutputTail,
 ): Promise<void> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   const release = endWith(child, AbortSignal.any([signal, timeout]))
   const said = [child.stdout, child.stderr].map(stream => stream.pipe(maskingStream(masker)))
-  for (const stream of said) stream.pipe(output, { end: false })
+  for (const stream of said) {
+    stream.on('data', chunk => tail.push(String(chunk)))
+    stream.pipe(output, { end: false })
+  }
   // What nobody reads any more would keep the process from its end.
   const letGo = () => {
     for (const stream of said) stream.unpipe(output).resume()

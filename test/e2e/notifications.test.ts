@@ -123,10 +123,12 @@ it('tells once of a push whose build fails, or whose release is refused', async 
   await until(() => received.length === 1)
   expect(told()[0]).toMatchObject({ status: 'live', commit: good.head, branch: 'main' })
 
-  const broken = await push({ 'build.sh': 'exit 3\n' })
+  const broken = await push({ 'build.sh': 'echo no beans; exit 3\n' })
   expect(broken.code).not.toBe(0)
   await until(() => received.length === 1)
   expect(told()[0]).toMatchObject({ status: 'failed', commit: broken.head, release: 'r-1' })
+  expect(told()[0]?.text).toMatch(/^site: deploy failed \(main at .{7}\); r-1 stays live\n/)
+  expect(told()[0]?.error).toMatch(/^no beans\n(?:.*\n)*cannot build the site .* exit code 3$/m)
 
   const refused = await push({
     'build.sh': build,

@@ -61,12 +61,15 @@ export class Notifications implements NotificationsApi {
   pushFailed(
     { project, commit, branch, isPreview }: PushedCommit,
     error: unknown,
+    said: string,
     durationMs: number,
   ): void {
-    if (isPreview === true || this.#told.get(project) === commit) return
+    const isTold = this.#told.get(project) === commit
+    this.#told.delete(project)
+    if (isPreview === true || isTold) return
     this.#tell(this.#live(project)?.notify, {
       ...{ action: 'deploy', status: 'failed', project, commit, branch, durationMs },
-      error: textOf(error),
+      error: said === '' ? textOf(error) : said,
     })
   }
 
