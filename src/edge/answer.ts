@@ -426,7 +426,11 @@ function followBehavior(
 function proxyTo(asked: SiteRequest, parts: AnswerParts, to: URL): Promise<ViewerResponse> {
   const path = decodePath(to.pathname)
   if (path === undefined) return notFound(asked, parts)
-  const { request, site } = asked
+  const { request, site, rules } = asked
+  // The name and the password that have opened our lock are none of that site's business.
+  if (credentialsFor(rules.headers, [asked.path]) !== undefined) {
+    request.fields.delete('authorization')
+  }
   return parts.behaviors.respond({
     request,
     release: site.live,

@@ -263,6 +263,25 @@ test('Basic-Auth for a file locks its page under its URL', async () => {
   expect((await fixture.get('/')).text).toBe('home')
 })
 
+test('a password goes to no other site, and an Authorization that opens no lock does', async () => {
+  const other = await openOriginServer()
+  other.onRequest((request, response) => response.end(`${request.headers.authorization ?? '-'}`))
+  const authorization = `Basic ${Buffer.from('a:b').toString('base64')}`
+  fixture.deploy({
+    files: {},
+    headers: await headersOf('/locked/*\n  Basic-Auth: a:b\n'),
+    redirects: await redirectsOf(
+      `/locked/* ${other.url}/:splat 200\n/open/* ${other.url}/:splat 200\n`,
+    ),
+  })
+  const get = (path: string) => fixture.get(path, { headers: { authorization } })
+  expect((await fixture.get('/locked/x')).status).toBe(401)
+  expect((await get('/locked/x')).text).toBe('-')
+  expect((await fixture.get('/locked/x')).status).toBe(401)
+  expect((await get('/open/x')).text).toBe(authorization)
+  await other.close()
+})
+
 test('a rewrite leads around no lock', async () => {
   fixture.deploy({
     files: { '/secret/index.html': 'told', '/admin.html': 'page', '/open.html': 'open' },
