@@ -26,6 +26,8 @@ export interface PipelineOptions {
   deployer: Deployer
   /** Whether a request's password is this cloud's. */
   isToken(given: string): boolean
+  /** What a client's connection may stall. Shortened in tests. Default: 60 s. */
+  stallMs?: number
   clock: Clock
   logger: Logger
 }
@@ -67,6 +69,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     ...{ repositories, queue, logger },
     check: push => checkPush(push, workspaceOf(push.project), deployer),
     onEnd: project => workspaceOf(project).tidy(),
+    ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
   })
   const door = new GitDoor({
     ...{ repositories, receiver, isToken: options.isToken, logger },

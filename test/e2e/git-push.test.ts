@@ -383,11 +383,15 @@ describe('a push that is cut off', () => {
     const gate = join(root, `gate-${count}`)
     const good = await commit(folder, { 'index.html': 'good' })
     await git(folder, 'push', 'home', 'main')
-    await commit(folder, { 'index.html': 'half', 'build.sh': gated(gate) })
+    const pid = join(root, `pid-${count}`)
+    const build = `echo $$ > ${pid}\n${gated(gate)}`
+    await commit(folder, { 'index.html': 'half', 'build.sh': build })
     const push = startGit(folder, 'push', 'home', 'main')
     await until(() => push.said().includes('begun'), 20_000)
     await cloud.kill()
     expect((await push.ended).code).not.toBe(0)
+    const building = Number(await readFile(pid, 'utf8'))
+    await until(async () => (await living([building])).length === 0, 10_000, 'end of the build')
     // What a git that is killed while it writes a ref leaves.
     const repository = join(home, 'repositories', `${name}.git`)
     await mkdir(join(repository, 'refs/heads'), { recursive: true })

@@ -33,6 +33,8 @@ export interface PushReceiverOptions {
   check(push: ArrivedPush): Promise<void>
   /** When it went in, or did not, and the response is sent; the next one waits for it. */
   onEnd(project: string): Promise<void>
+  /** Between two pieces of a pack. Shortened in tests. Default: 60 s. */
+  stallMs?: number
   logger: Logger
 }
 
@@ -46,7 +48,6 @@ export interface IncomingPush {
 }
 
 const NOTHING = /^0+$/
-/** Between two pieces of a pack. */
 const STALL_MS = 60_000
 
 /** Takes pushes, one at a time for each project: wait → receive → check → update the refs. */
@@ -127,7 +128,7 @@ export class PushReceiver {
     this.#log(child, project)
     child.stdin!.on('error', () => {}) // it ended before it had read all
     child.stdin!.write(encodePushHead(head, commands))
-    const watch = endStalled(body, kill)
+    const watch = endStalled(body, this.#options.stallMs ?? STALL_MS, kill)
     pipeline(body, child.stdin!, () => watch.end())
     const checking = this.#answerHook(child, { project, path, branches, signal }, moved)
     await new Promise<void>((done, fail) => {
@@ -183,8 +184,8 @@ export class PushReceiver {
 }
 
 /** Others wait for a push, and a client that sends nothing more may do so for ever. */
-function endStalled(body: Readable, end: () => void): { end(): void } {
-  const timer = setTimeout(end, STALL_MS)
+function endStalled(body: Readable, stallMs: number, end: () => void): { end(): void } {
+  const timer = setTimeout(end, stallMs)
   body.on('data', () => timer.refresh())
   return { end: () => clearTimeout(timer) }
 }
