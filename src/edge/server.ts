@@ -91,7 +91,9 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
     logger: options.logger,
     now: () => performance.now(),
   })
-  const http1 = createHttp1Engine({ hot: edge.hot, limits, now, ...observing })
+  const { hot, respond } = edge
+  const { logger } = options
+  const http1 = createHttp1Engine({ hot, respond, logger, limits, now, ...observing })
   const http2 =
     edge.respond === undefined
       ? undefined

@@ -1,13 +1,12 @@
 // Our engine and node:http with answer() must agree, byte for byte, on every request: the same
 // bytes go to a real edge server and to a plain node:http server before the same edge.
 
-import { type AddressInfo, createServer, type Server } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type EdgeFixture, openEdgeFixture, sha256Of } from '../testing/edge-fixture.ts'
+import { type NodeHttpReference, openNodeHttpReference } from '../testing/node-http-reference.ts'
 import { rawExchange, withoutMoment } from '../testing/raw-exchange.ts'
 import { formatRefusal } from './client-error.ts'
-import { NodeHttpServer } from './node-http-server.ts'
 
 const LIMITS = {
   maxHeaderBytes: 16 * 1024,
@@ -35,10 +34,7 @@ const SITE = {
 const ETAG = `"${sha256Of('text').slice(0, 32)}"`
 
 let fixture: EdgeFixture
-let reference: NodeHttpServer
-/** Connections reach the reference as they reach it in the edge: accepted elsewhere. */
-let door: Server
-let referencePort: number
+let reference: NodeHttpReference
 
 beforeAll(async () => {
   fixture = await openEdgeFixture({ limits: LIMITS })
@@ -66,14 +62,7 @@ beforeAll(async () => {
     response.setHeader('etag', '"f"')
     response.end('from a function')
   })
-  reference = new NodeHttpServer(
-    (request, response) => fixture.edge.handle(request, response),
-    LIMITS,
-  )
-  reference.start()
-  door = createServer({ allowHalfOpen: true, noDelay: true }, socket => reference.take(socket))
-  await new Promise<void>(resolve => door.listen(0, '127.0.0.1', resolve))
-  referencePort = (door.address() as AddressInfo).port
+  reference = await openNodeHttpReference(fixture.edge, LIMITS)
   // All in memory, so that no answer tells of a first time.
   const paths = [...Object.keys(SITE), '/', '/about/', '/old.js', '/api/kept']
   for (const path of paths) {
@@ -86,9 +75,7 @@ beforeAll(async () => {
   }
 })
 afterAll(async () => {
-  reference.leave(0)
-  reference.destroyAll()
-  await new Promise<void>(resolve => door.close(() => resolve()))
+  await reference.close()
   await fixture.close()
 })
 
@@ -96,7 +83,7 @@ const get = (target: string, ...fields: string[]) =>
   `GET ${target} HTTP/1.1\r\n${['Host: site.test', ...fields].join('\r\n')}\r\n\r\n`
 
 const ours = (...pieces: string[]) => rawExchange(fixture.port, pieces).then(withoutMoment)
-const theirs = (bytes: string) => rawExchange(referencePort, [bytes]).then(withoutMoment)
+const theirs = (bytes: string) => rawExchange(reference.port, [bytes]).then(withoutMoment)
 
 describe('every kind of answer is the same, byte for byte', () => {
   test.each([
@@ -163,7 +150,7 @@ describe('every kind of answer is the same, byte for byte', () => {
     expect(await ours(both)).toBe(await theirs(both))
   })
 
-  test('it is our engine that answers what is in memory', async () => {
+  test('it is our engine that answers what is plain', async () => {
     const handled: string[] = []
     const { handle } = fixture.edge
     fixture.edge.handle = (request, response) => {
@@ -177,13 +164,15 @@ describe('every kind of answer is the same, byte for byte', () => {
         get('/old.js').replace('GET', 'HEAD'),
         get('/api/kept'),
         get('/nothing'),
+        get('/a/b.txt', 'Range: bytes=1-2'),
+        get('/').replace('GET', 'OPTIONS'),
         get('/'),
       )
     } finally {
       fixture.edge.handle = handle
     }
-    // And what is not stays with node:http from there on.
-    expect(handled).toEqual(['GET /nothing', 'GET /'])
+    // And from what is not on, the connection is node:http's.
+    expect(handled).toEqual(['OPTIONS /', 'GET /'])
   })
 })
 

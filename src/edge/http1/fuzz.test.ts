@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Fields } from '../../http/fields.ts'
+import { silentLogger } from '../../shared/logger.ts'
 import type { HotLookup, HotResponse } from '../hot/hot-lookup.ts'
 import { FakeTransport } from '../testing/fake-transport.ts'
 import { createHttp1Engine } from './http1-engine.ts'
@@ -107,7 +108,13 @@ test('no conversation breaks the engine, and no byte of one is lost or answered 
     fc.property(conversation, ({ parts, damages, cuts, events }) => {
       const text = textOf(parts, damages)
       const transport = new FakeTransport()
-      createHttp1Engine({ hot, limits: LIMITS, now: () => 0 }).accept(transport, new Uint8Array(0))
+      createHttp1Engine({
+        hot,
+        respond: undefined,
+        logger: silentLogger,
+        limits: LIMITS,
+        now: () => 0,
+      }).accept(transport, new Uint8Array(0))
       let received = ''
       const borders = [...new Set(cuts.map(cut => cut % (text.length + 1)))].sort((a, b) => a - b)
       for (const [index, end] of [...borders, text.length].entries()) {

@@ -4,6 +4,7 @@ import { isValidField } from '../../http/field-lists.ts'
 import { ownText } from '../hot/bounded-map.ts'
 import type { HotResponse } from '../hot/hot-lookup.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { ViewerResponse } from '../viewer.ts'
 
 /**
  * Bodies up to this size are laid behind their head in one buffer. That saves a second write, or
@@ -12,6 +13,17 @@ import type { Transport } from '../transport/transport.ts'
 const MAX_JOINED_BODY_BYTES = 256 * 1024
 /** What such buffers may take together. They live for a second. */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+
+const LAST = 'Connection: close\r\n\r\n'
+
+/** What concerns the connection is said by who has it. */
+const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+])
 
 export interface HotMessagesOptions {
   /** As node:http announces them, whose connections these are as well. */
@@ -37,7 +49,7 @@ interface Message {
   hasBody: boolean
 }
 
-/** Writes responses from memory, and keeps what it made of those that come again. */
+/** Responses as they stand on the wire. Keeps what it made of those from memory that come again. */
 export class HotMessages {
   readonly #options: HotMessagesOptions
   readonly #keepAlive: string
@@ -117,11 +129,31 @@ export class HotMessages {
     if (lasting === undefined) return false
     const head = lasting.head + formatLines(response.changing) + lasting.after
     const date = response.fields.has('date') ? '' : this.#date
-    const connection = isLast ? 'Connection: close\r\n\r\n' : this.#keepAlive
+    const connection = isLast ? LAST : this.#keepAlive
     const body = response.body?.bytes
     this.writtenBytes = head.length + date.length + connection.length + (body?.byteLength ?? 0)
     writeBoth(transport, head + date + connection, body, isCorked)
     return true
+  }
+
+  /**
+   * The head of a response that comes the long way; undefined where a field cannot stand on the
+   * wire. Chunks are announced where node:http does.
+   */
+  formatHead(
+    { status, fields }: Pick<ViewerResponse, 'status' | 'fields'>,
+    isLast: boolean,
+    isChunked: boolean,
+  ): string | undefined {
+    this.setTime()
+    let head = statusLine(status)
+    for (const [name, value] of fields) {
+      if (!isValidField(name, value)) return undefined
+      if (!CONNECTION_FIELDS.has(name)) head += `${name}: ${value}\r\n`
+    }
+    if (!fields.has('date')) head += this.#date
+    head += isLast ? LAST : this.#keepAlive
+    return isChunked ? `${head.slice(0, -2)}Transfer-Encoding: chunked\r\n\r\n` : head
   }
 
   #join(message: Message, body: Uint8Array | undefined): void {
@@ -158,6 +190,10 @@ function prepare(response: HotResponse): Message | undefined {
   return message
 }
 
+function statusLine(status: number): string {
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
+}
+
 function formatLines(lines: HotResponse['changing']): string {
   let text = ''
   for (const [name, value] of lines ?? []) text += `${name}: ${value}\r\n`
@@ -169,7 +205,7 @@ function formatLines(lines: HotResponse['changing']): string {
  * where a field cannot stand on the wire.
  */
 function formatLasting({ status, fields, changing }: HotResponse) {
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
+  let head = statusLine(status)
   let before: string | undefined
   for (const [name, value] of fields) {
     if (changing?.some(([changed]) => changed === name)) {

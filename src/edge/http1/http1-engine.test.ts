@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Fields } from '../../http/fields.ts'
+import { silentLogger } from '../../shared/logger.ts'
 import type { HotLookup, HotResponse } from '../hot/hot-lookup.ts'
 import { FakeTransport } from '../testing/fake-transport.ts'
 import { createHttp1Engine } from './http1-engine.ts'
@@ -33,7 +34,13 @@ beforeEach(() => {
   const fields = Fields.from([['content-length', '4']])
   response = { status: 200, project: 'site', fields, body, isPrepared: true }
   transport = new FakeTransport()
-  createHttp1Engine({ hot, limits: LIMITS, now: () => now }).accept(transport, NOTHING)
+  createHttp1Engine({
+    hot,
+    respond: undefined,
+    logger: silentLogger,
+    limits: LIMITS,
+    now: () => now,
+  }).accept(transport, NOTHING)
 })
 
 const HEAD_LINES =
@@ -167,7 +174,7 @@ describe('a shutdown with a grace', () => {
     transport.handler.onShutdown(500)
     expect(transport.deadlineMs).toBe(500)
     transport.receive(GET)
-    expect(transport.takeWrites().join('')).toMatch(/^HTTP\/1\.1 200 [^]*connection: close/i)
+    expect(transport.takeWrites().join('')).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close/i)
     expect(transport.state).toBe('ended')
   })
 

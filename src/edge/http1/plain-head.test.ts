@@ -49,14 +49,23 @@ test.each([
   'Connection: keep-alive, close',
   'Connection:',
   'Proxy-Connection: close',
-  'Range: bytes=0-',
-  'If-Range: x',
-  'If-Match: *',
-  'If-Unmodified-Since: x',
-  'Authorization: Basic x',
   'Host: a',
 ])('%s is not plain', field => {
   expect(head.read(`GET / HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n`, 0)).toBe('other')
+})
+
+test.each([
+  'Range: bytes=0-',
+  'if-range:x',
+  'If-Match: *',
+  'If-Unmodified-Since: x',
+  'Authorization: Basic x',
+])('%s is plain, but nothing to ask memory for', field => {
+  expect(head.read(`GET / HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n`, 0)).toBe('plain')
+  expect(head.mayBeHot).toBe(false)
+  expect(head.fields().lineCount).toBe(2)
+  head.read('GET / HTTP/1.1\r\nHost: a\r\n\r\n', 0)
+  expect(head.mayBeHot).toBe(true)
 })
 
 test.each(['Accept-Encoding: br', 'If-None-Match: x', 'If-Modified-Since: x', 'Connection: close'])(

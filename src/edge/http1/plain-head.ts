@@ -34,11 +34,13 @@ type FieldRole =
   | 'user-agent'
   | 'referer'
   | 'x-forwarded-for'
+  /** It may change the answer, in a way that memory does not look at. */
+  | 'rare'
 
 /**
- * Names that matter. `undefined`: a request with it is not plain, for it has a body, wants
- * something of the connection, or conditions that are rare. All other fields cannot change the
- * answer from memory, nor where the request ends.
+ * Names that matter. `undefined`: a request with it is not plain, for it has a body, or wants
+ * something of the connection. All other fields cannot change the answer from memory, nor where
+ * the request ends.
  */
 const NAMES: readonly (readonly [string, FieldRole | undefined])[] = [
   ['host', 'host'],
@@ -49,15 +51,15 @@ const NAMES: readonly (readonly [string, FieldRole | undefined])[] = [
   ['user-agent', 'user-agent'],
   ['referer', 'referer'],
   ['x-forwarded-for', 'x-forwarded-for'],
-  ['authorization', undefined],
+  ['authorization', 'rare'],
   ['content-length', undefined],
   ['expect', undefined],
-  ['if-match', undefined],
-  ['if-range', undefined],
-  ['if-unmodified-since', undefined],
+  ['if-match', 'rare'],
+  ['if-range', 'rare'],
+  ['if-unmodified-since', 'rare'],
   // A third spelling of Connection to node:http's parser.
   ['proxy-connection', undefined],
-  ['range', undefined],
+  ['range', 'rare'],
   ['transfer-encoding', undefined],
   ['upgrade', undefined],
 ]
@@ -81,6 +83,8 @@ const ENDS = new Int32Array(MAX_MARKED)
 export class PlainHead implements PlainRequest {
   isHead = false
   wantsClose = false
+  /** Whether memory may be asked: no field was left out that could matter. */
+  mayBeHot = true
   peerAddress = ''
   isSecure = false
   /** Where the head ended in the text, after its empty line. */
@@ -155,6 +159,7 @@ export class PlainHead implements PlainRequest {
     this.referrer = undefined
     this.forwardedFor = undefined
     this.wantsClose = false
+    this.mayBeHot = true
     const afterMethod = this.#readMethod(text, start)
     if (afterMethod < 0) return afterMethod === PARTIAL ? 'partial' : 'other'
     const afterLine = this.#readTarget(text, afterMethod)
@@ -276,6 +281,9 @@ export class PlainHead implements PlainRequest {
       case 'x-forwarded-for':
         this.forwardedFor =
           this.forwardedFor === undefined ? value : `${this.forwardedFor}, ${value}`
+        return true
+      case 'rare':
+        this.mayBeHot = false
         return true
     }
   }

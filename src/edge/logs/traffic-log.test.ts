@@ -264,6 +264,22 @@ describe('a viewer who leaves', () => {
     client.close()
   })
 
+  test('in the middle of a long answer is told apart from one who has read it', async () => {
+    const size = 30_000_000
+    fixture.onFunction((_, outgoing) => {
+      outgoing.setHeader('content-length', size)
+      outgoing.end(Buffer.alloc(size))
+    })
+    const socket = createConnection(fixture.port, '127.0.0.1')
+    socket.write(get('/api/long'))
+    await once(socket, 'readable')
+    socket.resetAndDestroy()
+    const [line] = await lines(1)
+    expect(line).toMatchObject({ status: 200, result: 'Error', detail: 'ClientCommError' })
+    expect(Number(line?.bytes)).toBeGreaterThan(1_000)
+    expect(Number(line?.bytes)).toBeLessThan(size / 2)
+  })
+
   test('a viewer who reads slowly is logged when all has left', async () => {
     await fixture.get('/big.bin', { headers: { host: 'site.test' } })
     const socket = createConnection(fixture.port, '127.0.0.1')

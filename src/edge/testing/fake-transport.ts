@@ -44,7 +44,7 @@ export class FakeTransport implements Transport {
 
   writeLatin1(text: string): boolean {
     if (this.state !== 'open') return false
-    if (this.isStuck) this.bufferedBytes += text.length
+    if (this.isStuck || this.#corked !== undefined) this.bufferedBytes += text.length
     if (this.#corked === undefined) this.#writes.push(text)
     else this.#corked.push(text)
     return !this.isStuck
@@ -57,6 +57,7 @@ export class FakeTransport implements Transport {
   uncork(): void {
     const text = this.#corked?.join('') ?? ''
     this.#corked = undefined
+    if (!this.isStuck) this.bufferedBytes -= text.length
     if (text !== '') this.#writes.push(text)
   }
 

@@ -52,6 +52,8 @@ export class BunTransport implements Transport, BunPeer {
   #isEnding = false
   #isClosed = false
   #hasPeerEnded = false
+  /** What was not taken when the connection closed. */
+  #lostBytes = 0
 
   constructor(socket: BunSocket<BunPeer>, isEncrypted: boolean, host: BunTransportHost) {
     this.#socket = socket
@@ -73,7 +75,7 @@ export class BunTransport implements Transport, BunPeer {
   }
 
   get bufferedBytes(): number {
-    return this.#writer.unsentBytes + this.#corkedBytes
+    return this.#isClosed ? this.#lostBytes : this.#writer.unsentBytes + this.#corkedBytes
   }
 
   /** For the listener: how what is sent goes, also after a hand-over. */
@@ -164,6 +166,8 @@ export class BunTransport implements Transport, BunPeer {
     this.#deadlineTick = NO_DEADLINE
     this.#host.onClosed(this)
     if (this.#isClosed) return
+    // The stream counts on a socket that reads.
+    this.#socket.resume()
     const stream = new BunStream(this.#socket, this.#writer, this)
     if (unread.byteLength > 0) stream.push(Buffer.from(unread))
     this.#socket.data = stream
@@ -190,6 +194,7 @@ export class BunTransport implements Transport, BunPeer {
 
   onClose(): void {
     if (this.#isClosed) return
+    this.#lostBytes = this.bufferedBytes
     this.#isClosed = true
     this.#writer.drop()
     this.#corked = undefined

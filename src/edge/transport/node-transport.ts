@@ -54,12 +54,18 @@ export class NodeTransport implements Transport {
   /** When whoever does not close after we have is left. */
   #lingerTick = NO_DEADLINE
   #isEnding = false
+  /** What was not taken when the connection broke; the socket forgets it before it closes. */
+  #lostBytes: number | undefined
   readonly #onData = (chunk: Uint8Array) => {
     if (!this.#isEnding) this.handler.onBytes(chunk)
   }
   readonly #onDrain = () => this.handler.onDrain()
   readonly #onEnd = () => {
     if (!this.#isEnding) this.handler.onEnd()
+  }
+  /** What breaks a connection is heard of as its close; an error says nothing more that we need. */
+  readonly #onError = () => {
+    this.#lostBytes ??= this.#socket.writableLength
   }
   readonly #onClose = () => {
     this.#host.onClosed(this)
@@ -76,7 +82,7 @@ export class NodeTransport implements Transport {
     this.alpnProtocol = this.isEncrypted
       ? (socket as TLSSocket).alpnProtocol || undefined
       : undefined
-    socket.on('error', ignoreError)
+    socket.on('error', this.#onError)
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
@@ -92,7 +98,7 @@ export class NodeTransport implements Transport {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength
+    return this.#lostBytes ?? this.#socket.writableLength
   }
 
   /** How much of what was written the kernel has taken, also of what is on its way. */
@@ -164,6 +170,7 @@ export class NodeTransport implements Transport {
   }
 
   destroy(): void {
+    this.#lostBytes ??= this.#socket.writableLength
     this.#socket.destroy()
   }
 
@@ -180,7 +187,7 @@ export class NodeTransport implements Transport {
     this.#sharedRead?.stop()
     if (unread.byteLength > 0) socket.unshift(Buffer.from(unread))
     this.#host.takeSocket(socket)
-    socket.off('error', ignoreError)
+    socket.off('error', this.#onError)
     socket.resume()
   }
 
@@ -198,6 +205,3 @@ export function tlsFactsOf(socket: TLSSocket): { version: string; cipher: string
   const version = socket.getProtocol()
   return version === null ? undefined : { version, cipher: socket.getCipher().name }
 }
-
-/** What breaks a connection is heard of as its close; an error says nothing more that we need. */
-function ignoreError(): void {}

@@ -180,6 +180,49 @@ describe.each(CREATIONS)('%s', (_, create) => {
     expect(closed).toBe(0)
   })
 
+  test('paused and handed over, it has all that follows and the end', async () => {
+    const taken: Promise<string>[] = []
+    const { connect } = await listen(
+      transport => {
+        transport.handler = handlerOf({
+          onBytes(bytes) {
+            const unread = new Uint8Array(bytes)
+            transport.pause()
+            setImmediate(() => transport.handOver(unread))
+          },
+        })
+        transport.start()
+      },
+      { create, onHandOver: socket => void taken.push(textOf(socket)) },
+    )
+    const socket = connect()
+    const sent = 'abcdefgh'.repeat(50_000)
+    socket.end(sent)
+    await expect.poll(() => taken.length).toBe(1)
+    expect(await taken[0]).toBe(sent)
+  })
+
+  test('once closed, it still tells what the peer had not taken', async () => {
+    let left: number | undefined
+    const { connect } = await listen(
+      transport => {
+        transport.handler = handlerOf({
+          onBytes: () => transport.write(Buffer.alloc(30_000_000)),
+          onClose: () => {
+            left = transport.bufferedBytes
+          },
+        })
+        transport.start()
+      },
+      { create },
+    )
+    const socket = connect()
+    socket.write('x')
+    await once(socket, 'readable')
+    socket.resetAndDestroy()
+    await expect.poll(() => left).toBeGreaterThan(1_000_000)
+  })
+
   test('who still sends when the end comes loses nothing of what was said', async () => {
     let heard = 0
     const { listener, connect } = await listen(

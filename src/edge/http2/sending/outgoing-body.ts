@@ -63,7 +63,10 @@ export class StreamBody implements OutgoingBody {
     })
     stream.once('end', () => this.#end())
     stream.on('error', error => this.#fail(error))
-    stream.once('close', () => this.#fail(new Error('the body broke off')))
+    const breakOff = () => this.#fail(new Error('the body broke off'))
+    stream.once('close', breakOff)
+    // It may have told of that before anybody listened.
+    if (stream.destroyed) queueMicrotask(breakOff)
   }
 
   get isDone(): boolean {

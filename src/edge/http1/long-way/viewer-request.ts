@@ -1,0 +1,61 @@
+import { Readable } from 'node:stream'
+import type { Fields } from '../../../http/fields.ts'
+import type { ViewerRequest } from '../../viewer.ts'
+
+export interface RequestFacts {
+  isHead: boolean
+  target: string
+  fields: Fields
+  peerAddress: string
+  isSecure: boolean
+}
+
+/** A plain request, which has no body, as the edge sees requests. */
+export class Http1ViewerRequest implements ViewerRequest {
+  readonly method: 'GET' | 'HEAD'
+  readonly target: string
+  readonly version = '1.1'
+  readonly fields: Fields
+  readonly peerAddress: string
+  readonly isSecure: boolean
+  readonly hasBody = false
+  readonly #sendInterim: (status: number, fields: Fields) => void
+  #abort: AbortController | undefined
+  #isAborted = false
+
+  constructor(facts: RequestFacts, sendInterim: (status: number, fields: Fields) => void) {
+    this.method = facts.isHead ? 'HEAD' : 'GET'
+    this.target = facts.target
+    this.fields = facts.fields
+    this.peerAddress = facts.peerAddress
+    this.isSecure = facts.isSecure
+    this.#sendInterim = sendInterim
+  }
+
+  /** Whether somebody wants to know when the viewer leaves: an origin is being asked. */
+  get isSignalTaken(): boolean {
+    return this.#abort !== undefined
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#isAborted) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  takeBody(): Readable {
+    return Readable.from([])
+  }
+
+  sendInterim(status: number, fields: Fields): void {
+    this.#sendInterim(status, fields)
+  }
+
+  /** The viewer is gone. */
+  abort(): void {
+    this.#isAborted = true
+    this.#abort?.abort()
+  }
+}
