@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { AwsKey } from '../aws/dispatch.ts'
 import type { ObjectStore } from '../bucket/bucket.ts'
@@ -21,12 +20,13 @@ import type { Functions } from '../functions/functions.ts'
 import type { LogStore } from '../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../functions/version.ts'
 import type { HookChange, Pipeline } from '../pipeline/pipeline.ts'
-import { blobsOf, parseDraft } from '../releases/manifest.ts'
+import { parseDraft } from '../releases/manifest.ts'
 import { siteNamed } from '../releases/previews/preview-name.ts'
 import type { Previews } from '../releases/previews/previews.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
+import { findLost, LostBlobs } from './data/lost-blobs.ts'
 import type { Databases } from './databases.ts'
 import type { FunctionVersions } from './function-versions.ts'
 import { formatMetrics } from './metrics/exposition.ts'
@@ -40,8 +40,6 @@ import type { EdgeWorkers } from './workers/edge-workers.ts'
 
 /** Enough that the disk's flushes overlap. */
 const PARALLEL_BLOBS = 32
-/** Blobs that are looked for, at 3 µs each, before others get a turn. */
-const BLOBS_IN_A_TURN = 1000
 
 export interface BackendParts {
   version: string
@@ -66,6 +64,7 @@ export interface BackendParts {
 /** What commands can ask of this cloud, done by its parts. */
 export class CloudBackend implements ControlBackend {
   readonly #parts: BackendParts
+  readonly #lost: LostBlobs
   readonly secrets: SecretsDesk
   readonly notifications: Notifications
   readonly previews: PreviewDesk
@@ -76,6 +75,7 @@ export class CloudBackend implements ControlBackend {
 
   constructor(parts: BackendParts) {
     this.#parts = parts
+    this.#lost = new LostBlobs(parts.bucket.blobs)
     this.secrets = parts.secretsDesk
     this.notifications = new Notifications({
       ...parts,
@@ -131,7 +131,9 @@ export class CloudBackend implements ControlBackend {
    */
   async live(project: string): Promise<LiveRelease | undefined> {
     await this.#parts.releases.settled(project)
-    return this.#live(project)
+    const live = this.#live(project)
+    if (live !== undefined) this.#lost.lookAhead(live.manifest, performance.now())
+    return live
   }
 
   #live(project: string): LiveRelease | undefined {
@@ -147,20 +149,12 @@ export class CloudBackend implements ControlBackend {
   }
 
   async missingBlobs(names: readonly BlobName[], of?: ReleaseName): Promise<string[]> {
-    const { blobs } = this.#parts.bucket
-    const missing: string[] = []
-    const all = of === undefined ? names : [...names, ...(await this.#blobsOf(of))]
-    for (const [index, { sha256, sizeBytes }] of all.entries()) {
-      if (index % BLOBS_IN_A_TURN === BLOBS_IN_A_TURN - 1) await setImmediate()
-      if (!blobs.claim(sha256, sizeBytes)) missing.push(sha256)
-    }
-    return missing
-  }
-
-  async #blobsOf({ project, id }: ReleaseName): Promise<Iterable<BlobName>> {
-    const live = this.#live(project)
-    if (live?.id === id) return blobsOf(live.manifest)
-    return blobsOf((await this.#parts.releases.get(project, id)).manifest)
+    const missing = await findLost(this.#parts.bucket.blobs, names)
+    if (of === undefined) return missing
+    const live = this.#live(of.project)
+    const { manifest } =
+      live?.id === of.id ? live : await this.#parts.releases.get(of.project, of.id)
+    return [...missing, ...(await this.#lost.of(manifest, performance.now()))]
   }
 
   async putBlob(sha256: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
