@@ -112,6 +112,13 @@ describe('the origin', () => {
     expect(origin.requests[1]?.headers.host).toBe('site.test')
   })
 
+  test('gets no address of the visitor that he says himself', async () => {
+    deploy([{}])
+    const headers = { 'x-real-ip': '6.6.6.6', 'true-client-ip': '6.6.6.6', x_real_ip: '6.6.6.6' }
+    await get('/a', { headers })
+    expect(JSON.stringify(origin.requests[0]?.headers)).not.toContain('6.6.6.6')
+  })
+
   test('gets what the policy forwards, and all that is in the key', async () => {
     echo({ 'cache-control': 'max-age=60' })
     deploy([

@@ -23,10 +23,24 @@ export const VIEWER_COUNTRY = 'cloudfront-viewer-country'
 /** Some frameworks take the path from these: it would lead around guards, and into the cache. */
 const OTHER_PATHS = ['x-original-url', 'x-rewrite-url', 'x-forwarded-prefix']
 
+/** What proxies call the viewer's address, and applications believe. */
+const ADDRESSES: ReadonlySet<string> = new Set([
+  ...['x-real-ip', 'x-client-ip', 'client-ip', 'true-client-ip', 'x-cluster-client-ip'],
+  ...['cf-connecting-ip', 'cf-connecting-ipv6', 'fastly-client-ip', 'x-originating-ip'],
+])
+/** What only we may say. */
+const OURS = /^(?:forwarded|x-forwarded-.*|x-moka-.*|cloudfront-viewer-.*)$/
+
 /** The viewer's fields for an origin: without what only we may say, and with what we say of him. */
 export function forwardedFields(viewer: Fields, context: ForwardedFor): Fields {
   const fields = removeHopByHop(viewer.clone())
-  for (const name of [...fields.names()]) if (name.startsWith('x-moka-')) fields.delete(name)
+  for (const name of [...fields.names()]) {
+    // For an origin with CGI's variables, X_Forwarded_For is X-Forwarded-For.
+    const twin = name.replaceAll('_', '-')
+    const isTold = OURS.test(twin) || OTHER_PATHS.includes(twin) || ADDRESSES.has(twin)
+    if ((twin !== name && isTold) || name.startsWith('x-moka-')) fields.delete(name)
+    if (!context.isPeerTrusted && ADDRESSES.has(name)) fields.delete(name)
+  }
   const viaProxy = context.isPeerTrusted ? fields.get('x-forwarded-for') : undefined
   const forwardedHost = context.isPeerTrusted ? fields.get('x-forwarded-host') : undefined
   const isSecure = isSecureFor(viewer, context)
