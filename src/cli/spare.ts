@@ -14,7 +14,8 @@ interface SpareJob {
   args: string[]
 }
 
-process.once('disconnect', () => process.exit())
+// As any command ends, together with its build, where the system does not say so already.
+process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 process.once('message', async ({ cwd, variables, args }: SpareJob) => {
   process.chdir(cwd)
   Object.assign(process.env, { ...variables, PWD: cwd })

@@ -106,7 +106,8 @@ class DeployProcesses {
 }
 
 function start(): DeployProcess {
-  const { command, args } = tieToParent(process.execPath, [SPARE])
+  // It is told to end, not killed: it has a build to end, whose processes the system ties to nobody.
+  const { command, args } = tieToParent(process.execPath, [SPARE], 'TERM')
   const child = spawn(command, args, {
     env: ownEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
