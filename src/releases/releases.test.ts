@@ -272,6 +272,33 @@ describe('the live pointer', () => {
     expect(pointers.map(pointer => pointer.serial)).toEqual([5000, 5001, 5002, 5003, 5009])
   })
 
+  it('survives a clock that jumps a day back and forth: nothing in use is forgotten', async () => {
+    const DAY_MS = RETENTION_MS
+    const hashed = { sha256: sha('a'), size: 1, type: 'text/css', immutable: true as const }
+    const draft = draftOf({}, { files: { '/a.0123abcd.css': hashed } })
+    const releases = open()
+    let live: string | null = null
+    const startMs = nowMs
+    for (const jump of [0, -1, 1, -3, 2]) {
+      nowMs = startMs + jump * DAY_MS
+      live = (await releases.publish(draft, base(live))).release.manifest.id
+      const { pointer } = releases.live('site')!
+      expect(pointer.id).toBe(live)
+      expect(await releases.prune('site')).toEqual([])
+      const again = open()
+      expect(await again.restore(['site'])).toEqual([])
+      expect(again.live('site')?.pointer).toEqual(pointer)
+    }
+    const { pointer } = releases.live('site')!
+    expect(pointer.history).toEqual(['r-1', 'r-2', 'r-3', 'r-4', 'r-5'])
+    // By this clock all but the one from a day ago stopped being live longer ago than that.
+    expect(pointer.retained.map(({ id }) => id)).toEqual(['r-4'])
+    expect((await releases.rollback('site')).release.manifest.id).toBe('r-4')
+    const serials = changes.map(change => change.pointer.serial)
+    expect(serials).toEqual([...serials].sort((a, b) => a - b))
+    expect(new Set(serials).size).toBe(serials.length)
+  })
+
   it('of an older version has the serial that was served then', async () => {
     await open().publish(draftOf({}), base(null))
     const path = join(directory, 'site', 'live.json')

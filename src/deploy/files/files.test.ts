@@ -72,6 +72,7 @@ describe('the files of a site', () => {
       'DEPLOY_BROKEN_LINK',
     ],
     ['a name with a backslash', () => write('site/a\\b'), 'DEPLOY_BAD_NAME'],
+    ['a name with a line feed', () => write('site/a\nb'), 'DEPLOY_BAD_NAME'],
     ['no folder at all', () => rm(join(root, 'site'), { recursive: true }), 'DEPLOY_SITE_MISSING'],
   ])('are refused with %s', async (_, prepare, code) => {
     await write('site/index.html')

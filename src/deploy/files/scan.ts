@@ -56,7 +56,7 @@ async function scanDirectory(
       if (entry.name.startsWith('.') && entry.name !== '.well-known') return
       const child = `${path}/${entry.name.normalize('NFC')}`
       if ((CONTROL_FILES as readonly string[]).includes(child.slice(1))) return
-      if (/[\\\0\uFFFD]/.test(entry.name)) throw badName(child)
+      if (/[\\\x00-\x1f\x7f\uFFFD]/.test(entry.name)) throw badName(child)
       await scanEntry(root, join(directory, entry.name), child, entry, files, above)
     }),
   )
@@ -111,7 +111,7 @@ async function followLink(root: string, absolutePath: string, path: string): Pro
 function badName(path: string): MokaError {
   return new MokaError(
     'DEPLOY_BAD_NAME',
-    `cannot deploy ${JSON.stringify(path)}: a name with a backslash or that is not UTF-8 has no URL`,
+    `cannot deploy ${JSON.stringify(path)}: a name with a backslash or a control character, or that is not UTF-8, has no URL`,
     { hint: 'rename the file' },
   )
 }
