@@ -26,6 +26,7 @@ import type { Previews } from '../releases/previews/previews.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
 import { MokaError } from '../shared/errors.ts'
+import { joinBlob } from './data/join-blob.ts'
 import { findLost, LostBlobs } from './data/lost-blobs.ts'
 import type { Databases } from './databases.ts'
 import type { FunctionVersions } from './function-versions.ts'
@@ -159,6 +160,10 @@ export class CloudBackend implements ControlBackend {
 
   async putBlob(sha256: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     await this.#parts.bucket.blobs.put(content, sha256)
+  }
+
+  joinBlob(sha256: string, parts: readonly string[]): Promise<void> {
+    return joinBlob(this.#parts.bucket.blobs, sha256, parts)
   }
 
   async putBlobs(blobs: Iterable<BlobUpload>): Promise<void> {

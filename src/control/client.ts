@@ -10,6 +10,8 @@ import { uploadBlobs } from './upload/upload-blobs.ts'
 
 /** A connection on which no byte moves for so long is as good as broken. */
 const STALL_MS = 30_000
+/** A blob of gigabytes takes its time to be copied and hashed, and nothing is said meanwhile. */
+const JOIN_STALLS = 10
 /** So long an upload goes on while nothing gets through. */
 const PATIENCE_MS = 60_000
 
@@ -35,6 +37,8 @@ export function createControlClient(
         {
           send: (content, signal) => http.upload('/v1/blobs', content, stallMs, signal),
           missing: names => http.json('POST', '/v1/missing', names, stallMs),
+          join: (sha256, parts) =>
+            http.json('POST', `/v1/blobs/${sha256}/join`, { parts }, JOIN_STALLS * stallMs),
           origin: http.origin,
           patienceMs,
         },

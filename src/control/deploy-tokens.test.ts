@@ -16,6 +16,7 @@ it.each([
   ['GET', '/v1/status'],
   ['POST', '/v1/missing'],
   ['POST', '/v1/blobs'],
+  ['POST', `/v1/blobs/${'a'.repeat(64)}/join`],
   ['POST', '/v1/releases'],
   ['GET', '/v1/projects/shop/live'],
   ['GET', '/v1/projects/shop/previews/menu'],

@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { MokaError } from '../shared/errors.ts'
 import type { PublishRequest } from './cloud-api.ts'
 
-const DEPLOY_ROUTES = /^(?:GET \/v1\/status|POST \/v1\/(?:missing|blobs|releases))$/
+const DEPLOY_ROUTES =
+  /^(?:GET \/v1\/status|POST \/v1\/(?:missing|blobs|blobs\/[0-9a-f]{64}\/join|releases))$/
 const PROJECT_ROUTE =
   /^(?:GET \/v1\/projects\/([^/]+)\/(?:live|releases|previews(?:\/[^/]+)?)|POST \/v1\/projects\/([^/]+)\/build-secrets)$/
 

@@ -42,6 +42,8 @@ export interface ControlBackend extends CloudApi {
   /** In the text format of Prometheus. */
   metrics(): Promise<string>
   putBlob(sha256: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
+  /** Stores a blob that is, one after the other, blobs that are there. */
+  joinBlob(sha256: string, parts: readonly string[]): Promise<void>
 }
 
 export interface ControlServer {
@@ -54,6 +56,7 @@ export type Environment = { Bindings: HttpBindings; Variables: { deploys?: Deplo
 
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000))
 const blobNames = v.array(v.object({ sha256: v.string(), sizeBytes: v.exactOptional(v.number()) }))
+const joinRequest = v.object({ parts: v.pipe(v.array(v.string()), v.maxLength(100_000)) })
 const missingRequest = v.union([
   blobNames,
   v.object({ blobs: blobNames, of: v.object({ project: v.string(), id: v.string() }) }),
@@ -196,6 +199,11 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   // One at a time, as people type it: `curl --upload-file`.
   app.put('/v1/blobs/:sha256', async context => {
     await backend.putBlob(context.req.param('sha256'), context.env.incoming)
+    return context.json({})
+  })
+  app.post('/v1/blobs/:sha256/join', async context => {
+    const { parts } = await readBody(context, joinRequest)
+    await backend.joinBlob(context.req.param('sha256'), parts)
     return context.json({})
   })
   app.post('/v1/releases', async context => {

@@ -66,6 +66,18 @@ it('goes on where it was when the connection breaks again and again', async () =
   await expectAllServed()
 })
 
+it('takes a file that is larger than what any connection carries', async () => {
+  files = new Map([['dist/large.bin', randomBytes(20_000_000)]])
+  await writeProject(project, Object.fromEntries(files))
+  cloud = await startUp(home)
+  proxy = await openFaultyProxy(cloud.addresses.control, connection =>
+    connection < 20 ? { kind: 'cut', afterBytes: 9_000_000 } : undefined,
+  )
+  expect(await deploy(proxy.url)).toMatchObject({ code: 0, stderr: '' })
+  expect(proxy.connections()).toBeLessThan(20)
+  await expectAllServed()
+})
+
 it('goes on with a cloud that was killed meanwhile and is back', async () => {
   const port = String(await freePort())
   cloud = await startUp(home, ['--control-port', port])

@@ -30,6 +30,7 @@ async function cloudBehind(
   timing = { stallMs: 200, patienceMs: 20_000 },
 ) {
   const stored = new Set<string>()
+  const kept = new Map<string, Buffer>()
   const backend: Partial<ControlBackend> = {
     missingBlobs: async names =>
       names.map(({ sha256 }) => sha256).filter(sha256 => !stored.has(sha256)),
@@ -42,6 +43,10 @@ async function cloudBehind(
         throw new MokaError('BUCKET_HASH_MISMATCH', 'cannot store a blob: it has another hash')
       }
       stored.add(sha256)
+      kept.set(sha256, Buffer.concat(chunks))
+    },
+    async joinBlob(sha256, parts) {
+      await this.putBlob?.(sha256, Buffer.concat(parts.map(part => kept.get(part)!)))
     },
   }
   const server = await openControlServer({
@@ -81,6 +86,20 @@ describe('an upload', () => {
     )
     await client.putBlobs(blobs)
     expect(stored).toEqual(everyOne(blobs))
+  })
+
+  it('sends a large blob in parts where it never gets through in one go', async () => {
+    const [large] = blobsOf(1, 30_000_000)
+    const blobs = [...blobsOf(20, 1000), large!]
+    // No connection carries more than 7 MB.
+    const { client, proxy, stored } = await cloudBehind(() => ({
+      ...{ kind: 'cut', afterBytes: 7_000_000 },
+    }))
+    const told: number[] = []
+    await client.putBlobs(blobs, ({ sizeBytes }) => told.push(sizeBytes))
+    expect([...everyOne(blobs)].filter(sha256 => !stored.has(sha256))).toEqual([])
+    expect(proxy.passed()).toBeLessThan(75_000_000)
+    expect(told.at(-1)).toBe(30_020_000)
   })
 
   it('ends when nothing gets through any more, and says what is there; the next goes on from it', async () => {
