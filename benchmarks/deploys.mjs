@@ -7,6 +7,7 @@ import { loadProject } from '../dist/config/load.js'
 import { createControlClient } from '../dist/control/client.js'
 import { deploy } from '../dist/deploy/deploy.js'
 import { moka, peakMemoryMb, remove, startCloud, temporaryFolder } from './support/cloud.mjs'
+import { pushPlainSite } from './support/git-push.mjs'
 import { Client } from './support/http.mjs'
 import { show, table } from './support/numbers.mjs'
 import { progress, runIfMain } from './support/report.mjs'
@@ -31,6 +32,8 @@ export async function measure() {
       const none = (await moka(['deploy'], project, folder)).ms
       progress('roll back, and forth')
       const rollbacks = await rollBack(folder)
+      progress('git push')
+      const pushes = await pushPlainSite(folder, cloud, { files: 50, runs: RUNS })
       const gap = await measureGap(project, folder, cloud)
       const copies = await copyFloors(join(project, 'dist'), folder)
       progress(`${MANY_FILES} files`)
@@ -52,6 +55,12 @@ export async function measure() {
             target: 8000,
           },
           { what: 'roll back, at the control API', values: rollbacks, unit: 'ms', target: 200 },
+          {
+            what: '`git push` of a plain site of 51 files, 1 changed',
+            values: pushes.slice(1),
+            unit: 'ms',
+            target: 1500,
+          },
           ...copies,
           { what: `first deploy of ${MANY_FILES} small files`, values: [many.ms], unit: 'ms' },
           { what: 'memory of its client at most', values: [many.peakMb], unit: 'MB', target: 200 },
