@@ -84,7 +84,7 @@ export class CloudBackend implements ControlBackend {
     })
     this.previews = new PreviewDesk({
       ...{ previews: parts.previews, mode: parts.mode, addresses: () => this.addresses },
-      domainOf: project => this.#live(project)?.manifest.domain,
+      live: project => this.#live(project)?.manifest,
     })
   }
 

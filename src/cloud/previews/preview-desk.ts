@@ -13,8 +13,8 @@ import { checkPreviewHosts, previewHosts, previewUrls } from './preview-addresse
 
 export interface PreviewDeskParts {
   previews: Previews
-  /** The domain that a project is served under. */
-  domainOf(project: string): string | undefined
+  /** What of a project is live, whose domain its previews are below. */
+  live(project: string): Pick<ReleaseDraft, 'domain'> | undefined
   addresses(): CloudAddresses
   mode: 'dev' | 'up'
 }
@@ -56,7 +56,7 @@ export class PreviewDesk implements PreviewsApi {
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     const name = previewNameOf(given)
-    checkPreviewHosts(this.#hostsOf(draft.project, name, draft.domain))
+    checkPreviewHosts(this.#hostsOf(name, draft))
     const published = await this.#parts.previews.publish(draft, {
       ...{ name, base },
       ...(lifetimeMs === undefined ? {} : { lifetimeMs }),
@@ -72,14 +72,14 @@ export class PreviewDesk implements PreviewsApi {
     }
   }
 
-  #describe({ project, release, pointer }: Preview): ListedPreview {
+  #describe({ release, pointer }: Preview): ListedPreview {
     const { name, createdMs, expiresMs, passwordHash, database } = pointer
-    const { domain, source } = release.manifest
+    const { source } = release.manifest
     const { addresses, mode } = this.#parts
     return {
       name,
       release: pointer.id,
-      ...previewUrls(this.#hostsOf(project, name, domain), addresses(), mode),
+      ...previewUrls(this.#hostsOf(name, release.manifest), addresses(), mode),
       ...{ createdMs, deployedMs: pointer.activatedMs, expiresMs },
       isLocked: passwordHash !== undefined,
       ...(database === undefined ? {} : { database: database.kind }),
@@ -88,7 +88,8 @@ export class PreviewDesk implements PreviewsApi {
     }
   }
 
-  #hostsOf(project: string, name: string, domain: string | undefined): string[] {
-    return previewHosts(project, name, this.#parts.domainOf(project) ?? domain)
+  #hostsOf(name: string, release: ReleaseDraft): string[] {
+    const { domain } = this.#parts.live(release.project) ?? release
+    return previewHosts(release.project, name, domain)
   }
 }

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { emptyDraft, type ReleaseDraft, type ReleaseManifest } from '../../releases/manifest.ts'
 import type { PreviewDatabase } from '../../releases/previews/preview-pointer.ts'
-import type { Preview } from '../../releases/previews/previews.ts'
+import type { Preview, Previews } from '../../releases/previews/previews.ts'
 import { silentLogger } from '../../shared/logger.ts'
 import { checkPreviewHosts, previewHosts, previewUrls } from './preview-addresses.ts'
 import { PreviewDatabases } from './preview-databases.ts'
+import { PreviewDesk } from './preview-desk.ts'
 
 describe('the address of a preview', () => {
   const doors = { site: 'http://127.0.0.1:8080', https: 'https://127.0.0.1:8443' }
@@ -34,6 +35,23 @@ describe('the address of a preview', () => {
       expect.objectContaining({ code: 'CLOUD_PREVIEW_HOST' }),
     )
   })
+})
+
+it.each([
+  ['the live release’s domain', { domain: 'live.example' }, 'menu.preview.live.example'],
+  ['its own where nothing is live', undefined, 'menu.preview.branch.example'],
+  ['none where the live release has none', {}, 'menu.preview.shop.localhost'],
+])('a preview is listed under %s', async (_, live, host) => {
+  const manifest = { ...emptyDraft('shop'), id: 'r-2', createdMs: 0, domain: 'branch.example' }
+  const pointer = { name: 'menu', id: 'r-2', activatedMs: 0, createdMs: 0, expiresMs: 1 }
+  const preview = { project: 'shop', release: { manifest }, pointer } as unknown as Preview
+  const desk = new PreviewDesk({
+    previews: { list: () => [preview] } as unknown as Previews,
+    live: () => live,
+    addresses: () => ({ site: 'http://127.0.0.1:80', control: '' }),
+    mode: 'up',
+  })
+  expect((await desk.list('shop'))[0]?.url).toBe(`http://${host}/`)
 })
 
 describe('the database of a preview', () => {
