@@ -125,13 +125,24 @@ describe('a secret', () => {
   })
 
   it('reaches functions anew when it is changed, without a deploy, and counts for every release', async () => {
-    await up()
+    const cloud = await up()
     await run(['secrets', 'set', 'STRIPE_KEY'], 'sk_live_first')
     await run(['deploy'])
     expect((await invoke('pay')).key).toBe('sk_live_first')
     const changed = await run(['secrets', 'set', 'STRIPE_KEY'], 'sk_live_second')
     expect(changed.stdout).toContain('3 functions get it from the next invocation on')
     for (const name of ['pay', 'book']) expect((await invoke(name)).key).toBe('sk_live_second')
+
+    await run(['deploy', '--preview', 'draft'])
+    const ofPreview = async () => {
+      const { body } = await ask(cloud.addresses.site, '/api/pay', {
+        host: 'draft.preview.site.example',
+      })
+      return JSON.parse(body.toString())
+    }
+    expect(await ofPreview()).toMatchObject({ key: 'sk_live_second' })
+    await run(['secrets', 'set', 'STRIPE_KEY'], 'sk_live_other')
+    expect(await ofPreview()).toMatchObject({ key: 'sk_live_other' })
 
     const inUse = await run(['secrets', 'remove', 'STRIPE_KEY'])
     expect(inUse.stderr).toContain('function "pay" uses it in the live release')
