@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ownVersion } from '../shared/own-version.ts'
-import type { HooksOptions } from './commands/hooks.ts'
+import type { HooksOptions } from './commands/git/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
 import { type PreviewOptions, parseLifetime } from './commands/previews/preview-options.ts'
@@ -313,7 +313,7 @@ function addRemote(program: Command): void {
     .description('make the cloud a remote of this repository: git push home main')
     .argument('[name]', 'what it is called', 'home')
     .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
-      const { remote } = await import('./commands/remote.ts')
+      const { remote } = await import('./commands/git/remote.ts')
       await remote(name, options)
     })
 }
@@ -327,7 +327,7 @@ function addHooks(program: Command): void {
       'a token that reads it and reports statuses; - for standard input',
     )
     .action(async (options: HooksOptions) => {
-      const { hooks } = await import('./commands/hooks.ts')
+      const { hooks } = await import('./commands/git/hooks.ts')
       await hooks(options)
     })
 }

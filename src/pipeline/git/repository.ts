@@ -2,8 +2,11 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MokaError } from '../../shared/errors.ts'
+import { findOnPath } from '../../shared/tied-process.ts'
 import { git } from './run-git.ts'
 
+/** What the version after "2." has to be: --http-backend-info-refs (Nov 2021) is the youngest of what we use. */
+const MIN_MINOR = 34
 /** As the configuration wants a project's name. */
 const PROJECT = /^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/
 /** What a push that was killed leaves behind, and what no later push gets past. */
@@ -24,6 +27,7 @@ read -r verdict <&4 && [ "$verdict" = accept ]
 /** The bare repositories of a cloud's projects, one each. */
 export class Repositories {
   readonly #directory: string
+  #hasGit = false
   /** Of hooks for every repository. */
   readonly hooks: string
 
@@ -51,12 +55,25 @@ export class Repositories {
     return PROJECT.test(project) ? join(this.#directory, `${project}.git`) : undefined
   }
 
+  /** Whether there is a git that does what we ask of it; looked at once where there is. */
+  async #requireGit(): Promise<void> {
+    if (this.#hasGit) return
+    if (findOnPath('git') === undefined) {
+      throw new MokaError('PIPELINE_NO_GIT', 'cannot take a push: this machine has no git', {
+        hint: 'install git on the cloud’s machine',
+      })
+    }
+    checkVersion(await git(['version']))
+    this.#hasGit = true
+  }
+
   has(path: string): boolean {
     return existsSync(join(path, 'HEAD'))
   }
 
   /** Makes an empty repository where there is none. */
   async create(path: string): Promise<void> {
+    await this.#requireGit()
     // Git ignores a hook that it cannot run, and the push would go in without a deploy.
     try {
       accessSync(join(this.hooks, 'pre-receive'), constants.X_OK)
@@ -70,6 +87,15 @@ export class Repositories {
     if (this.has(path)) return
     await git(['init', '--quiet', '--bare', '--template=', '--initial-branch=main', path])
   }
+}
+
+/** Throws `PIPELINE_OLD_GIT`; of an older one our settings would have no effect, hooks among them. */
+export function checkVersion(said: string): void {
+  const [, major = 0, minor = 0] = /^git version (\d+)\.(\d+)/.exec(said) ?? []
+  if (Number(major) > 2 || (Number(major) === 2 && Number(minor) >= MIN_MINOR)) return
+  throw new MokaError('PIPELINE_OLD_GIT', `cannot take a push: this machine has "${said}"`, {
+    hint: `on the cloud's machine, install git 2.${MIN_MINOR} or newer`,
+  })
 }
 
 /** Object names by ref, of branches. */

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import type { Hooks } from '../../control/cloud-api.ts'
-import { MokaError } from '../../shared/errors.ts'
-import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
-import { createReporter } from '../reporter.ts'
+import type { Hooks } from '../../../control/cloud-api.ts'
+import { MokaError } from '../../../shared/errors.ts'
+import { type CloudOptions, findCloud, findProjectName } from '../../find-cloud.ts'
+import { createReporter } from '../../reporter.ts'
 
 export interface HooksOptions extends CloudOptions {
   json?: boolean

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { MokaError, systemErrorCode } from '../../shared/errors.ts'
-import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
-import { createReporter } from '../reporter.ts'
+import { MokaError, systemErrorCode } from '../../../shared/errors.ts'
+import { type CloudOptions, findCloud, findProjectName } from '../../find-cloud.ts'
+import { createReporter } from '../../reporter.ts'
 
 const run = promisify(execFile)
 
