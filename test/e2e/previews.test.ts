@@ -162,6 +162,12 @@ describe('a preview', () => {
     expect(await hit('shop.example')).toEqual({ id: 5, database: '/shop' })
   })
 
+  it.runIf(process.getuid?.() === 0)('runs as another user than the live site', async () => {
+    const users = JSON.parse(await readFile(join(home, 'functions/users.json'), 'utf8'))
+    expect(Object.keys(users).sort()).toEqual(['shop', 'shop@'])
+    expect(users.shop).not.toBe(users['shop@'])
+  })
+
   it('shows what it did when a deploy to it fails', async () => {
     const before = await hit(hostOf('feature-menu'))
     await writeFile(join(project, 'dist/index.html'), 'broken')
@@ -181,6 +187,10 @@ describe('a preview', () => {
   it('is listed, and its releases are marked and cannot be rolled back to', async () => {
     const [only] = await run('previews')
     expect(only).toMatchObject({ name: 'feature-menu', isLocked: false, database: 'empty' })
+    const { stdout } = await moka(['previews'], { cwd: project, env: { MOKA_HOME: home } })
+    expect(stdout).toMatch(
+      /^feature-menu +r-\d+ +http:\S+ +\d+ \w+ ago {2}ends in 7 days {2}database: empty\n1 preview of shop\n$/,
+    )
     const releases = await run('releases')
     const shown = releases.find(({ id }: { id: string }) => id === only.release)
     expect(shown).toMatchObject({ preview: 'feature-menu', isLive: false })
@@ -317,6 +327,7 @@ describe('what makes no preview', () => {
     ['a time that is none', ['--preview', 'a', '--expires', 'soon'], 2, /such as 3d/],
     ['a time of years', ['--preview', 'a', '--expires', '400d'], 1, /a year at most/],
     ['options without it', ['--password'], 2, /for --preview NAME/],
+    ['steps to do by hand', ['--preview', 'a', '--steps'], 2, /cannot be used with/],
   ])('%s', async (_, args, code, words) => {
     const refused = await tryTo('deploy', ...args)
     expect(refused).toMatchObject({ code, stderr: expect.stringMatching(words) })
