@@ -7,7 +7,7 @@ import { controlOf } from '../support/deploying.ts'
 import { commit, createRepository, git, remoteOf, startGit } from '../support/git.ts'
 import { ask } from '../support/http.ts'
 import { moka, remove, startUp, type TestCloud, temporaryFolder, until } from '../support/moka.ts'
-import { living } from '../support/processes.ts'
+import { descendants, living, untilGone } from '../support/processes.ts'
 
 // The home cloud as a git remote, pushed to by git itself.
 
@@ -418,4 +418,18 @@ describe('a push that is cut off', () => {
     expect(await git(folder, 'push', 'home', 'main')).toMatchObject({ code: 0 })
     expect(await page()).toBe('two')
   })
+})
+
+it('a push that was expected and did not come leaves no process behind', async () => {
+  const before = await descendants(cloud.pid)
+  const path = '/git/expected.git/info/refs?service=git-receive-pack'
+  const headers = { authorization: `Bearer ${token}` }
+  for (let count = 0; count < 5; count++) {
+    expect((await ask(cloud.addresses.control, path, { headers })).status).toBe(200)
+  }
+  const now = await descendants(cloud.pid)
+  const spare = now.filter(pid => !before.includes(pid))
+  expect(spare).toHaveLength(1)
+  expect(await cloud.stop()).toBe(0)
+  await untilGone(now, 3000)
 })
