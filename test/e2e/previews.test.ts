@@ -216,12 +216,12 @@ describe('a preview', () => {
 it('a preview with a copy has the live data, and live answers while it is made', async () => {
   let isDone = false
   const statuses = new Set<number>()
-  const visitor = (async () => {
+  const visitors = Array.from({ length: 4 }, async () => {
     while (!isDone) statuses.add((await get('shop.example', '/api/hit')).status)
-  })()
+  })
   const made = await run('deploy', '--preview', 'copy', '--database', 'copy')
   isDone = true
-  await visitor
+  await Promise.all(visitors)
   expect([...statuses]).toEqual([200])
   expect(made).toMatchObject({ preview: 'copy', database: 'copy' })
   const { id: live } = await hit('shop.example')
