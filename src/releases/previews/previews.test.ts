@@ -237,6 +237,15 @@ describe('the end of a preview', () => {
     expect(shown()).toEqual([])
   })
 
+  it('comes with that of the project', async () => {
+    await publish('one', null)
+    await publish('two', null)
+    await previews.publish({ ...draft(), project: 'other' }, { name: 'one', base: null })
+    await previews.removeAll('shop')
+    expect(previews.all().map(({ project }) => project)).toEqual(['other'])
+    expect(log.slice(-2)).toEqual(['hide one', 'hide two'])
+  })
+
   it('is refused for one that there is not, and names those there are', async () => {
     await publish('menu', null)
     await expect(previews.remove('shop', 'other')).rejects.toMatchObject({
