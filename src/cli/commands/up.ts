@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { HttpsSource } from '../../cloud/https/https.ts'
 import { findBun } from '../../cloud/workers/find-bun.ts'
 import { publicAddresses } from '../../cloud/zones.ts'
+import { MokaError } from '../../shared/errors.ts'
 import { ownVersion } from '../../shared/own-version.ts'
 import { homeDirectory } from '../home-directory.ts'
 import { createReporter } from '../reporter.ts'
@@ -24,6 +25,7 @@ interface UpOptions extends PortOptions {
 /** `moka up`: a cloud for any number of projects, empty until one is deployed to it. */
 export async function up(options: UpOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
+  requireSensible(options)
   const https = httpsOf(options)
   await runCloud(
     {
@@ -63,6 +65,32 @@ export async function up(options: UpOptions): Promise<void> {
 export function answeredAddresses(host: string): string[] {
   const isEverywhere = ['0.0.0.0', '::'].includes(host) || isIP(host) === 0
   return isEverywhere ? publicAddresses() : [host]
+}
+
+/** What would fail later, or do nothing. Throws `CLI_OPTION_INVALID`. */
+export function requireSensible({ address, acmeEmail, acmeDirectory }: Partial<UpOptions>): void {
+  const fail = (problem: string, hint: string) => {
+    throw new MokaError('CLI_OPTION_INVALID', problem, { hint })
+  }
+  const wrong = address?.find(each => isIP(each) === 0)
+  if (wrong !== undefined) {
+    fail(`cannot use --address "${wrong}": it is no IP address`, 'such as 203.0.113.7')
+  }
+  if (acmeEmail !== undefined && !/^[^@\s]+@[^@\s]+$/.test(acmeEmail)) {
+    fail(`cannot use --acme-email "${acmeEmail}": it is no e-mail address`, 'you@example.org')
+  }
+  if (acmeDirectory !== undefined && acmeEmail === undefined) {
+    fail(
+      'cannot use --acme-directory alone: certificates are asked for in the name of an address',
+      'add --acme-email you@example.org',
+    )
+  }
+  if (acmeDirectory !== undefined && !URL.canParse(acmeDirectory)) {
+    fail(
+      `cannot use --acme-directory "${acmeDirectory}": it is no address`,
+      'https://acme-staging-v02.api.letsencrypt.org/directory',
+    )
+  }
 }
 
 /** HTTPS is there when there is a way to get a certificate. */
