@@ -17,7 +17,7 @@ export async function testNotifications(options: Options): Promise<void> {
     if (failed.length === 0) return
     throw new MokaError(
       'CLI_NOTIFICATIONS_FAILED',
-      `cannot notify ${failed.map(({ to }) => `"${to}"`).join(', ')}: see above`,
+      `cannot notify ${failed.map(({ to }) => to).join(', ')}: see above`,
     )
   } finally {
     cloud.close()
