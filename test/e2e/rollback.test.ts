@@ -146,7 +146,7 @@ describe('deploys at the same time', () => {
   /** No file of one is a file of another, so that a mixture would show. */
   const racer = (name: string, round: number) => ({
     'moka.config.ts': `export default { name: 'race', domain: '${domain}',
-      functions: { who: { entry: 'who.mjs' } } }\n`,
+      functions: { who: { entry: 'who.mjs', rateLimit: '1000/minute' } } }\n`,
     'who.mjs': `export const handler = async () => ({ statusCode: 200, body: '${name}' })\n`,
     'dist/index.html': `${name} ${round}`,
     ...Object.fromEntries(
