@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { controlOf } from '../support/deploying.ts'
 import { commit, createRepository, git, remoteOf, startGit } from '../support/git.ts'
@@ -160,6 +162,44 @@ describe('a push to main', () => {
     expect(await page()).toContain('kept2')
     expect(await page()).not.toContain('gone')
     expect(await page()).not.toContain('dist')
+  })
+
+  it('installs packages when its lock file is another than the last one’s', async () => {
+    const { folder, page } = await createProject()
+    const beans = (version: string) => ({
+      'beans/package.json': JSON.stringify({ name: 'beans', version }),
+      'beans/index.js': `module.exports = 'beans ${version}'\n`,
+    })
+    const files = {
+      'package.json': JSON.stringify({
+        name: 'site',
+        version: '1.0.0',
+        scripts: { build: 'node build.js' },
+        dependencies: { beans: 'file:beans' },
+      }),
+      'build.sh': 'node build.js',
+      'build.js': `require('fs').writeFileSync('index.html', require('beans'))\n`,
+      '.npmrc': 'install-links=true\n', // a copy, as from a registry
+      '.gitignore': 'node_modules\n',
+    }
+    const lock = async (version: string, more: Record<string, string> = {}) => {
+      await commit(folder, { ...beans(version), ...more })
+      await rm(join(folder, 'package-lock.json'), { force: true }) // it would be kept as it is
+      const npm = ['install', '--offline', '--no-audit', '--no-fund', '--package-lock-only']
+      await promisify(execFile)('npm', npm, { cwd: folder })
+      await commit(folder, { 'lock-of': version })
+      return git(folder, 'push', 'home', 'main')
+    }
+    const first = await lock('1.0.0', files)
+    expect(first.output).toMatch(/remote: added 1 package/)
+    expect(await page()).toBe('beans 1.0.0')
+    await commit(folder, { another: 'commit' })
+    const second = await git(folder, 'push', 'home', 'main')
+    expect(second.output).not.toMatch(/package/)
+    expect(second.code).toBe(0)
+    const third = await lock('2.0.0')
+    expect(third.output).toMatch(/remote: added 1 package/)
+    expect(await page()).toBe('beans 2.0.0')
   })
 
   it('may be named master where there is no main', async () => {
