@@ -22,7 +22,7 @@ export async function handler() {
 const PROJECT = {
   'moka.config.ts': `export default {
     name: 'site',
-    functions: { hit: { entry: 'functions/hit.ts' } },
+    functions: { hit: { entry: 'functions/hit.ts', rateLimit: '1000/minute' } },
     database: { migrations: 'migrations' },
   }\n`,
   'dist/index.html': 'one',
