@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { lookup } from 'node:dns'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { request as requestTls, Agent as TlsAgent } from 'node:https'
+import type { LookupFunction } from 'node:net'
 import pLimit from 'p-limit'
 import type { CloudApi, LiveRelease } from '../control/cloud-api.ts'
 import { compilePathPattern } from '../edge/behaviors/path-pattern.ts'
@@ -195,6 +197,10 @@ function shadowsOf({ functions, behaviors = [] }: LiveRelease['manifest']) {
     matchers.find(({ matches }) => matches(address))?.isElsewhere === true
 }
 
+/** Names below `localhost` are this machine (RFC 6761), also where the system does not know it. */
+const lookupSite: LookupFunction = (name, options, found) =>
+  lookup(name.endsWith('.localhost') ? 'localhost' : name, options, found)
+
 /** One site, asked on few connections. */
 class Site {
   readonly #url: URL
@@ -204,7 +210,7 @@ class Site {
   constructor(url: URL, host: string | undefined) {
     this.#url = url
     this.#host = host
-    const options = { keepAlive: true, maxSockets: PARALLEL }
+    const options = { keepAlive: true, maxSockets: PARALLEL, lookup: lookupSite }
     this.#agent = url.protocol === 'https:' ? new TlsAgent(options) : new Agent(options)
   }
 

@@ -72,7 +72,8 @@ const passing = () => `http://127.0.0.1:${(between.address() as AddressInfo).por
 
 test('says that everything is as released, but what is not public', async () => {
   change = () => undefined
-  for (const args of [[], [passing()]]) {
+  const byName = own.cloud.addresses.site.replace('127.0.0.1', 'site.localhost')
+  for (const args of [[], [passing()], [byName]]) {
     const { code, stdout, stderr } = await verify(...args)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toBe('7 files of r-1: 5 as released, 2 not public; signed by this cloud\n')
