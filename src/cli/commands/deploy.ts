@@ -225,6 +225,9 @@ function summarise(
   return [
     `${files}; ${formatCount(uploaded.blobs, 'object')} uploaded${migrated}`,
     `${activated.id} ${ofProject} ${isWhere}, confirmed by ${workers}, after ${formatDuration(durationMs)}`,
+    ...(preview === undefined || preview.localUrl === preview.url
+      ? []
+      : [`on the cloud's own machine: ${preview.localUrl}`]),
   ].join('\n')
 }
 
