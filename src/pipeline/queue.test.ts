@@ -1,8 +1,10 @@
+import { setMaxListeners } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
 import { ProjectQueue } from './queue.ts'
 
 const never = new AbortController().signal
+setMaxListeners(0, never)
 const options = (onWait: (ahead: string) => void = () => {}, signal = never) => ({ onWait, signal })
 
 it('lets one at a time of each project in, in the order in which they came', async () => {

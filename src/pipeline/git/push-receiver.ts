@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { setMaxListeners } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -58,6 +59,7 @@ export class PushReceiver {
 
   constructor(options: PushReceiverOptions) {
     this.#options = options
+    setMaxListeners(0, this.#closing.signal) // as many as wait
   }
 
   receive(push: IncomingPush): Promise<void> {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { PassThrough } from 'node:stream'
 import type { Clock } from '../../shared/clock.ts'
 import { formatError, MokaError } from '../../shared/errors.ts'
@@ -57,6 +58,7 @@ export class Webhooks {
 
   constructor(options: WebhooksOptions) {
     this.#options = options
+    setMaxListeners(0, this.#closing.signal) // as many as wait
   }
 
   /** Goes on with what a cloud that was killed had taken. */
