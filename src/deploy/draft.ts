@@ -47,6 +47,8 @@ const PARALLEL_FILES = 16
 const SMALL_FILE_BYTES = 128 * 1024
 /** Compressed forms that are kept until they are sent; those beyond are made again then. */
 const KEPT_ENCODED_BYTES = 32 * 1024 * 1024
+/** What keeping one costs besides its bytes. */
+const KEPT_OVERHEAD_BYTES = 512
 const NO_RULES = { rules: { redirects: [], headers: [] }, warnings: [] }
 
 /**
@@ -204,9 +206,11 @@ export async function prepareEncoded(
   if (br === undefined && gzip === undefined) return undefined
   const add = (coding: ContentCoding, { sha256, bytes }: EncodedContent) => {
     const size = bytes.length
-    const isKept = source === undefined || source.keeping.leftBytes >= size
-    if (source !== undefined && isKept) source.keeping.leftBytes -= size
-    if (isKept) addBlob(blobs, sha256, bytes)
+    const cost = size + KEPT_OVERHEAD_BYTES
+    const isKept = source === undefined || source.keeping.leftBytes >= cost
+    if (source !== undefined && isKept) source.keeping.leftBytes -= cost
+    // A copy: the bytes are the beginning of a buffer that is as large as the original.
+    if (isKept) addBlob(blobs, sha256, Buffer.from(bytes))
     else blobs.set(sha256, { sha256, sizeBytes: size, open: () => encodeFile(coding, source) })
     return { sha256, size }
   }

@@ -11,7 +11,7 @@ const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/
  */
 export async function writeFileAtomic(
   path: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | Iterable<string>,
   mode = 0o600,
 ): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
@@ -19,7 +19,8 @@ export async function writeFileAtomic(
     throw explainDiskFull(error, `write "${path}"`)
   })
   try {
-    await file.writeFile(content)
+    const isWhole = typeof content === 'string' || content instanceof Uint8Array
+    for (const piece of isWhole ? [content] : content) await file.writeFile(piece)
     await file.sync()
   } catch (error) {
     await file.close()

@@ -11,6 +11,7 @@ import type { SiteFile } from './scan.ts'
  */
 const RACY_MS = 2000
 const SMALL_FILE_BYTES = 128 * 1024
+const PIECE_CHARS = 64 * 1024
 
 type Entry = [sizeBytes: number, modifiedMs: number, inode: number, sha256: string]
 
@@ -59,13 +60,31 @@ export class HashCache {
 
   /** Keeps what was hashed since opening, and forgets files that are gone. */
   async save(): Promise<void> {
-    const isSame =
-      this.#next.size === this.#known.size &&
-      [...this.#next].every(([path, entry]) => this.#known.get(path)?.[3] === entry[3])
-    if (isSame) return
+    if (this.#isSame()) return
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
-    await writeFileAtomic(this.#path, JSON.stringify(Object.fromEntries(this.#next)))
+    await writeFileAtomic(this.#path, formatEntries(this.#next))
   }
+
+  #isSame(): boolean {
+    if (this.#next.size !== this.#known.size) return false
+    for (const [path, entry] of this.#next) {
+      if (this.#known.get(path)?.[3] !== entry[3]) return false
+    }
+    return true
+  }
+}
+
+/** An object in JSON, in pieces: that of a large site is ten megabytes. */
+function* formatEntries(entries: ReadonlyMap<string, Entry>): Generator<string> {
+  let text = '{'
+  for (const [path, entry] of entries) {
+    if (text.length >= PIECE_CHARS) {
+      yield text
+      text = ''
+    }
+    text += `${text === '{' ? '' : ','}${JSON.stringify(path)}:${JSON.stringify(entry)}`
+  }
+  yield `${text}}`
 }
 
 async function hashLargeFile(file: SiteFile): Promise<string> {
