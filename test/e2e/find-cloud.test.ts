@@ -48,13 +48,13 @@ describe('a command finds its cloud', () => {
 
   it('in the project: the one that `moka dev` runs there, before the machine’s', async () => {
     const expected = { MOKA_CLOUD: dev.addresses.control, MOKA_TOKEN: devToken }
-    expect(await env([], { MOKA_HOME: home })).toEqual(expected)
-    expect(await env([], { MOKA_HOME: home }, join(project, 'sub/folder'))).toEqual(expected)
+    expect(await env([], { MOKA_HOME: home })).toMatchObject(expected)
+    expect(await env([], { MOKA_HOME: home }, join(project, 'sub/folder'))).toMatchObject(expected)
   })
 
   it('elsewhere: the machine’s own', async () => {
     expect(upToken).not.toBe(devToken)
-    expect(await env(['--project', 'site'], { MOKA_HOME: home }, home)).toEqual({
+    expect(await env(['--project', 'site'], { MOKA_HOME: home }, home)).toMatchObject({
       MOKA_CLOUD: up.addresses.control,
       MOKA_TOKEN: upToken,
     })
@@ -62,7 +62,7 @@ describe('a command finds its cloud', () => {
 
   it('by MOKA_CLOUD and MOKA_TOKEN, before the project’s', async () => {
     const variables = { MOKA_CLOUD: up.addresses.control, MOKA_TOKEN: upToken }
-    expect(await env([], variables)).toEqual(variables)
+    expect(await env([], variables)).toMatchObject(variables)
   })
 
   it('by --cloud, before MOKA_CLOUD', async () => {
