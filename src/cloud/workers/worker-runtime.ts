@@ -43,7 +43,13 @@ function openOnNode(): WorkerRuntime {
   cluster.setupPrimary({ exec: WORKER, args: [], serialization: 'json' })
   return {
     // The extra certificates cost each start 50 ms, and an edge worker calls nobody outside.
-    start: () => cluster.fork({ NODE_EXTRA_CA_CERTS: '' }).process,
+    start() {
+      const worker = cluster.fork({ NODE_EXTRA_CA_CERTS: '' })
+      // The process tells its errors to whoever has it. Cluster repeats them, and one that nobody
+      // hears ends the cloud: what was sent to a worker that was just killed is such a one.
+      worker.on('error', () => {})
+      return worker.process
+    },
     close() {},
   }
 }
