@@ -249,6 +249,7 @@ async function open(
       host: options.host,
       port: ports.site,
       trustedProxies: options.trustedProxies,
+      ...(options.mode === 'dev' && { isLocal: true }),
       accessLog: { directory: data.access, format: options.accessLog ?? 'json' },
       // In development both are served, so that either can be tried.
       ...(https && { https: { port: ports.https, isRedirecting: options.mode === 'up' } }),

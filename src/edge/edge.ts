@@ -39,6 +39,8 @@ export interface EdgeOptions {
    * Default: none, so the client address is the socket's.
    */
   trustedProxies?: readonly string[]
+  /** For this machine alone: the only site there is answers no name of somebody else's. */
+  isLocal?: boolean
   /** Where visitors find HTTPS, for behaviors that send them there. Default 443. */
   httpsPort?: number
   /** Who counts for behaviors' rate limits. Default: this process by itself. */
@@ -168,9 +170,9 @@ export function createEdge(options: EdgeOptions): Edge {
         }
       }
       origins.retain([...sites.values()].map(({ live }) => live.origins ?? {}))
-      index = indexSites(sites, (host, project) =>
-        logger.warn('host is taken by another project', { host, project }),
-      )
+      const clash = (host: string, project: string) =>
+        logger.warn('host is taken by another project', { host, project })
+      index = indexSites(sites, clash, options.isLocal)
       hot.setIndex(index)
     },
     invalidate: (project, patterns, tags, sequence) =>

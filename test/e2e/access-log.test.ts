@@ -80,6 +80,16 @@ test('each request has a line and is counted', async () => {
   expect(counted.value('mokapot_access_log_lines_total', { outcome: 'written' })).toBe(12)
 })
 
+test('a name that leads here and is somebody else’s gets nothing of the site, and has its line', async () => {
+  for (const path of ['/', '/rebound', '/']) {
+    const { status, body } = await ask(cloud.addresses.site, path, { host: 'rebound.example' })
+    expect({ status, has: body.toString().includes('hello') }).toEqual({ status: 421, has: false })
+  }
+  expect((await ask(cloud.addresses.site, '/', { host: 'logged.localhost' })).status).toBe(200)
+  const isLogged = ({ path, status }: Line) => path === '/rebound' && status === 421
+  await until(async () => (await logged()).some(isLogged), 10_000, 'the line')
+})
+
 test('a worker that hangs is told as not up, and is left alone', async () => {
   const pid = await worker()
   process.kill(pid, 'SIGSTOP')
@@ -95,6 +105,8 @@ test('a worker that hangs is told as not up, and is left alone', async () => {
 test('a worker that was killed loses no line that was written, and its restart is counted', async () => {
   const before = (await logged()).length
   process.kill(await worker(), 'SIGKILL')
+  // What is sent to it now reaches nobody.
+  await Promise.all(Array.from({ length: 40 }, metrics))
   const isBack = async () => (await metrics()).value('mokapot_edge_up') === 1
   await until(isBack, 10_000, 'the new worker')
   await ask(cloud.addresses.site, '/after')

@@ -36,6 +36,8 @@ export interface WorkerSettings {
   /** Sockets that the process was started with, to listen on in place of the ports. */
   sockets?: InheritedSockets
   trustedProxies: string[]
+  /** Nobody but this machine is to be answered. */
+  isLocal?: boolean
   /** Where each worker has a folder of its own for what its memory has no room for. */
   cacheDirectory: string
   accessLog: { directory: string; format: AccessLogFormat }

@@ -129,6 +129,7 @@ async function start({
     logger,
     trustedProxies,
     ...(settings.https && { httpsPort: settings.https.port }),
+    ...(settings.isLocal && { isLocal: true }),
     rateLimits: rates,
     edgeId,
     disk: { directory: join(settings.cacheDirectory, edgeId), journal },

@@ -98,6 +98,17 @@ test('one that is switched off stands for its hosts, and no other does', () => {
   expect(pickSite(both, 'b.test')).toEqual({ kind: 'site', site: stateB })
 })
 
+test('on a machine for itself the one site answers that machine’s names, and its own', () => {
+  const [shop, live] = site('shop', 'shop.test')
+  const index = indexSites(new Map([[shop, live]]), () => {}, true)
+  for (const host of ['shop.test', '127.0.0.1', '[::1]', 'localhost', 'shop.localhost', '']) {
+    expect(pickSite(index, host), host).toEqual({ kind: 'site', site: live })
+  }
+  for (const host of ['rebound.example', 'localhost.example', 'notlocalhost', '127.0.0.1.nip.io']) {
+    expect(pickSite(index, host), host).toEqual({ kind: 'unknown-host' })
+  }
+})
+
 test('the one live site answers any host but those of its previews, which answer no other', () => {
   const [shop, live] = site('shop', 'shop.test', 'shop.localhost')
   const [key, shown] = site('shop@menu', 'menu.preview.shop.test')

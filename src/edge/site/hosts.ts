@@ -37,12 +37,15 @@ export interface SiteIndex {
   readonly byHost: ReadonlyMap<string, SiteState>
   /** The one there is besides previews. */
   readonly only: SiteState | undefined
+  /** It answers this machine's own names alone, and those that it has. */
+  readonly isLocal: boolean
 }
 
 /** Hosts claimed by two projects go to the first; `onClash` hears of the other. */
 export function indexSites(
   sites: ReadonlyMap<string, SiteState>,
   onClash: (host: string, project: string) => void = () => {},
+  isLocal = false,
 ): SiteIndex {
   const byHost = new Map<string, SiteState>()
   for (const [project, site] of sites) {
@@ -55,7 +58,8 @@ export function indexSites(
     }
   }
   const live = [...sites.values()].filter(({ preview }) => preview === undefined)
-  return { sites: new Map(sites), byHost, only: live.length === 1 ? live[0] : undefined }
+  const only = live.length === 1 ? live[0] : undefined
+  return { sites: new Map(sites), byHost, only, isLocal }
 }
 
 /** The site for a host; the only one there is answers any host but those of its previews. */
@@ -63,9 +67,17 @@ export function pickSite(index: SiteIndex, host: string): SiteOutcome {
   if (index.sites.size === 0) return { kind: 'no-site' }
   const named = index.byHost.get(host)
   if (named === undefined && isPreviewHost(index, host)) return { kind: 'no-preview' }
-  const site = named ?? index.only
+  const site = named ?? (index.isLocal && !isThisMachine(host) ? undefined : index.only)
   if (site === undefined) return { kind: 'unknown-host' }
   return site.isDisabled ? { kind: 'disabled' } : { kind: 'site', site }
+}
+
+/**
+ * A name that nobody else can give away: a page in the developer's browser may have its own lead
+ * here, and would then read what it gets (DNS rebinding). Without a name it was no browser.
+ */
+function isThisMachine(host: string): boolean {
+  return host === '' || /^(?:.+\.)?localhost$/.test(host) || host.startsWith('[') || isIPv4(host)
 }
 
 /** `NAME.preview.` before a host that has a site. */
