@@ -29,8 +29,12 @@ export async function verifyPassword(password: string, kept: string): Promise<bo
 /** The same text can be typed in several ways: NFC, as RFC 8265 §4.2 has it. */
 function derive(password: string, salt: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) =>
-    scrypt(password.normalize('NFC'), salt, HASH_BYTES, COST, (error, key) =>
-      error === null ? resolve(key) : reject(error),
+    scrypt(
+      password.normalize('NFC'),
+      salt,
+      HASH_BYTES,
+      COST,
+      (error, key) => (error instanceof Error ? reject(error) : resolve(key)), // Bun says undefined where Node says null
     ),
   )
 }

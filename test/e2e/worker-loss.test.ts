@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { closeOwnCloud, deployFrom, type OwnCloud, openOwnCloud } from '../support/deploying.ts'
 import { ask, portOf } from '../support/http.ts'
 import { until, writeProject } from '../support/moka.ts'
-import { commandOf, descendants, untilGone } from '../support/processes.ts'
+import { commandOf, descendants, isStopped, untilGone } from '../support/processes.ts'
 import { createRandom } from '../support/random.ts'
 import { peerPortsHeldBy, startVisitors, type Visitors } from '../support/visitors.ts'
 
@@ -66,6 +66,7 @@ test('a worker killed under load takes with it only the requests on its own conn
     const lostBefore = visitors.lost.length
     const victim = random.pick(await workers())
     process.kill(victim, 'SIGSTOP') // what it holds must not change while we look
+    await until(() => isStopped(victim), 5_000, 'the worker to stop')
     const ports = await peerPortsHeldBy(victim, port)
     held += ports.size
     process.kill(victim, 'SIGKILL')

@@ -31,6 +31,12 @@ export async function isAlive(pid: number): Promise<boolean> {
   return stat !== '' && !/^Z/.test(stat.slice(stat.lastIndexOf(')') + 2))
 }
 
+/** Whether SIGSTOP has come into effect: a signal that was sent lets a system call end first. */
+export async function isStopped(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
+  return /^[Tt]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+}
+
 export async function living(pids: readonly number[]): Promise<number[]> {
   const states = await Promise.all(pids.map(isAlive))
   return pids.filter((_, index) => states[index])
