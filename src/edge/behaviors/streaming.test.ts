@@ -7,9 +7,9 @@ import { request as httpRequest } from 'node:http'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { EdgeBehavior } from './behavior.ts'
 import { type EdgeFixture, openEdgeFixture } from '../testing/edge-fixture.ts'
 import { type OriginServer, openOriginServer } from '../testing/origin-server.ts'
+import type { EdgeBehavior } from './behavior.ts'
 
 let origin: OriginServer
 let fixture: EdgeFixture
