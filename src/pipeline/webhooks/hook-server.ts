@@ -22,12 +22,13 @@ export async function openHookServer(
   const read = async (request: IncomingMessage, take: (sizeBytes: number) => void) => {
     const chunks: Buffer[] = []
     let sizeBytes = 0
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      sizeBytes += chunk.length
+    // The request lives on when it is refused: who still writes when we close does not see our answer.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      sizeBytes += (chunk as Buffer).length
       if (sizeBytes > MAX_BODY_BYTES) return 'too-large'
-      if (heldBytes + chunk.length > MAX_HELD_BYTES) return 'no-room'
-      take(chunk.length)
-      chunks.push(chunk)
+      if (heldBytes + (chunk as Buffer).length > MAX_HELD_BYTES) return 'no-room'
+      take((chunk as Buffer).length)
+      chunks.push(chunk as Buffer)
     }
     return Buffer.concat(chunks)
   }
@@ -77,11 +78,10 @@ export async function openHookServer(
 }
 
 function answerWith(response: ServerResponse, status: number, text: string): void {
-  const isOpen = !response.req.complete
   response.writeHead(status, {
     'content-type': 'text/plain; charset=utf-8',
     'cache-control': 'no-store',
-    ...(isOpen ? { connection: 'close' } : {}),
   })
   response.end(`${text}\n`)
+  response.req.resume() // what still comes is dropped
 }
