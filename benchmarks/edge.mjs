@@ -161,8 +161,8 @@ async function measureLoad(each, servers, runs, seconds) {
   return [
     `### ${title}`,
     '',
-    '| server | KB | CPU µs | moka / it | target | on Bun / it | target | requests/s | p50 ms | p99 ms |',
-    '| ------ | -: | -----: | --------: | -----: | ----------: | -----: | ---------: | -----: | -----: |',
+    '| server | KB | CPU µs | moka / it | target | on Bun / it | target | requests/s | p50 ms | p99 ms | PSS MB |',
+    '| ------ | -: | -----: | --------: | -----: | ----------: | -----: | ---------: | -----: | -----: | -----: |',
     ...rows,
   ].join('\n')
 }

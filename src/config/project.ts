@@ -22,6 +22,7 @@ export interface Project {
   dnsRecords: DnsRecord[]
   /** Who is told of deploys. Default: nobody. */
   notify?: ({ url: string } | { secret: string })[]
+  keepReleases?: number
   edge: EdgeSettings
   /** What the configuration says and has no effect, for people. */
   warnings: string[]
@@ -79,6 +80,7 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     migrationsDirectory: resolve(root, migrations),
     dnsRecords: config.dns?.records ?? [],
     ...(config.notify === undefined ? {} : { notify: resolveNotify(config.notify) }),
+    ...(config.keepReleases === undefined ? {} : { keepReleases: config.keepReleases }),
     edge: settings,
     warnings,
   }

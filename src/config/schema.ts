@@ -52,6 +52,12 @@ export interface MokaConfig {
    */
   notify?: string | NotifyConfig | (string | NotifyConfig)[]
 
+  /**
+   * Releases that stay for `moka rollback`, the newest, besides what is in use and what is younger than a
+   * day. Default: 20.
+   */
+  keepReleases?: number
+
   /** DNS records beside those that point at the edge. Default: none. */
   dns?: DnsConfig
 

@@ -140,6 +140,7 @@ const configSchema = v.strictObject({
     }),
   ),
   test: v.optional(text),
+  keepReleases: v.optional(integer(1, 1000)),
   functions: v.optional(
     v.record(
       v.pipe(

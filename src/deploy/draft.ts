@@ -88,6 +88,7 @@ export async function prepareRelease(
       })),
     },
     ...(project.notify === undefined ? {} : { notify: project.notify }),
+    ...(project.keepReleases === undefined ? {} : { keepReleases: project.keepReleases }),
     source,
   }
   return {

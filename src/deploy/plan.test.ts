@@ -131,3 +131,10 @@ describe('a summary', () => {
     expect(lines.at(-1)).toBe('and 25 more')
   })
 })
+
+it('shows how many releases are to stay', () => {
+  expect(makePlan(draft({ keepReleases: 5 }), live()).changes).toEqual([
+    { kind: 'add', subject: 'setting', name: 'keepReleases', reason: 'the usual number → 5' },
+  ])
+  expect(makePlan(draft({ keepReleases: 5 }), live({ keepReleases: 5 })).changes).toEqual([])
+})

@@ -21,6 +21,7 @@ export interface Change {
     | 'signing key'
     | 'hsts'
     | 'notifications'
+    | 'setting'
   name: string
   reason: string
 }
@@ -57,6 +58,7 @@ export function makePlan(
     ...planMigrations(next, before),
     ...planDns(next, before),
     ...planNotifications(next.notify ?? [], before?.notify ?? []),
+    ...planKept(next.keepReleases, before?.keepReleases),
   ]
   const isEmptied = files.counts.removed > 0 && Object.keys(next.files).length === 0
   return {
@@ -220,4 +222,13 @@ function planDns(next: ReleaseDraft, before: ReleaseDraft | undefined): Change[]
     changes.push({ kind: 'remove', subject: 'dns', name, reason: 'not configured any more' })
   }
   return changes
+}
+
+function planKept(next: number | undefined, before: number | undefined): Change[] {
+  if (next === before) return []
+  const kind = before === undefined ? 'add' : next === undefined ? 'remove' : 'change'
+  const show = (count: number | undefined) => count ?? 'the usual number'
+  return [
+    { kind, subject: 'setting', name: 'keepReleases', reason: `${show(before)} → ${show(next)}` },
+  ]
 }

@@ -76,24 +76,25 @@ function serialAt(ms: number): number {
   return Math.floor(ms / 1000)
 }
 
-/** The newest releases that are kept, however old they are. */
-export const KEPT_RELEASES = 20
+/** The newest releases that are kept, however old they are, where a project says nothing else. */
+const KEPT_RELEASES = 20
 
 /**
  * Which of a project's releases, newest first, can go: those that are neither among the newest, nor
  * live, nor retained for their assets, nor younger than a day. Releases of previews are not counted
- * among the newest: those go as soon as they are not `inPreviews` any more.
+ * among the newest, of which `kept` stay: those go as soon as they are not `inPreviews` any more.
  */
 export function expiredReleases(
   releases: readonly { id: string; createdMs: number; preview?: string }[],
   pointer: LivePointer,
   nowMs: number,
   inPreviews: ReadonlySet<string> = new Set(),
+  kept = KEPT_RELEASES,
 ): string[] {
   const retained = pointer.retained.filter(({ retiredMs }) => nowMs - retiredMs < RETENTION_MS)
   const isInUse = new Set([pointer.id, previousRelease(pointer), ...retained.map(({ id }) => id)])
   const own = releases.filter(({ preview }) => preview === undefined)
-  const newest = new Set(own.slice(0, KEPT_RELEASES))
+  const newest = new Set(own.slice(0, kept))
   return releases
     .filter(release => !newest.has(release) && !inPreviews.has(release.id))
     .filter(({ id, createdMs }) => !isInUse.has(id) && nowMs - createdMs >= RETENTION_MS)

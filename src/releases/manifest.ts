@@ -110,6 +110,8 @@ const draftEntries = {
       }),
     ),
   }),
+  /** How many of the newest releases stay, however old they are. */
+  keepReleases: v.exactOptional(v.pipe(count, v.minValue(1), v.maxValue(1000))),
   /** Who is told of deploys: addresses, or names of secrets that hold one. */
   notify: v.exactOptional(
     v.pipe(

@@ -212,7 +212,9 @@ export class Releases {
       const live = this.#live.get(project)
       if (live === undefined) return []
       const nowMs = this.#clock.now()
-      const expired = expiredReleases(this.list(project), live.pointer, nowMs, inPreviews())
+      const { keepReleases } = live.release.manifest
+      const all = this.list(project)
+      const expired = expiredReleases(all, live.pointer, nowMs, inPreviews(), keepReleases)
       for (const id of expired) await this.#store.remove(project, id)
       return expired
     })

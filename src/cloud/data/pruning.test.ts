@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ObjectStore, openObjectStore } from '../../bucket/bucket.ts'
-import { emptyDraft } from '../../releases/manifest.ts'
+import { emptyDraft, type ReleaseDraft } from '../../releases/manifest.ts'
 import { ReleaseStore } from '../../releases/release-store.ts'
 import { Releases } from '../../releases/releases.ts'
 import { silentLogger } from '../../shared/logger.ts'
@@ -49,13 +49,18 @@ async function store(text: string): Promise<string> {
 }
 
 /** A deploy of one page, and one hashed asset, `count` times with other content. */
-async function deploy(count: number, isImmutable = false): Promise<string[]> {
+async function deploy(
+  count: number,
+  isImmutable = false,
+  more: Partial<ReleaseDraft> = {},
+): Promise<string[]> {
   const hashes: string[] = []
   for (let number = 0; number < count; number++) {
     const content = `page ${hashes.length} ${releases.list('site').length}`
     const sha256 = await store(content)
     const draft = {
       ...emptyDraft('site'),
+      ...more,
       files: {
         '/a.js': {
           sha256,
@@ -93,6 +98,12 @@ test('keeps the newest twenty releases with all they name, and lets older ones g
   ])
   await expect(releases.rollback('site', 'r-3')).rejects.toMatchObject({ code: 'RELEASES_UNKNOWN' })
   await releases.rollback('site', 'r-4')
+})
+
+test('keeps as many as the live release says', async () => {
+  await deploy(5, false, { keepReleases: 2 })
+  nowMs += DAY
+  expect((await pruneNow()).releases).toEqual(['site r-3', 'site r-2', 'site r-1'])
 })
 
 test('keeps what is live, however old, and what an open tab may ask for', async () => {
