@@ -70,18 +70,11 @@ it('says so when the cloud does not answer', async () => {
   expect(response.status).toBe(502)
 })
 
-it('refuses what is larger than any forge sends, whether or not its length is told', async () => {
-  const taken: string[] = []
-  const door = open(async ({ target, body }) => {
-    taken.push(target)
-    for await (const _chunk of body ?? []);
-    return { status: 202, fields: new Fields(), body: Readable.from([]) }
+it('refuses what is larger than any forge sends, and brings nothing of it', async () => {
+  const door = open(async () => {
+    throw new Error('brought')
   })
-  const target = '/.well-known/mokapot/hooks/site'
-  const told = requestOf('POST', target, [['content-length', String(26 * 1024 * 1024)]])
-  expect((await door.respond!(told)).status).toBe(413)
-  expect(taken).toEqual([])
-  const chunks = Array.from({ length: 26 }, () => Buffer.alloc(1024 * 1024))
-  const untold = { ...requestOf('POST', target), takeBody: () => Readable.from(chunks) }
-  expect((await door.respond!(untold)).status).toBe(413)
+  const length = String(26 * 1024 * 1024)
+  const request = requestOf('POST', '/.well-known/mokapot/hooks/site', [['content-length', length]])
+  expect((await door.respond!(request)).status).toBe(413)
 })

@@ -1,5 +1,4 @@
 import { Fields } from '../../http/fields.ts'
-import { BodyTooLargeError, limitBody } from '../functions/body-limit.ts'
 import { NodeViewerRequest, sendResponse } from '../http1/node-http.ts'
 import type { Origin } from '../origins/origin.ts'
 import { errorPage } from '../pages.ts'
@@ -39,19 +38,15 @@ export function createHookDoor(edge: ServedEdge, hooks: Origin): ServedEdge {
 async function bring(request: ViewerRequest, hooks: Origin): Promise<ViewerResponse> {
   // Judged here: who is still sending when the cloud refuses and closes would not hear of it.
   if (Number(request.fields.get('content-length') ?? 0) > MAX_DELIVERY_BYTES) {
-    return tooLarge(request)
+    return errorPage(413, 'A delivery has up to 25 MB.', request.fields)
   }
-  let isTooLarge = false
   const fields = new Fields().set('host', 'hooks')
   for (const name of request.fields.names()) {
     if (FORWARDED.test(name)) fields.set(name, request.fields.get(name) ?? '')
   }
   try {
     const { method, target, hasBody, signal } = request
-    const body = hasBody ? limitBody(request.takeBody(), MAX_DELIVERY_BYTES) : undefined
-    body?.once('error', error => {
-      isTooLarge = error instanceof BodyTooLargeError
-    })
+    const body = hasBody ? request.takeBody() : undefined
     const answer = await hooks.fetch({ method, target, fields, body, signal })
     const told = new Fields()
     for (const name of ['content-type', 'cache-control']) {
@@ -63,15 +58,10 @@ async function bring(request: ViewerRequest, hooks: Origin): Promise<ViewerRespo
       body: { kind: 'stream', stream: answer.body, sizeBytes: undefined },
     }
   } catch {
-    if (isTooLarge) return tooLarge(request)
     return errorPage(
       502,
       'The cloud cannot take this now. Please try again in a moment.',
       request.fields,
     )
   }
-}
-
-function tooLarge(request: ViewerRequest): ViewerResponse {
-  return errorPage(413, 'A delivery has up to 25 MB.', request.fields)
 }
