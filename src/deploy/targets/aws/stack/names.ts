@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto'
+
+// What the parts of the AWS target call the same thing: the template makes it, releases use it.
+
+/** Where CloudFront, its certificates and the keys of DNSSEC are, wherever the rest is. */
+export const GLOBAL_REGION = 'us-east-1'
+
+/** The stack of the project, in its region. */
+export const siteStackName = (project: string) => `mokapot-${project}`
+/** The stack of its zone and certificate, in `us-east-1`; only where the project has a domain. */
+export const domainStackName = (project: string) => `mokapot-${project}-domain`
+
+/** As Lambda calls a function of the project: 64 characters at most, so that long ones end in a hash. */
+export function lambdaName(project: string, name: string): string {
+  const whole = `mokapot-${project}-${name}`
+  if (whole.length <= 64) return whole
+  return `${whole.slice(0, 55)}-${createHash('sha256').update(whole).digest('hex').slice(0, 8)}`
+}
+/** Runs migrations and SQL inside the network. */
+export const databaseFunctionName = (project: string) => `mokapot-${project}--database`
+/** The alias that visitors' requests go to. */
+export const LIVE_ALIAS = 'live'
+
+/** Of a secret, in Parameter Store. */
+export const secretParameter = (project: string, name: string) =>
+  `/mokapot/${project}/secrets/${name}`
+
+/** Tag on everything; the value is the project's name. */
+export const PROJECT_TAG = 'mokapot:project'
+/** Tag of a stack: the SHA-256 of the template it was made by, so that the same is not made twice. */
+export const TEMPLATE_TAG = 'mokapot:template'
+
+/** Outputs of the site's stack. */
+export interface SiteOutputs {
+  BucketName: string
+  DistributionId: string
+  /** Such as `d111111abcdef8.cloudfront.net`. */
+  DistributionDomain: string
+  /** Absent in classic mode. */
+  KeyValueStoreArn?: string
+  /** Without a path; absent where no function is asked by the HTTP API. */
+  ApiEndpoint?: string
+  /** Host; absent where the database is none of AWS's. */
+  DatabaseHost?: string
+  DeployRoleArn?: string
+}
+
+/** Outputs of the domain's stack. */
+export interface DomainOutputs {
+  HostedZoneId: string
+  CertificateArn: string
+  /** With a comma between them; absent for a zone that was there before. */
+  NameServers?: string
+}
+
+/** Folder of a release's files in the bucket, without a slash at its end. */
+export const releaseFolder = (id: string) => `releases/${id}`
+/** A release's manifest, which nobody can ask for through CloudFront. */
+export const manifestKey = (id: string) => `manifests/${id}.json`
+/** Code of a function, by the SHA-256 of its archive. */
+export const codeKey = (sha256: string) => `code/${sha256}.zip`
