@@ -1,6 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { stream } from 'hono/streaming'
@@ -8,6 +7,7 @@ import type { StreamingApi } from 'hono/utils/stream'
 import pLimit from 'p-limit'
 import * as v from 'valibot'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
+import { closeAtOnce, listenOn } from '../shared/listening/http-listening.ts'
 import type { Logger } from '../shared/logger.ts'
 import { decodeBlobBatch } from './blob-batch.ts'
 import type { CloudApi, PublishRequest } from './cloud-api.ts'
@@ -100,18 +100,11 @@ export async function openControlServer(options: {
   })
   server.requestTimeout = 0 // an upload of a large site takes as long as it takes
   server.keepAliveTimeout = KEEP_ALIVE_MS
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', error => reject(explainListenError(error, options.host, options.port)))
-    server.listen(options.port, options.host, resolve)
+  const { host, port } = options
+  const bound = await listenOn(server, { host, port }).catch(error => {
+    throw explainListenError(error, host, port)
   })
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  return { port: bound, close: () => closeAtOnce(server) }
 }
 
 function explainListenError(error: Error, host: string, port: number): Error {

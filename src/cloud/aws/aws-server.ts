@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { AwsDoors } from '../../aws/dispatch.ts'
 import { Fields } from '../../http/fields.ts'
 import { MokaError, systemErrorCode } from '../../shared/errors.ts'
+import { closeAtOnce, listenOn } from '../../shared/listening/http-listening.ts'
 import type { Logger } from '../../shared/logger.ts'
 
 /** CloudFront's largest request, 3,000 paths, has some 150 KB. */
@@ -30,18 +30,10 @@ export async function openAwsServer(options: {
     })
   })
   server.maxConnections = MAX_CONNECTIONS
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', error => reject(explainListenError(error, host, port)))
-    server.listen(port, host, resolve)
+  const bound = await listenOn(server, { host, port }).catch(error => {
+    throw explainListenError(error, host, port)
   })
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  return { port: bound, close: () => closeAtOnce(server) }
 }
 
 async function answer(

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { closeAtOnce, listenOn } from '../../shared/listening/http-listening.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Webhooks } from './webhooks.ts'
 
@@ -65,16 +66,8 @@ export async function openHookServer(
   server.requestTimeout = TIMEOUT_MS
   server.keepAliveTimeout = 0 // the edge ends them
   await rm(socketPath, { force: true })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(socketPath, resolve)
-  })
-  return {
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  await listenOn(server, { path: socketPath })
+  return { close: () => closeAtOnce(server) }
 }
 
 function answerWith(response: ServerResponse, status: number, text: string): void {
