@@ -56,3 +56,27 @@ export function discardBody(body: ResponseBody): void {
   if (body.kind === 'stream') body.stream.destroy()
   if (body.kind === 'tunnel') body.origin.destroy()
 }
+
+/** A viewer's leaving: its signal is made when somebody wants to know, which for most requests is nobody. */
+export class ViewerLeave {
+  #abort: AbortController | undefined
+  #hasHappened = false
+
+  /** Whether somebody wants to know: an origin is being asked. */
+  get isAwaited(): boolean {
+    return this.#abort !== undefined
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#hasHappened) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  happen(): void {
+    this.#hasHappened = true
+    this.#abort?.abort()
+  }
+}

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Fields } from '../../../http/fields.ts'
-import type { ViewerRequest } from '../../viewer.ts'
+import { ViewerLeave, type ViewerRequest } from '../../viewer.ts'
 
 export interface RequestFacts {
   isHead: boolean
@@ -20,8 +20,7 @@ export class Http1ViewerRequest implements ViewerRequest {
   readonly isSecure: boolean
   readonly hasBody = false
   readonly #sendInterim: (status: number, fields: Fields) => void
-  #abort: AbortController | undefined
-  #isAborted = false
+  readonly #leave = new ViewerLeave()
 
   constructor(facts: RequestFacts, sendInterim: (status: number, fields: Fields) => void) {
     this.method = facts.isHead ? 'HEAD' : 'GET'
@@ -34,15 +33,11 @@ export class Http1ViewerRequest implements ViewerRequest {
 
   /** Whether somebody wants to know when the viewer leaves: an origin is being asked. */
   get isSignalTaken(): boolean {
-    return this.#abort !== undefined
+    return this.#leave.isAwaited
   }
 
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController()
-      if (this.#isAborted) this.#abort.abort()
-    }
-    return this.#abort.signal
+    return this.#leave.signal
   }
 
   takeBody(): Readable {
@@ -55,7 +50,6 @@ export class Http1ViewerRequest implements ViewerRequest {
 
   /** The viewer is gone. */
   abort(): void {
-    this.#isAborted = true
-    this.#abort?.abort()
+    this.#leave.happen()
   }
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Fields } from '../../../http/fields.ts'
-import type { ViewerRequest } from '../../viewer.ts'
+import { ViewerLeave, type ViewerRequest } from '../../viewer.ts'
 import type { RequestBody } from './request-body.ts'
 import { type RequestHead, toFields } from './request-head.ts'
 
@@ -21,8 +21,7 @@ export class Http2ViewerRequest implements ViewerRequest {
   readonly #head: RequestHead
   readonly #context: RequestContext
   #fields: Fields | undefined
-  #abort: AbortController | undefined
-  #isAborted = false
+  readonly #leave = new ViewerLeave()
 
   constructor(head: RequestHead, context: RequestContext) {
     this.method = head.method
@@ -49,11 +48,7 @@ export class Http2ViewerRequest implements ViewerRequest {
   }
 
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController()
-      if (this.#isAborted) this.#abort.abort()
-    }
-    return this.#abort.signal
+    return this.#leave.signal
   }
 
   takeBody(): Readable {
@@ -69,7 +64,6 @@ export class Http2ViewerRequest implements ViewerRequest {
 
   /** The viewer is gone. */
   abort(): void {
-    this.#isAborted = true
-    this.#abort?.abort()
+    this.#leave.happen()
   }
 }
