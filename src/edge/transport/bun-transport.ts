@@ -2,7 +2,7 @@ import type { Reader } from '../protection/connections/slow-readers.ts'
 import type { BunSocket } from './bun-api.ts'
 import { BunStream } from './bun-stream.ts'
 import { BunWriter } from './bun-writer.ts'
-import { LINGER_MS } from './end-in-stages.ts'
+import { Deadlines, type Ticks } from './deadlines.ts'
 import type { Transport, TransportHandler } from './transport.ts'
 
 /** Who hears of a socket: what stands in its `data`. */
@@ -14,16 +14,11 @@ export interface BunPeer {
 }
 
 /** What the adapter needs of the listener that accepted the connection. */
-export interface BunTransportHost {
-  /** Counts up with each look at the deadlines. */
-  readonly tick: number
-  readonly tickMs: number
+export interface BunTransportHost extends Ticks {
   onClosed(transport: BunTransport): void
   /** Takes a connection over, with `unread` already pushed back into it. */
   takeStream(stream: BunStream): void
 }
-
-const NO_DEADLINE = Number.POSITIVE_INFINITY
 
 const IGNORE: TransportHandler = {
   onBytes() {},
@@ -46,9 +41,7 @@ export class BunTransport implements Transport, BunPeer {
   /** What is held back until `uncork`. */
   #corked: (Uint8Array | string)[] | undefined
   #corkedBytes = 0
-  #deadlineTick = NO_DEADLINE
-  /** When whoever does not close after we have is left. */
-  #lingerTick = NO_DEADLINE
+  readonly #deadlines: Deadlines
   #isEnding = false
   #isClosed = false
   #hasPeerEnded = false
@@ -58,6 +51,7 @@ export class BunTransport implements Transport, BunPeer {
   constructor(socket: BunSocket<BunPeer>, isEncrypted: boolean, host: BunTransportHost) {
     this.#socket = socket
     this.#host = host
+    this.#deadlines = new Deadlines(host)
     this.#writer = new BunWriter(socket)
     this.remoteAddress = socket.remoteAddress
     this.isEncrypted = isEncrypted
@@ -98,13 +92,9 @@ export class BunTransport implements Transport, BunPeer {
 
   /** For the listener: calls `onDeadline` where its time has come. */
   checkDeadline(): void {
-    const { tick } = this.#host
-    if (tick >= this.#lingerTick) {
-      this.#socket.close()
-    } else if (tick >= this.#deadlineTick) {
-      this.#deadlineTick = NO_DEADLINE
-      this.handler.onDeadline()
-    }
+    const due = this.#deadlines.takeDue()
+    if (due === 'close') this.#socket.close()
+    else if (due === 'deadline') this.handler.onDeadline()
   }
 
   // Bun reads from the first moment, but calls nobody before who accepts has returned.
@@ -144,7 +134,7 @@ export class BunTransport implements Transport, BunPeer {
   }
 
   setDeadline(delayMs: number): void {
-    this.#deadlineTick = delayMs === 0 ? NO_DEADLINE : this.#tickAfter(delayMs)
+    this.#deadlines.set(delayMs)
   }
 
   // As `endInStages`, with the ticks that are there.
@@ -163,7 +153,7 @@ export class BunTransport implements Transport, BunPeer {
 
   handOver(unread: Uint8Array): void {
     this.handler = IGNORE
-    this.#deadlineTick = NO_DEADLINE
+    this.#deadlines.set(0)
     this.#host.onClosed(this)
     if (this.#isClosed) return
     // The stream counts on a socket that reads.
@@ -189,7 +179,7 @@ export class BunTransport implements Transport, BunPeer {
   onEnd(): void {
     this.#hasPeerEnded = true
     if (!this.#isEnding) this.handler.onEnd()
-    else if (this.#lingerTick !== NO_DEADLINE) this.#socket.close()
+    else if (this.#deadlines.isLingering) this.#socket.close()
   }
 
   onClose(): void {
@@ -206,7 +196,7 @@ export class BunTransport implements Transport, BunPeer {
 
   /** Nothing is left to send: that direction ends, and the connection with the other one. */
   #shutDown(): void {
-    this.#lingerTick = this.#tickAfter(LINGER_MS)
+    this.#deadlines.linger()
     if (this.#hasPeerEnded) this.#socket.close()
     else this.#socket.shutdown()
   }
@@ -215,14 +205,5 @@ export class BunTransport implements Transport, BunPeer {
     this.#corked!.push(piece)
     this.#corkedBytes += piece.length
     return this.#writer.unsentBytes === 0
-  }
-
-  /**
-   * Counted in ticks, not by a clock: while the process stalls no peer's time runs out. One more
-   * than the delay has, since the next tick may be due at once.
-   */
-  #tickAfter(delayMs: number): number {
-    const { tick, tickMs } = this.#host
-    return tick + 1 + Math.ceil(delayMs / tickMs)
   }
 }

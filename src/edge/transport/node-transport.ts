@@ -1,14 +1,11 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { LINGER_MS } from './end-in-stages.ts'
+import { Deadlines, type Ticks } from './deadlines.ts'
 import { readShared, type SharedRead } from './shared-read-buffer.ts'
 import type { Transport, TransportHandler } from './transport.ts'
 
 /** What the adapter needs of the listener that accepted the connection. */
-export interface NodeTransportHost {
-  /** Counts up with each look at the deadlines. */
-  readonly tick: number
-  readonly tickMs: number
+export interface NodeTransportHost extends Ticks {
   onClosed(transport: NodeTransport): void
   /** Takes a socket over, with `unread` already pushed back into it. */
   takeSocket(socket: Socket): void
@@ -27,8 +24,6 @@ interface WritingHandle {
   /** Of TLS: the handle below it. */
   _parent?: WritingHandle
 }
-
-const NO_DEADLINE = Number.POSITIVE_INFINITY
 
 const IGNORE: TransportHandler = {
   onBytes() {},
@@ -50,9 +45,7 @@ export class NodeTransport implements Transport {
   readonly #socket: Socket
   readonly #host: NodeTransportHost
   readonly #sharedRead: SharedRead | undefined
-  #deadlineTick = NO_DEADLINE
-  /** When whoever does not close after we have is left. */
-  #lingerTick = NO_DEADLINE
+  readonly #deadlines: Deadlines
   #isEnding = false
   /** What was not taken when the connection broke; the socket forgets it before it closes. */
   #lostBytes: number | undefined
@@ -77,6 +70,7 @@ export class NodeTransport implements Transport {
     this.#sharedRead = host.isReadShared ? readShared(socket, this.#onData) : undefined
     this.#socket = socket
     this.#host = host
+    this.#deadlines = new Deadlines(host)
     this.remoteAddress = socket.remoteAddress ?? ''
     this.isEncrypted = (socket as TLSSocket).encrypted === true
     this.alpnProtocol = this.isEncrypted
@@ -117,13 +111,9 @@ export class NodeTransport implements Transport {
 
   /** For the listener: calls `onDeadline` where its time has come. */
   checkDeadline(): void {
-    const { tick } = this.#host
-    if (tick >= this.#lingerTick) {
-      this.#socket.destroy()
-    } else if (tick >= this.#deadlineTick) {
-      this.#deadlineTick = NO_DEADLINE
-      this.handler.onDeadline()
-    }
+    const due = this.#deadlines.takeDue()
+    if (due === 'close') this.#socket.destroy()
+    else if (due === 'deadline') this.handler.onDeadline()
   }
 
   start(): void {
@@ -156,7 +146,7 @@ export class NodeTransport implements Transport {
   }
 
   setDeadline(delayMs: number): void {
-    this.#deadlineTick = delayMs === 0 ? NO_DEADLINE : this.#tickAfter(delayMs)
+    this.#deadlines.set(delayMs)
   }
 
   // As `endInStages`, with the ticks that are there.
@@ -164,7 +154,7 @@ export class NodeTransport implements Transport {
     if (this.#isEnding) return
     this.#isEnding = true
     this.#socket.end(() => {
-      this.#lingerTick = this.#tickAfter(LINGER_MS)
+      this.#deadlines.linger()
     })
     this.#socket.resume()
   }
@@ -181,7 +171,7 @@ export class NodeTransport implements Transport {
     socket.off('end', this.#onEnd)
     socket.off('close', this.#onClose)
     this.handler = IGNORE
-    this.#deadlineTick = NO_DEADLINE
+    this.#deadlines.set(0)
     this.#host.onClosed(this)
     socket.pause()
     this.#sharedRead?.stop()
@@ -189,15 +179,6 @@ export class NodeTransport implements Transport {
     this.#host.takeSocket(socket)
     socket.off('error', this.#onError)
     socket.resume()
-  }
-
-  /**
-   * Counted in ticks, not by a clock: while the process stalls no peer's time runs out. One more
-   * than the delay has, since the next tick may be due at once.
-   */
-  #tickAfter(delayMs: number): number {
-    const { tick, tickMs } = this.#host
-    return tick + 1 + Math.ceil(delayMs / tickMs)
   }
 }
 
