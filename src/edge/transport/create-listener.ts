@@ -1,4 +1,4 @@
-import { BunListener } from './bun-listener.ts'
+import { BunListener } from './bun/bun-listener.ts'
 import type { Listener, ListenerOptions } from './listener.ts'
 import { NodeListener } from './node-listener.ts'
 

@@ -1,8 +1,9 @@
 import { createServer as createNetServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type SecureContext, type TlsOptions } from 'node:tls'
-import { MokaError } from '../../shared/errors.ts'
-import { ACME_PROTOCOL } from '../../tls/certificates/sni-contexts.ts'
-import type { ConnectionLimits } from '../protection/connections/connection-limits.ts'
+import { MokaError } from '../../../shared/errors.ts'
+import { ACME_PROTOCOL } from '../../../tls/certificates/sni-contexts.ts'
+import type { ConnectionLimits } from '../../protection/connections/connection-limits.ts'
+import type { Listener, ListenerOptions } from '../listener.ts'
 import {
   type BunListenHandle,
   type BunSocket,
@@ -10,7 +11,6 @@ import {
   nativeContext,
 } from './bun-api.ts'
 import { type BunPeer, BunTransport, type BunTransportHost } from './bun-transport.ts'
-import type { Listener, ListenerOptions } from './listener.ts'
 
 /**
  * Accepts connections on Bun's own sockets, without the streams of node:net. The server of node:net

@@ -1,9 +1,9 @@
-import type { Reader } from '../protection/connections/slow-readers.ts'
+import type { Reader } from '../../protection/connections/slow-readers.ts'
+import { Deadlines, type Ticks } from '../deadlines.ts'
+import type { Transport, TransportHandler } from '../transport.ts'
 import type { BunSocket } from './bun-api.ts'
 import { BunStream } from './bun-stream.ts'
 import { BunWriter } from './bun-writer.ts'
-import { Deadlines, type Ticks } from './deadlines.ts'
-import type { Transport, TransportHandler } from './transport.ts'
 
 /** Who hears of a socket: what stands in its `data`. */
 export interface BunPeer {
