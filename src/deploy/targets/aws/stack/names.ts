@@ -18,6 +18,15 @@ export function lambdaName(project: string, name: string): string {
 }
 /** Runs migrations and SQL inside the network. */
 export const databaseFunctionName = (project: string) => `mokapot-${project}--database`
+/** Of the database on RDS; Aurora DSQL has one alone, which is called `postgres`. */
+export const DATABASE_NAME = 'app'
+/** Whom functions are to the database: it owns the tables, and comes in by an IAM token alone. */
+export const DATABASE_USER = 'app'
+/**
+ * Whom the database function is, that makes the other one: it, too, has an IAM token for a password,
+ * and no other. Aurora DSQL calls it `admin`.
+ */
+export const DATABASE_MASTER = 'mokapot'
 /** The alias that visitors' requests go to. */
 export const LIVE_ALIAS = 'live'
 
