@@ -26,6 +26,7 @@ const RULES = {
     'functions/runtimes/python/interpreter.ts',
     // It looks for links that lead nowhere by the very rules of the edge.
     ...['edge/site/pretty-urls.ts', 'edge/site/paths.ts', 'edge/site/function-routes.ts'],
+    'edge/site/release-statement.ts',
     ...['edge/redirects/pattern.ts', 'edge/behaviors/path-pattern.ts'],
     'edge/headers/header-pattern.ts',
   ],

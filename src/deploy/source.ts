@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { ReleaseDraft } from '../releases/manifest.ts'
 import { ownVersion } from '../shared/own-version.ts'
+import { hashFile } from './files/hash-file.ts'
 
 const run = promisify(execFile)
 
@@ -12,7 +11,10 @@ export async function readSource(
   root: string,
   lockFile: string | undefined,
 ): Promise<ReleaseDraft['source']> {
-  const [commit, lockSha256] = await Promise.all([readCommit(root), hashOf(lockFile)])
+  const [commit, lockSha256] = await Promise.all([
+    readCommit(root),
+    lockFile === undefined ? undefined : hashFile(lockFile).catch(() => undefined),
+  ])
   const builder = `moka ${ownVersion()}, node ${process.versions.node}, ${process.platform} ${process.arch}`
   return { ...commit, builder, ...(lockSha256 === undefined ? {} : { lockSha256 }) }
 }
@@ -32,9 +34,4 @@ async function readCommit(root: string): Promise<ReleaseDraft['source']> {
   } catch {
     return {}
   }
-}
-
-async function hashOf(path: string | undefined): Promise<string | undefined> {
-  const bytes = path === undefined ? undefined : await readFile(path).catch(() => undefined)
-  return bytes && createHash('sha256').update(bytes).digest('hex')
 }

@@ -8,15 +8,14 @@ import type { CloudApi, LiveRelease } from '../control/cloud-api.ts'
 import { compilePathPattern } from '../edge/behaviors/path-pattern.ts'
 import { compileHeaderPattern } from '../edge/headers/header-pattern.ts'
 import { compilePattern, matchPattern } from '../edge/redirects/pattern.ts'
-import { matchRoute } from '../edge/site/function-routes.ts'
+import { matchRoute, routesOf } from '../edge/site/function-routes.ts'
 import { encodePath } from '../edge/site/paths.ts'
-import { canonicalPath } from '../edge/site/pretty-urls.ts'
+import { canonicalPath, ERROR_PAGE } from '../edge/site/pretty-urls.ts'
+import { STATEMENT_PATH } from '../edge/site/release-statement.ts'
 import type { ReleaseFile } from '../releases/manifest.ts'
 import { isSigned, parseStatement, type ReleaseStatement } from '../releases/provenance.ts'
 import { MokaError } from '../shared/errors.ts'
 
-const STATEMENT_PATH = '/.well-known/mokapot/release.json'
-const ERROR_PAGE = '/404.html'
 const PARALLEL = 16
 const TIMEOUT_MS = 30_000
 const MAX_STATEMENT_BYTES = 64 * 1024
@@ -185,9 +184,7 @@ function hidingOf({ headers, redirects, behaviors = [] }: LiveRelease['manifest'
 
 /** Which addresses are answered by a function, or by another origin, before any file. */
 function shadowsOf({ functions, behaviors = [] }: LiveRelease['manifest']) {
-  const routes = Object.entries(functions).flatMap(([name, { routes }]) =>
-    routes.map(pattern => ({ pattern, function: name })),
-  )
+  const routes = routesOf(functions)
   const matchers = behaviors.map(({ pattern, origin }) => ({
     matches: compilePathPattern(pattern),
     isElsewhere: origin !== 'site',

@@ -38,7 +38,7 @@ import {
 import { matchRoute } from './site/function-routes.ts'
 import { parseHost, pickSite, type SiteIndex } from './site/hosts.ts'
 import { decodePath, encodePath } from './site/paths.ts'
-import { canonicalPath, findFile, resolveFile } from './site/pretty-urls.ts'
+import { canonicalPath, ERROR_PAGE, findFile, resolveFile } from './site/pretty-urls.ts'
 import { STATEMENT_PATH, statementResponse } from './site/release-statement.ts'
 import { MAX_FIELD_LINES, parseRequestTarget } from './site/request-target.ts'
 import { NO_BODY, type ViewerRequest, type ViewerResponse } from './viewer.ts'
@@ -79,7 +79,6 @@ interface SiteRequest {
 }
 
 const ALLOWED = 'GET, HEAD, OPTIONS'
-const ERROR_PAGE = '/404.html'
 
 /** Answers one request from one snapshot of the sites. Rejects only with `BlobDamagedError`. */
 export async function answer(

@@ -1,4 +1,5 @@
 import type { EdgeRelease, ReleaseFiles } from '../../edge/release.ts'
+import { routesOf } from '../../edge/site/function-routes.ts'
 import type { IndexedManifest } from '../../releases/manifest-index.ts'
 
 /** What the edge needs of a manifest. */
@@ -16,9 +17,7 @@ export function toEdgeRelease(
     files: files as ReleaseFiles,
     redirects: manifest.redirects as unknown as EdgeRelease['redirects'],
     headers: manifest.headers,
-    routes: Object.entries(manifest.functions).flatMap(([name, { routes }]) =>
-      routes.map(pattern => ({ pattern, function: name })),
-    ),
+    routes: routesOf(manifest.functions),
     ...(origins && { origins }),
     ...(behaviors && { behaviors }),
     ...(signingKeys && { signingKeys }),

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readPackage } from '../../config/site/frameworks.ts'
 import type { PackageManager } from '../../config/site/package-manager.ts'
+import { hashFile } from '../files/hash-file.ts'
 
 /**
  * Says which lock file the packages were installed by; theirs are the packages, so it lies with them.
@@ -19,7 +19,7 @@ export async function needsInstall(root: string, { lockFile }: PackageManager): 
   const modules = join(root, 'node_modules')
   if (!existsSync(modules)) return hasDependencies(root)
   const stamp = await readFile(join(modules, STAMP), 'utf8').catch(() => undefined)
-  return stamp !== undefined && stamp !== (await hashOf(root, lockFile))
+  return stamp !== undefined && stamp !== (await hashInstalled(root, lockFile))
 }
 
 /** Before an installation, which may be cut off: what is there then is of no lock file. */
@@ -30,7 +30,8 @@ export async function forgetInstalled(root: string): Promise<void> {
 /** Notes which lock file was installed. */
 export async function noteInstalled(root: string, { lockFile }: PackageManager): Promise<void> {
   const modules = join(root, 'node_modules')
-  if (existsSync(modules)) await writeFile(join(modules, STAMP), await hashOf(root, lockFile))
+  if (existsSync(modules))
+    await writeFile(join(modules, STAMP), await hashInstalled(root, lockFile))
 }
 
 function hasDependencies(root: string): boolean {
@@ -41,8 +42,6 @@ function hasDependencies(root: string): boolean {
 }
 
 /** Without a lock file it is package.json that says what is installed. */
-async function hashOf(root: string, lockFile: string | undefined): Promise<string> {
-  return createHash('sha256')
-    .update(await readFile(lockFile ?? join(root, 'package.json')))
-    .digest('hex')
+function hashInstalled(root: string, lockFile: string | undefined): Promise<string> {
+  return hashFile(lockFile ?? join(root, 'package.json'))
 }

@@ -1,6 +1,6 @@
 import { compilePathPattern } from '../../edge/behaviors/path-pattern.ts'
 import { compilePattern, matchPattern } from '../../edge/redirects/pattern.ts'
-import { matchRoute } from '../../edge/site/function-routes.ts'
+import { matchRoute, routesOf } from '../../edge/site/function-routes.ts'
 import { decodePath } from '../../edge/site/paths.ts'
 import { canonicalPath, findFile } from '../../edge/site/pretty-urls.ts'
 import type { ReleaseDraft } from '../../releases/manifest.ts'
@@ -83,9 +83,7 @@ export class SiteInspection {
 function resolverOf(site: Site, paths: ReadonlySet<string>) {
   const { redirects, functions, behaviors = [], domain } = site
   const own = new Set(['site.invalid', ...(domain === undefined ? [] : [domain, `www.${domain}`])])
-  const routes = Object.entries(functions).flatMap(([name, { routes }]) =>
-    routes.map(pattern => ({ pattern, function: name })),
-  )
+  const routes = routesOf(functions)
   const patterns = redirects.map(({ from }) => compilePattern(pathOf(from)))
   const isBehavior = behaviors
     .filter(({ origin }) => origin !== 'site')

@@ -11,7 +11,7 @@ import { isGuarded } from '../protection/guard.ts'
 import { matchPattern } from '../redirects/pattern.ts'
 import type { EdgeFile, EdgeRelease, SiteState } from '../release.ts'
 import { behaviorOfFile, type CompiledRules } from '../site/compiled-site.ts'
-import { findFile, resolveFile } from '../site/pretty-urls.ts'
+import { ERROR_PAGE, findFile, resolveFile } from '../site/pretty-urls.ts'
 import { BoundedMap, ownText } from './bounded-map.ts'
 import type { HotResponse, PlainRequest } from './hot-lookup.ts'
 import { HotStored, type HotStoredParts } from './hot-stored.ts'
@@ -122,7 +122,7 @@ export class HotSite {
   #fileOf(path: string): { release: EdgeRelease; file: EdgeFile } | undefined {
     const { live, retained } = this.site
     const found = resolveFile(live.files, path)
-    if (found.kind === 'moved' || findFile(live.files, path) === '/404.html') return undefined
+    if (found.kind === 'moved' || findFile(live.files, path) === ERROR_PAGE) return undefined
     if (found.kind === 'file') return { release: live, file: found.file }
     for (const release of retained) {
       const file = release.files.get(path)

@@ -1,5 +1,14 @@
 import type { FunctionRoute } from '../release.ts'
 
+/** The routes of all functions, each with the name of its function. */
+export function routesOf(
+  functions: Readonly<Record<string, { readonly routes: readonly string[] }>>,
+): FunctionRoute[] {
+  return Object.entries(functions).flatMap(([name, { routes }]) =>
+    routes.map(pattern => ({ pattern, function: name })),
+  )
+}
+
 /**
  * The route of a path: an exact pattern first, then the longest `/x/*`, which covers /x and all
  * below it.

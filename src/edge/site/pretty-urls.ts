@@ -1,5 +1,8 @@
 import type { EdgeFile, ReleaseFiles } from '../release.ts'
 
+/** The page of everything that is not there; its own address answers 404, too. */
+export const ERROR_PAGE = '/404.html'
+
 /** What there is, by its path. */
 type Paths = Pick<ReleaseFiles, 'has'>
 
