@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url'
+import { suggestForAws } from './aws/validate-aws.ts'
 import { suggestForEdge } from './edge/edge-hints.ts'
 
 /** A segment that other routers read as a parameter: `:id`, `{id}`, `[id]`. */
@@ -24,7 +25,11 @@ export function suggestValue(field: string, input: unknown, wanted?: string): st
   if (/^functions\.[^.]+$/.test(field) && typeof input === 'string') {
     return `${key}: { entry: '${input}' }`
   }
-  return suggestForEdge(field, key, input) ?? suggestType(key, input, wanted)
+  return (
+    suggestForAws(field, input) ??
+    suggestForEdge(field, key, input) ??
+    suggestType(key, input, wanted)
+  )
 }
 
 /** `My Site` → `my-site`. */

@@ -2,6 +2,8 @@ import { existsSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import type { DnsRecord } from '../dns/record.ts'
 import { MokaError } from '../shared/errors.ts'
+import type { AwsSettings } from './aws/aws-settings.ts'
+import { resolveAws } from './aws/resolve-aws.ts'
 import { type EdgeSettings, resolveEdge } from './edge/edge-settings.ts'
 import { parseRateLimit, type RateLimit } from './rate-limit.ts'
 import type { FunctionConfig, MokaConfig, NotifyConfig } from './schema.ts'
@@ -24,6 +26,7 @@ export interface Project {
   notify?: ({ url: string } | { secret: string })[]
   keepReleases?: number
   edge: EdgeSettings
+  aws: AwsSettings
   /** What the configuration says and has no effect, for people. */
   warnings: string[]
 }
@@ -69,6 +72,7 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     (typeof database === 'object' ? database.migrations : undefined) ?? DEFAULT_MIGRATIONS_DIRECTORY
   const resolved = resolveDatabase(database, existsSync(join(root, migrations)))
   checkEnvironments(functions, resolved.kind !== 'none', file)
+  const aws = resolveAws(config, functions, resolved.kind, process.env, file)
   return {
     root,
     name: config.name,
@@ -82,7 +86,8 @@ export function resolveProject(config: MokaConfig, root: string, file: string): 
     ...(config.notify === undefined ? {} : { notify: resolveNotify(config.notify) }),
     ...(config.keepReleases === undefined ? {} : { keepReleases: config.keepReleases }),
     edge: settings,
-    warnings,
+    aws: aws.settings,
+    warnings: [...warnings, ...aws.warnings],
   }
 }
 

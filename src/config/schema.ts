@@ -1,4 +1,5 @@
 import type { DnsRecord } from '../dns/record.ts'
+import type { AwsConfig } from './aws/aws-schema.ts'
 import type {
   BehaviorConfig,
   HstsConfig,
@@ -84,6 +85,9 @@ export interface MokaConfig {
    * proxy of yours that ends TLS it is not said; let that proxy say it.
    */
   hsts?: HstsConfig
+
+  /** How the project stands on AWS, for `moka deploy --to aws`. Default: what each of its fields says. */
+  aws?: AwsConfig
 }
 
 export interface SiteConfig {

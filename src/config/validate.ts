@@ -1,20 +1,13 @@
 import * as v from 'valibot'
 import { MokaError } from '../shared/errors.ts'
+import { AWS_FIELDS, awsSchema } from './aws/validate-aws.ts'
 import { EDGE_FIELDS, edgeEntries, FOREIGN_FIELDS } from './edge/validate-edge.ts'
 import { isReservedVariable } from './environment-names.ts'
 import { hasParameter, nearestName, suggestValue } from './hints.ts'
 import type { MokaConfig } from './schema.ts'
+import { integer, text } from './validators.ts'
 
 const DNS_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'TXT', 'CAA', 'SRV', 'NS'] as const
-const integer = (minimum: number, maximum: number) =>
-  v.pipe(
-    v.number('is not a number'),
-    v.check(
-      value => Number.isInteger(value) && value >= minimum && value <= maximum,
-      `is not a whole number from ${minimum} to ${maximum}`,
-    ),
-  )
-const text = v.pipe(v.string('is not a text'), v.nonEmpty('is empty'))
 const hostLabel = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 
 const variableName = v.pipe(
@@ -158,6 +151,7 @@ const configSchema = v.strictObject({
     ),
   ),
   dns: v.optional(v.strictObject({ records: v.optional(v.array(recordSchema)) })),
+  aws: v.optional(awsSchema),
   ...edgeEntries,
 })
 
@@ -269,6 +263,7 @@ const FIELDS: readonly string[] = [
 
 /** The field that an unknown one was probably meant to be; other words only where they belong. */
 function nearestField(field: string, unknown: string): string | undefined {
+  if (/^aws\./.test(field)) return nearestName(unknown, AWS_FIELDS)
   if (!/^(?:origins|behaviors|hsts)(?:\.|$)/.test(field)) {
     return nearestName(unknown, FIELDS) ?? nearestName(unknown, EDGE_FIELDS)
   }

@@ -2,6 +2,7 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { resolveAws } from '../../config/aws/resolve-aws.ts'
 import type { Project } from '../../config/project.ts'
 import { gitignore, ignoredPaths } from './ignored-paths.ts'
 
@@ -21,6 +22,7 @@ function project(site: Project['site']): Project {
     migrationsDirectory: join(root, 'migrations'),
     dnsRecords: [],
     edge: {},
+    aws: resolveAws({ name: 'site' }, [], 'none', {}, 'moka.config.ts').settings,
     warnings: [],
   }
 }

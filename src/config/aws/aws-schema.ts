@@ -2,7 +2,8 @@
 export interface AwsConfig {
   /**
    * Region of everything that is not global, such as `eu-central-1`. Default: `AWS_REGION`, else
-   * `us-east-1`. Trap: another region is another stack; what is in the first one stays there.
+   * `AWS_DEFAULT_REGION`, else `us-east-1`. Trap: another region is another stack; what is in the
+   * first one stays there.
    */
   region?: string
 
@@ -17,8 +18,9 @@ export interface AwsConfig {
   hostedZoneId?: string
 
   /**
-   * Signs the zone. Default: false. Costs about 1 USD a month for the key. Trap: the registrar has to
-   * get the DS record, and has to lose it again before the zone goes, or nobody finds the domain.
+   * Signs the zone, one that you have, too, where nobody signed it yet. Default: false. Costs about
+   * 1 USD a month for the key. Trap: the registrar has to get the DS record, and has to lose it
+   * again before the zone goes, or nobody finds the domain.
    */
   dnssec?: boolean
 

@@ -5,19 +5,9 @@ import {
   isRemovableField,
   isSettableField,
 } from '../../http/settable-fields.ts'
+import { integer, oneOf, text } from '../validators.ts'
 import { MISTAKEN_COUNTRIES } from './edge-hints.ts'
 
-const integer = (minimum: number, maximum: number) =>
-  v.pipe(
-    v.number('is not a number'),
-    v.check(
-      value => Number.isInteger(value) && value >= minimum && value <= maximum,
-      `is not a whole number from ${minimum} to ${maximum}`,
-    ),
-  )
-const text = v.pipe(v.string('is not a text'), v.nonEmpty('is empty'))
-const oneOf = <T extends string>(...words: readonly T[]) =>
-  v.picklist(words, `is not one of ${words.join(', ')}`)
 const list = <T extends v.GenericSchema>(item: T, problem: string) =>
   v.pipe(v.array(item, problem), v.maxLength(100, 'has more than 100 entries'))
 
