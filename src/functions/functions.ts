@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
+import { type ProjectUser, ProjectUsers } from '../shared/users/project-users.ts'
 import { CodeStore } from './code/code-store.ts'
 import { HttpDoor } from './door/http-door.ts'
 import { Environment, type EnvironmentParts, type InitFailure } from './environments/environment.ts'
@@ -13,7 +14,6 @@ import { MAX_RESPONSE_BYTES, RuntimeApi, validRequestId } from './environments/r
 import { systemTimers, type Timers } from './environments/timers.ts'
 import { environmentVariables } from './environments/variables.ts'
 import type { InvocationOutcome, Throttled } from './outcome.ts'
-import { type FunctionUser, FunctionUsers } from './processes/function-users.ts'
 import { type MemoryLimiter, openMemoryLimiter } from './processes/memory-limit.ts'
 import { ownerMark, sweepOrphans } from './processes/owner-mark.ts'
 import { Warden } from './processes/warden.ts'
@@ -98,7 +98,7 @@ interface Starters {
   socketDirectory: string
   runtimes: Record<RuntimeName, Runtime>
   /** Undefined: functions run as we do. */
-  users: FunctionUsers | undefined
+  users: ProjectUsers | undefined
 }
 
 export class Functions {
@@ -336,7 +336,7 @@ export class Functions {
     const { directory, logger } = this.#options
     // Not below `directory`: a socket's path may have 107 bytes at most.
     const socketDirectory = mkdtempSync(join(tmpdir(), ownerMark()))
-    const users = FunctionUsers.open(directory, note => {
+    const users = ProjectUsers.open('functions', directory, note => {
       if (this.#options.isOwnCode === true) logger.debug(note)
       else logger.warn(note, { try: REACHABLE })
     })
@@ -380,7 +380,7 @@ const REACHABLE =
   'keep programs and data where every user can reach them, or run the cloud as another user'
 
 /** As whom a function runs. */
-function userOf(version: FunctionVersion, starters: Starters): FunctionUser | undefined {
+function userOf(version: FunctionVersion, starters: Starters): ProjectUser | undefined {
   const runtime = starters.runtimes[version.runtime]
   return starters.users?.of(tenantOf(version), version.runtime, () => runtime.programs())
 }

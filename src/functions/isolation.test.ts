@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { open } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createLogger } from '../shared/logger.ts'
+import { UIDS } from '../shared/users/project-users.ts'
 import { type Fixture, openFixture } from './fixture.contract.ts'
-import { FIRST_UID, LAST_UID } from './processes/function-users.ts'
 import { hasPython } from './runtimes/python/interpreter.ts'
 
 const runtimes = hasPython() ? (['node', 'python'] as const) : (['node'] as const)
@@ -141,8 +141,8 @@ describe.runIf(isRoot)('a function of a cloud that is root', () => {
     for (const _ of ['fresh', 'kept ready']) {
       const found = await probe(runtime, { read: [open, token, environ], write: [open] })
       const [uid = 0] = found.user
-      expect(uid).toBeGreaterThanOrEqual(FIRST_UID)
-      expect(uid).toBeLessThanOrEqual(LAST_UID)
+      expect(uid).toBeGreaterThanOrEqual(UIDS.functions.first)
+      expect(uid).toBeLessThanOrEqual(UIDS.functions.last)
       expect(new Set(found.user)).toEqual(new Set([uid]))
       expect(found.status).toMatch(/^CapPrm:\t0+\nCapEff:\t0+$/m)
       expect(found.status).toMatch(/^NoNewPrivs:\t1$/m)

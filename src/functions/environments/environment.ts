@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../../shared/clock.ts'
+import type { ProjectUser } from '../../shared/users/project-users.ts'
 import {
   exitError,
   type FunctionError,
@@ -8,7 +9,6 @@ import {
   type ProcessExit,
   timeoutError,
 } from '../outcome.ts'
-import type { FunctionUser } from '../processes/function-users.ts'
 import { type MemoryGroup, type MemoryLimiter, peakMemoryMb } from '../processes/memory-limit.ts'
 import { killTree, signalGroup } from '../processes/process-group.ts'
 import type { Warden } from '../processes/warden.ts'
@@ -122,7 +122,7 @@ export class Environment implements RuntimeListener {
     taskRoot: string,
     variables: (apiAddress: string) => Record<string, string>,
     requestId: string,
-    user?: FunctionUser,
+    user?: ProjectUser,
   ): Promise<InitFailure | undefined> {
     this.#startedAt = performance.now()
     const initialised = new Promise<InitFailure | undefined>(resolve => {

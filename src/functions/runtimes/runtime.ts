@@ -1,5 +1,5 @@
+import type { ProjectUser } from '../../shared/users/project-users.ts'
 import type { ProcessExit } from '../outcome.ts'
-import type { FunctionUser } from '../processes/function-users.ts'
 
 export interface StartRequest {
   /** Folder with the unpacked code, the working directory of the process. */
@@ -10,7 +10,7 @@ export interface StartRequest {
   apiKey: string
   memoryMb: number
   /** As whom it runs. Undefined: as we do. */
-  user: FunctionUser | undefined
+  user: ProjectUser | undefined
   onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): void
 }
 
@@ -26,7 +26,7 @@ export interface Runtime {
   /** Names the function in the error where the runtime is not to be had on this machine. */
   start(request: StartRequest, functionName: string): Promise<RuntimeProcess>
   /** Has one ready for the next start, in the background. Urgent: it is about to be needed. */
-  prepare(memoryMb: number, user: FunctionUser | undefined, isUrgent: boolean): void
+  prepare(memoryMb: number, user: ProjectUser | undefined, isUrgent: boolean): void
   /** What a user must be able to read who is to run it. */
   programs(): string[]
   /** Ends what is kept ready. Processes that were handed out stay. */

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { MokaError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import { tieToParent } from '../../../shared/tied-process.ts'
+import type { ProjectUser } from '../../../shared/users/project-users.ts'
 import type { ProcessExit } from '../../outcome.ts'
-import type { FunctionUser } from '../../processes/function-users.ts'
 import { signalGroup } from '../../processes/process-group.ts'
 import { copyModules } from '../copy-modules.ts'
 import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
@@ -64,7 +64,7 @@ export class NodeRuntime implements Runtime {
     return [realpathSync(process.execPath), this.#modules()]
   }
 
-  prepare(memoryMb: number, user: FunctionUser | undefined, isUrgent: boolean): void {
+  prepare(memoryMb: number, user: ProjectUser | undefined, isUrgent: boolean): void {
     if (this.#ready?.memoryMb === memoryMb && this.#ready.uid === user?.uid) return
     this.rest()
     const child = this.#spawn({ memoryMb, user }, {}, isUrgent)
@@ -111,7 +111,7 @@ export class NodeRuntime implements Runtime {
   }
 
   #spawn(
-    { memoryMb, user }: { memoryMb: number; user: FunctionUser | undefined },
+    { memoryMb, user }: { memoryMb: number; user: ProjectUser | undefined },
     variables: Readonly<Record<string, string>>,
     isUrgent: boolean,
   ): ChildProcess {

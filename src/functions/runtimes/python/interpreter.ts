@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
-import { isReachableByAll } from '../../processes/function-users.ts'
+import { isReachableByAll } from '../../../shared/users/project-users.ts'
 
 export interface PythonInterpreter {
   /** The interpreter itself, not a shim that looks for it at each start. */

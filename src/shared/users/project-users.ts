@@ -13,17 +13,26 @@ import {
 } from 'node:fs'
 import { dirname, join, parse } from 'node:path'
 
+/** Numbers of users and groups. */
+export interface UidRange {
+  first: number
+  last: number
+}
+
 /**
  * Users and groups that no distribution, systemd or container tool gives out
- * (systemd.io/UIDS-GIDS: 60706…61183 unused), below 65536, since containers often map no more.
+ * (systemd.io/UIDS-GIDS: 60706…61183 unused), below 65536, since containers often map no more. What
+ * runs of a project has one number, and what builds it has another.
  */
-export const FIRST_UID = 60_706
-export const LAST_UID = 61_183
+export const UIDS = {
+  functions: { first: 60_706, last: 60_999 },
+  builds: { first: 61_000, last: 61_183 },
+} satisfies Record<string, UidRange>
 
 const AS_ROOT = 'run as root and can read and change everything'
 
-/** As whom a project's functions run. */
-export interface FunctionUser {
+/** As whom the functions of a project run, or its builds. */
+export interface ProjectUser {
   uid: number
   gid: number
   /** A folder of its own: HOME and TMPDIR. */
@@ -37,30 +46,36 @@ const SETGID = 6
 const SETUID = 7
 
 /**
- * When the cloud is root, each project's functions run as a user of their own, which has no name,
- * no groups and no files but its home. Otherwise they run as the cloud does.
+ * When the cloud is root, each project's functions, or builds, run as a user of their own, which has no
+ * name, no groups and no files but its home. Otherwise they run as the cloud does.
  */
-export class FunctionUsers {
+export class ProjectUsers {
+  readonly #subject: keyof typeof UIDS
   readonly #directory: string
   readonly #homes: string
   readonly #uids: Map<string, number>
   readonly #warn: (note: string) => void
-  readonly #users = new Map<string, FunctionUser>()
+  readonly #users = new Map<string, ProjectUser>()
   readonly #isPossible = new Map<string, boolean>() // by runtime
 
   /** Undefined where we are not root, or where root's processes cannot be given to others. */
-  static open(directory: string, warn: (note: string) => void): FunctionUsers | undefined {
+  static open(
+    subject: keyof typeof UIDS,
+    directory: string,
+    warn: (note: string) => void,
+  ): ProjectUsers | undefined {
     if (process.getuid?.() !== 0) return undefined
-    if (mayGiveAway()) return new FunctionUsers(directory, warn)
-    warn(`functions ${AS_ROOT}: this system or container lets them be nobody else`)
+    if (mayGiveAway()) return new ProjectUsers(subject, directory, warn)
+    warn(`${subject} ${AS_ROOT}: this system or container lets them be nobody else`)
     return undefined
   }
 
-  private constructor(directory: string, warn: (note: string) => void) {
+  private constructor(subject: keyof typeof UIDS, directory: string, warn: (note: string) => void) {
+    this.#subject = subject
     this.#directory = directory
     this.#warn = warn
     this.#homes = join(directory, 'homes')
-    this.#uids = readUids(join(directory, 'users.json'))
+    this.#uids = readUids(join(directory, 'users.json'), UIDS[subject])
     void this.#removeHomes()
     mkdirSync(this.#homes, { recursive: true })
     // What is below is reached by who knows its name, and listed by us alone.
@@ -68,23 +83,23 @@ export class FunctionUsers {
   }
 
   /**
-   * The user for a project's functions, or undefined where such users cannot run them: `files` are
+   * The user for a project, or undefined where such users cannot run what is to be run: `files` are
    * what they would have to read. That is looked at once for each runtime, and warned of.
    */
-  of(project: string, runtime: string, files: () => readonly string[]): FunctionUser | undefined {
+  of(project: string, runtime: string, files: () => readonly string[]): ProjectUser | undefined {
     let isPossible = this.#isPossible.get(runtime)
     if (isPossible === undefined) {
       const hidden = [this.#homes, ...files()].find(path => !isReachableByAll(path))
       isPossible = hidden === undefined
       this.#isPossible.set(runtime, isPossible)
       if (hidden !== undefined) {
-        this.#warn(`${runtime} functions ${AS_ROOT}: other users cannot reach "${hidden}"`)
+        this.#warn(`${runtime} ${this.#subject} ${AS_ROOT}: other users cannot reach "${hidden}"`)
       }
     }
     return isPossible ? this.#userOf(project) : undefined
   }
 
-  #userOf(project: string): FunctionUser {
+  #userOf(project: string): ProjectUser {
     const known = this.#users.get(project)
     if (known !== undefined) return known
     const uid = this.#uidOf(project)
@@ -103,7 +118,11 @@ export class FunctionUsers {
   #uidOf(project: string): number {
     const known = this.#uids.get(project)
     if (known !== undefined) return known
-    const uid = chooseUid(project, new Set([...this.#uids.values(), ...namedUids()]))
+    const uid = chooseUid(
+      project,
+      new Set([...this.#uids.values(), ...namedUids()]),
+      UIDS[this.#subject],
+    )
     this.#uids.set(project, uid)
     const path = join(this.#directory, 'users.json')
     writeFileSync(`${path}.tmp`, `${JSON.stringify(Object.fromEntries(this.#uids))}\n`, {
@@ -127,14 +146,18 @@ export class FunctionUsers {
 }
 
 /** The number that a project's name leads to, or the next that nobody has. */
-export function chooseUid(project: string, taken: ReadonlySet<number>): number {
-  const count = LAST_UID - FIRST_UID + 1
+export function chooseUid(
+  project: string,
+  taken: ReadonlySet<number>,
+  { first, last }: UidRange,
+): number {
+  const count = last - first + 1
   const start = createHash('sha256').update(project).digest().readUInt32BE() % count
   for (let step = 0; step < count; step++) {
-    const uid = FIRST_UID + ((start + step) % count)
+    const uid = first + ((start + step) % count)
     if (!taken.has(uid)) return uid
   }
-  return FIRST_UID + start // more projects than numbers: two share one
+  return first + start // more projects than numbers: two share one
 }
 
 /** Whether any user may read a file, or enter a folder, and all folders above it, by their modes. */
@@ -173,19 +196,19 @@ function mayGiveAway(): boolean {
     const read = (name: string) => readFileSync(`/proc/self/${name}`, 'utf8')
     return (
       hasCapabilities(read('status'), [CHOWN, KILL, SETGID, SETUID]) &&
-      isMapped(read('uid_map'), FIRST_UID, LAST_UID) &&
-      isMapped(read('gid_map'), FIRST_UID, LAST_UID)
+      isMapped(read('uid_map'), UIDS.functions.first, UIDS.builds.last) &&
+      isMapped(read('gid_map'), UIDS.functions.first, UIDS.builds.last)
     )
   } catch {
     return false
   }
 }
 
-function readUids(path: string): Map<string, number> {
+function readUids(path: string, { first, last }: UidRange): Map<string, number> {
   try {
     const read = Object.entries(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>)
     const isOurs = (uid: unknown) =>
-      Number.isInteger(uid) && Number(uid) >= FIRST_UID && Number(uid) <= LAST_UID
+      Number.isInteger(uid) && Number(uid) >= first && Number(uid) <= last
     return new Map(read.flatMap(([name, uid]) => (isOurs(uid) ? [[name, Number(uid)]] : [])))
   } catch {
     return new Map() // none yet

@@ -2,31 +2,30 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import {
-  chooseUid,
-  FIRST_UID,
-  hasCapabilities,
-  isMapped,
-  isReachableByAll,
-  LAST_UID,
-} from './function-users.ts'
+import { chooseUid, hasCapabilities, isMapped, isReachableByAll, UIDS } from './project-users.ts'
+
+const { first, last } = UIDS.functions
 
 describe('chooseUid', () => {
   it('gives a project the same number each time, and never one that is taken', () => {
     const taken = new Set<number>()
-    for (let index = 0; index < LAST_UID - FIRST_UID + 1; index++) {
-      const uid = chooseUid(`project-${index}`, taken)
+    for (let index = 0; index < last - first + 1; index++) {
+      const uid = chooseUid(`project-${index}`, taken, UIDS.functions)
       expect(taken.has(uid)).toBe(false)
-      expect(uid).toBeGreaterThanOrEqual(FIRST_UID)
-      expect(uid).toBeLessThanOrEqual(LAST_UID)
+      expect(uid).toBeGreaterThanOrEqual(first)
+      expect(uid).toBeLessThanOrEqual(last)
       taken.add(uid)
     }
-    expect(chooseUid('site', new Set())).toBe(chooseUid('site', new Set()))
+    expect(chooseUid('site', new Set(), UIDS.functions)).toBe(
+      chooseUid('site', new Set(), UIDS.functions),
+    )
   })
 
   it('has two share one when there are more projects than numbers', () => {
-    const all = Array.from({ length: LAST_UID - FIRST_UID + 1 }, (_, index) => FIRST_UID + index)
-    expect(chooseUid('site', new Set(all))).toBe(chooseUid('site', new Set()))
+    const all = Array.from({ length: last - first + 1 }, (_, index) => first + index)
+    expect(chooseUid('site', new Set(all), UIDS.functions)).toBe(
+      chooseUid('site', new Set(), UIDS.functions),
+    )
   })
 })
 
@@ -38,10 +37,10 @@ it('reads capabilities', () => {
 })
 
 it('reads which numbers a user namespace has', () => {
-  expect(isMapped('         0          0 4294967295\n', FIRST_UID, LAST_UID)).toBe(true)
-  expect(isMapped('0 1000 1\n1 100000 65536\n', FIRST_UID, LAST_UID)).toBe(true)
-  expect(isMapped('0 1000 1\n1 100000 60000\n', FIRST_UID, LAST_UID)).toBe(false)
-  expect(isMapped('0 1000 1\n', FIRST_UID, LAST_UID)).toBe(false)
+  expect(isMapped('         0          0 4294967295\n', first, last)).toBe(true)
+  expect(isMapped('0 1000 1\n1 100000 65536\n', first, last)).toBe(true)
+  expect(isMapped('0 1000 1\n1 100000 60000\n', first, last)).toBe(false)
+  expect(isMapped('0 1000 1\n', first, last)).toBe(false)
 })
 
 it('finds that a file is out of reach by its own mode, a folder above it, or what a link leads to', () => {
