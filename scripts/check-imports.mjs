@@ -21,7 +21,9 @@ const RULES = {
   // The manifest is the one shape that both halves of a deploy share (decisions/005).
   // A deploy compiles Python with the interpreter that a function would be run by.
   deploy: [
-    'releases/provenance.ts',
+    // A target that keeps releases itself keeps them by the same rules.
+    ...['releases/provenance.ts', 'releases/live-pointer.ts', 'releases/difference.ts'],
+    'releases/previews/preview-name.ts',
     ...['shared', 'http', 'config', 'types:control', 'types:releases', 'releases/manifest.ts'],
     'functions/runtimes/python/interpreter.ts',
     // It looks for links that lead nowhere by the very rules of the edge.
@@ -29,6 +31,8 @@ const RULES = {
     'edge/site/release-statement.ts',
     ...['edge/redirects/pattern.ts', 'edge/behaviors/path-pattern.ts'],
     'edge/headers/header-pattern.ts',
+    // What a zone is delegated to is asked in the wire format of the server.
+    ...['dns/wire/message.ts', 'dns/wire/codes.ts', 'types:dns'],
   ],
   cloud: ['shared', 'http', 'tls', 'aws', 'config', 'control', 'dashboard', ...PARTS],
   cli: ['shared', 'deploy', 'config', 'control', 'cloud', 'types:functions'],

@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { Project } from '../config/project.ts'
-import type { Activated, CloudApi, UploadProgress } from '../control/cloud-api.ts'
+import type { Activated, BlobUpload, CloudApi, UploadProgress } from '../control/cloud-api.ts'
+import type { ReleaseDraft } from '../releases/manifest.ts'
 import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError, systemErrorCode } from '../shared/errors.ts'
@@ -13,8 +14,16 @@ import { makePlan, type Plan, summarisePlan } from './plan.ts'
 import { inTurn } from './turn.ts'
 
 /** What a deploy needs of the place it deploys to. */
-export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'putBlobs' | 'publish'> &
+export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'publish'> &
   Partial<Pick<CloudApi, 'secrets'>> & {
+    /** `draft` is the release that they are for. */
+    putBlobs(
+      blobs: Iterable<BlobUpload>,
+      onProgress: ((progress: UploadProgress) => void) | undefined,
+      draft: ReleaseDraft,
+    ): Promise<void>
+    /** It compresses what it serves by itself: releases have no compressed forms of files. */
+    isCompressing?: boolean
     /** Publish also what differs in nothing from what is there. */
     mustPublish?: boolean
   }
@@ -118,7 +127,8 @@ async function deployOnce(
   observer: DeployObserver,
 ): Promise<DeployResult> {
   const live = await target.live(project.name)
-  const prepared = await prepareRelease(project, live?.manifest, options.clock.now())
+  const isEncoded = target.isCompressing !== true
+  const prepared = await prepareRelease(project, live?.manifest, options.clock.now(), isEncoded)
   const { draft, uploads } = options.isDryRun
     ? { draft: prepared.draft, uploads: [] }
     : await selectMissing(prepared, target, live)
@@ -129,7 +139,7 @@ async function deployOnce(
   if (options.isDryRun) return { plan, live: live?.id, uploaded }
   if (uploads.length > 0) {
     observer.onStep?.('upload', `${uploads.length} objects, ${sizeBytes} bytes`)
-    await target.putBlobs(uploads, progress => observer.onUpload?.(progress))
+    await target.putBlobs(uploads, progress => observer.onUpload?.(progress), draft)
   }
   // What the bucket had lost of the live release is back with that: its release is whole again.
   if (live !== undefined && plan.changes.length === 0 && target.mustPublish !== true) {

@@ -53,17 +53,20 @@ const NO_RULES = { rules: { redirects: [], headers: [] }, warnings: [] }
 
 /**
  * Hashes, compresses and packages a project. Files whose content the live release has already
- * take its encoded forms over, so that only news costs time.
+ * take its encoded forms over, so that only news costs time. Without `isEncoded` there are none.
  */
 export async function prepareRelease(
   project: Project,
   live: ReleaseDraft | undefined,
   nowMs: number,
+  isEncoded = true,
 ): Promise<PreparedRelease> {
   const blobs = new Map<string, BlobUpload>()
   const inspection = new SiteInspection()
   const [files, { rules, warnings }, functions, migrations, source] = await Promise.all([
-    project.site === undefined ? {} : prepareFiles(project, live, nowMs, blobs, inspection),
+    project.site === undefined
+      ? {}
+      : prepareFiles(project, live, { nowMs, isEncoded }, blobs, inspection),
     project.site === undefined ? NO_RULES : readRules(project.site.directory),
     prepareFunctions(project, blobs),
     project.database.kind === 'none' ? [] : readMigrations(project.migrationsDirectory),
@@ -108,7 +111,7 @@ export async function prepareRelease(
 async function prepareFiles(
   project: Project,
   live: ReleaseDraft | undefined,
-  nowMs: number,
+  { nowMs, isEncoded }: { nowMs: number; isEncoded: boolean },
   blobs: Map<string, BlobUpload>,
   inspection: SiteInspection,
 ): Promise<ReleaseDraft['files']> {
@@ -127,11 +130,12 @@ async function prepareFiles(
     blobs.set(sha256, { sha256, sizeBytes, open: () => openFile(absolutePath, sizeBytes) })
     const type = mediaTypeOf(file.path)
     const before = known.get(`${sha256} ${type}`)
-    files.set(file.path, describeFile(file, sha256, type, before?.encoded))
+    files.set(file.path, describeFile(file, sha256, type, isEncoded ? before?.encoded : undefined))
     if (before === undefined) news.push({ file, sha256, type })
   }
+  const isEncodable: typeof isWorthEncoding = (...file) => isEncoded && isWorthEncoding(...file)
   const totalBytes = news
-    .filter(({ file, type }) => isWorthEncoding(type, file.sizeBytes))
+    .filter(({ file, type }) => isEncodable(type, file.sizeBytes))
     .reduce((sum, { file }) => sum + file.sizeBytes, 0)
   const limit = pLimit(PARALLEL_FILES)
   const keeping = { leftBytes: KEPT_ENCODED_BYTES }
@@ -140,7 +144,7 @@ async function prepareFiles(
     inspection.note(path, type, sizeBytes)
     if (content === undefined) return
     if (inspection.wants(type, sizeBytes)) inspection.read(path, type, content)
-    if (!isWorthEncoding(type, sizeBytes)) return
+    if (!isEncodable(type, sizeBytes)) return
     const source = { path: absolutePath, sizeBytes, totalBytes, keeping }
     return prepareEncoded(content, sha256, blobs, source).then(encoded => {
       files.set(path, describeFile(file, sha256, type, encoded))
@@ -150,7 +154,7 @@ async function prepareFiles(
   for (const [index, each] of news.entries()) {
     if (index % FILES_IN_A_TURN === 0) await setImmediate()
     const { absolutePath, sizeBytes } = each.file
-    const isRead = isWorthEncoding(each.type, sizeBytes) || inspection.wants(each.type, sizeBytes)
+    const isRead = isEncodable(each.type, sizeBytes) || inspection.wants(each.type, sizeBytes)
     if (!isRead) take(each, undefined)
     else if (isEncodedAtOnce(sizeBytes, totalBytes)) await take(each, readFileSync(absolutePath))
     else taking.push(limit(async () => take(each, await readFile(absolutePath))))

@@ -14,6 +14,7 @@ export function previewTarget(
   let base: string | null = null
   return {
     ...(cloud.secrets && { secrets: cloud.secrets }),
+    ...(cloud.isCompressing && { isCompressing: true }),
     mustPublish: true,
     async live(project) {
       const shown = await cloud.previews.shown(project, preview.name)
