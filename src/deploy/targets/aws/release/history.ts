@@ -1,0 +1,76 @@
+import type { LivePointer } from '../../../../releases/live-pointer.ts'
+import { advancePointer } from '../../../../releases/live-pointer.ts'
+import type { ReleaseManifest } from '../../../../releases/manifest.ts'
+import type { ReleaseSummary } from '../../../../releases/release-store.ts'
+
+/** Where the project's past is kept in its bucket. */
+export const HISTORY_KEY = 'history.json'
+
+/** Which releases there are, and when each was live; what is live says the KeyValueStore alone. */
+export interface History {
+  pointer?: LivePointer
+  /** Newest first. */
+  releases: ReleaseSummary[]
+}
+
+export const NO_HISTORY: History = { releases: [] }
+
+export function parseHistory(text: string | undefined): History {
+  return text === undefined ? NO_HISTORY : (JSON.parse(text) as History)
+}
+
+/** A release as lists show it. */
+export function summarise(
+  manifest: ReleaseManifest,
+  manifestSha256: string,
+  preview?: string,
+): ReleaseSummary {
+  const { commit, author, message } = manifest.source
+  return {
+    id: manifest.id,
+    manifestSha256,
+    createdMs: manifest.createdMs,
+    files: Object.keys(manifest.files).length,
+    functions: Object.keys(manifest.functions).length,
+    ...(commit === undefined ? {} : { commit }),
+    ...(author === undefined ? {} : { author }),
+    ...(message === undefined ? {} : { message }),
+    ...(preview === undefined ? {} : { preview }),
+  }
+}
+
+/** The history with a release in it, and without those that are gone. */
+export function withRelease(history: History, release: ReleaseSummary): History {
+  const others = history.releases.filter(({ id }) => id !== release.id)
+  return {
+    ...history,
+    releases: [release, ...others].sort((a, b) => numberOf(b.id) - numberOf(a.id)),
+  }
+}
+
+/** The history after a release went live. */
+export function withLive(
+  history: History,
+  next: { id: string; manifestSha256: string },
+  before: ReleaseManifest | undefined,
+  nowMs: number,
+): History {
+  const { pointer } = history
+  if (pointer?.id === next.id) return history
+  const current = pointer && { ...pointer, hasImmutableFiles: hasImmutableFiles(before) }
+  return { ...history, pointer: advancePointer(current, next, nowMs) }
+}
+
+/** The id of a release that is made after all these: what an interrupted deploy left counts not. */
+export function nextId(history: History, live: string | undefined): string {
+  const ids = [...history.releases.map(({ id }) => id), ...(live === undefined ? [] : [live])]
+  return `r-${Math.max(0, ...ids.map(numberOf)) + 1}`
+}
+
+function hasImmutableFiles(manifest: ReleaseManifest | undefined): boolean {
+  return Object.values(manifest?.files ?? {}).some(({ immutable }) => immutable === true)
+}
+
+export function numberOf(id: string): number {
+  return Number(id.slice('r-'.length))
+}

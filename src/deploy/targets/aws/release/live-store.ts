@@ -1,0 +1,168 @@
+import type { CloudFrontKeyValueStoreClient } from '@aws-sdk/client-cloudfront-keyvaluestore'
+import { MokaError } from '../../../../shared/errors.ts'
+import { explainAwsError } from '../sdk/errors.ts'
+import { sdk } from '../sdk/sdk.ts'
+import { GLOBAL_REGION } from '../stack/names.ts'
+import { FRESH, Renewed } from './renewed.ts'
+
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
+const MAX_KEYS_IN_AN_UPDATE = 50
+const MAX_BYTES_IN_AN_UPDATE = 3 * 1024 * 1024
+const MAX_ATTEMPTS = 8
+
+export interface KeyChanges {
+  put?: ReadonlyMap<string, string>
+  delete?: Iterable<string>
+}
+
+/**
+ * The KeyValueStore that the distribution's function reads. An update of up to 50 keys is there as a
+ * whole or not at all, and only if nobody else has changed the store since it was read here.
+ */
+export class LiveStore {
+  readonly #arn: string
+  readonly #client: Renewed<CloudFrontKeyValueStoreClient>
+  readonly #api: Awaited<ReturnType<typeof sdk.keyValueStore>>
+  #etag: string | undefined
+
+  private constructor(
+    arn: string,
+    client: Renewed<CloudFrontKeyValueStoreClient>,
+    api: Awaited<ReturnType<typeof sdk.keyValueStore>>,
+  ) {
+    this.#arn = arn
+    this.#client = client
+    this.#api = api
+  }
+
+  static async open(arn: string): Promise<LiveStore> {
+    const api = await sdk.keyValueStore()
+    const create = () =>
+      new api.CloudFrontKeyValueStoreClient({
+        ...FRESH,
+        region: GLOBAL_REGION,
+        maxAttempts: MAX_ATTEMPTS,
+        retryMode: 'adaptive',
+      })
+    return new LiveStore(arn, new Renewed(create), api)
+  }
+
+  /** Remembers how the store is now: an update that follows is refused once somebody changes it. */
+  async refresh(): Promise<void> {
+    const { ETag } = await this.#run(
+      client => client.send(new this.#api.DescribeKeyValueStoreCommand({ KvsARN: this.#arn })),
+      'read',
+    )
+    this.#etag = ETag
+  }
+
+  /** Undefined where there is no such key. */
+  async get(key: string): Promise<string | undefined> {
+    try {
+      const { Value } = await this.#client.run(client =>
+        client.send(new this.#api.GetKeyCommand({ KvsARN: this.#arn, Key: key })),
+      )
+      return Value
+    } catch (error) {
+      if ((error as Error).name === 'ResourceNotFoundException') return undefined
+      throw explainAwsError(error, `read key "${key}" of the site's KeyValueStore`)
+    }
+  }
+
+  /** All of it: one call for each fifty keys. */
+  async list(): Promise<Map<string, string>> {
+    const found = new Map<string, string>()
+    let token: string | undefined
+    do {
+      const page = await this.#run(
+        client =>
+          client.send(
+            new this.#api.ListKeysCommand({
+              KvsARN: this.#arn,
+              MaxResults: 50,
+              ...(token === undefined ? {} : { NextToken: token }),
+            }),
+          ),
+        'list the keys of',
+      )
+      for (const { Key, Value } of page.Items ?? []) {
+        if (Key !== undefined) found.set(Key, Value ?? '')
+      }
+      token = page.NextToken
+    } while (token !== undefined)
+    return found
+  }
+
+  /** Changes any number of keys, in several updates where they are many. */
+  async update({ put = new Map(), delete: gone = [] }: KeyChanges): Promise<void> {
+    let batch: Batch = { puts: [], deletes: [], bytes: 0 }
+    const flush = async () => {
+      if (batch.puts.length + batch.deletes.length > 0) await this.#send(batch)
+      batch = { puts: [], deletes: [], bytes: 0 }
+    }
+    for (const [Key, Value] of put) {
+      const bytes = Buffer.byteLength(Key) + Buffer.byteLength(Value)
+      if (isFull(batch, bytes)) await flush()
+      batch.puts.push({ Key, Value })
+      batch.bytes += bytes
+    }
+    for (const Key of gone) {
+      if (isFull(batch, Key.length)) await flush()
+      batch.deletes.push({ Key })
+      batch.bytes += Key.length
+    }
+    await flush()
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  /** Throws `RELEASES_BASE_CHANGED` when somebody else changed the store in between. */
+  async #send({ puts, deletes }: Batch): Promise<void> {
+    if (this.#etag === undefined) await this.refresh()
+    try {
+      const { ETag } = await this.#client.run(client =>
+        client.send(
+          new this.#api.UpdateKeysCommand({
+            KvsARN: this.#arn,
+            IfMatch: this.#etag,
+            Puts: puts,
+            Deletes: deletes,
+          }),
+        ),
+      )
+      this.#etag = ETag
+    } catch (error) {
+      this.#etag = undefined
+      const { name } = error as Error
+      if (name === 'ConflictException' || name === 'PreconditionFailedException') {
+        throw new MokaError(
+          'RELEASES_BASE_CHANGED',
+          'cannot switch the site: its KeyValueStore was changed while this deploy was under way',
+          { hint: 'deploy again; the plan will be made against what is live then', cause: error },
+        )
+      }
+      throw explainAwsError(error, "change the site's KeyValueStore")
+    }
+  }
+
+  async #run<T>(call: (client: CloudFrontKeyValueStoreClient) => Promise<T>, what: string) {
+    try {
+      return await this.#client.run(call)
+    } catch (error) {
+      throw explainAwsError(error, `${what} the site's KeyValueStore`)
+    }
+  }
+}
+
+interface Batch {
+  puts: { Key: string; Value: string }[]
+  deletes: { Key: string }[]
+  bytes: number
+}
+
+function isFull({ puts, deletes, bytes }: Batch, more: number): boolean {
+  const isLong = puts.length + deletes.length >= MAX_KEYS_IN_AN_UPDATE
+  return isLong || bytes + more > MAX_BYTES_IN_AN_UPDATE
+}
