@@ -34,6 +34,7 @@ export function createProgram(): Command {
   addEnv(program)
   addRemote(program)
   addHooks(program)
+  addDoctor(program)
   for (const command of program.commands)
     for (const part of [command, ...command.commands]) {
       const words = part === command ? command.name() : `${command.name()} ${part.name()}`
@@ -329,6 +330,22 @@ function addHooks(program: Command): void {
     .action(async (options: HooksOptions) => {
       const { hooks } = await import('./commands/git/hooks.ts')
       await hooks(options)
+    })
+}
+
+function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('look for what stands in the way of a deploy, and tell what mends it')
+    .addOption(
+      new Option('--to <target>', 'where the deploy would go')
+        .choices(['home', 'aws'])
+        .default('home'),
+    )
+    .option('--json', 'print the findings as JSON')
+    .action(async (options: { to: 'home' | 'aws'; json?: boolean }) => {
+      const { doctor } = await import('./commands/doctor/doctor.ts')
+      await doctor(options)
     })
 }
 

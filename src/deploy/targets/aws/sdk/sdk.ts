@@ -26,13 +26,19 @@ export const sdk = {
   sts: () => load('client-sts', () => import('@aws-sdk/client-sts')),
 }
 
-/** What `npm install` needs, so that one command is enough. */
-const PACKAGES = [
+const CLIENTS = [
   ...['acm', 'cloudformation', 'cloudfront', 'cloudfront-keyvaluestore', 'cloudwatch-logs', 'iam'],
   ...['lambda', 'rds', 'route-53', 's3', 'service-quotas', 'ssm', 'sts'],
-].map(name => `@aws-sdk/client-${name}`)
+]
+/** What `npm install` needs, so that one command is enough. */
+export const SDK_PACKAGES: readonly string[] = [
+  ...CLIENTS.map(name => `@aws-sdk/client-${name}`),
+  '@aws-sdk/signature-v4a',
+]
 
 async function load<T>(name: string, importing: () => Promise<T>): Promise<T> {
+  // The warning of an old Node would stand above every answer; `moka doctor --to aws` has it.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   try {
     return await importing()
   } catch (error) {
@@ -41,7 +47,7 @@ async function load<T>(name: string, importing: () => Promise<T>): Promise<T> {
       'AWS_SDK_MISSING',
       `cannot speak to AWS: package "@aws-sdk/${name}" is not installed`,
       {
-        hint: `npm install --save-dev ${[...PACKAGES, '@aws-sdk/signature-v4a'].join(' ')}`,
+        hint: `npm install --save-dev ${SDK_PACKAGES.join(' ')}`,
         cause: error,
       },
     )

@@ -1,0 +1,71 @@
+import { loadProject } from '../../../config/load.ts'
+import type { Finding, Level } from '../../../deploy/doctor/finding.ts'
+import { createReporter, formatCount, formatDuration, type Reporter } from '../../reporter.ts'
+
+/** The whole command takes less than 5 s, its own start included. */
+const END_MS = 4500
+const MIN_BOUND_MS = 1500
+
+/** `moka doctor`: what stands in the way of a deploy, and what mends it. Exit 1 where one is stopped. */
+export async function doctor(options: { to: 'home' | 'aws'; json?: boolean }): Promise<void> {
+  const reporter = createReporter(options.json === true)
+  reporter.progress('looking…')
+  const project = await loadProject(process.cwd())
+  const boundMs = Math.max(MIN_BOUND_MS, END_MS - performance.now())
+  const { diagnoseAws } = await import('../../../deploy/targets/aws/doctor/doctor.ts')
+  const findings = await diagnoseAws(project, { boundMs })
+  print(reporter, findings, { target: options.to, project: project.name })
+}
+
+const LEVELS: readonly Level[] = ['ok', 'note', 'problem']
+
+/** What is well comes first, what stops a deploy last, where the eye is. */
+function print(
+  reporter: Reporter,
+  findings: readonly Finding[],
+  about: { target: string; project: string },
+): void {
+  const inOrder = LEVELS.flatMap(level => findings.filter(finding => finding.level === level))
+  const width = Math.max(0, ...inOrder.map(({ check }) => check.length))
+  for (const finding of inOrder) printFinding(reporter, finding, width)
+  const count = (level: Level) => findings.filter(finding => finding.level === level).length
+  const problems = count('problem')
+  const end = problems === 0 ? 'nothing stops a deploy' : formatCount(problems, 'problem')
+  const parts = [`${count('ok')} ok`, formatCount(count('note'), 'note'), end]
+  reporter.result(
+    { ...about, problems, findings },
+    `${formatCount(findings.length, 'finding')}: ${parts.join(', ')} (${formatDuration(performance.now())})`,
+  )
+  if (problems > 0) process.exitCode = 1
+}
+
+const COLUMNS = 80
+const MAX_COLUMNS = 110
+
+function printFinding(
+  reporter: Reporter,
+  { check, level, what, why, fix }: Finding,
+  width: number,
+): void {
+  const mark = level === 'problem' ? reporter.bold(level) : level.padEnd('problem'.length)
+  const indent = ' '.repeat('problem'.length + width + 4)
+  const columns = Math.min(MAX_COLUMNS, process.stdout.columns ?? COLUMNS)
+  const wrap = (text: string) => wrapText(text, columns - indent.length).join(`\n${indent}`)
+  const text = level === 'ok' ? reporter.dim(wrap(what)) : wrap(what)
+  reporter.line(`${mark}  ${check.padEnd(width)}  ${text}`)
+  if (why !== undefined) reporter.line(`${indent}${reporter.dim(wrap(why))}`)
+  if (fix !== undefined) reporter.line(`${indent}${wrap(`try: ${fix}`)}`)
+}
+
+/** Lines of whole words; a word that is longer, such as an address, has a line of its own. */
+export function wrapText(text: string, columns: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}

@@ -1,0 +1,48 @@
+import { MokaError } from '../../shared/errors.ts'
+import type { Check, Finding } from './finding.ts'
+
+export interface CheckOptions {
+  /** Until a check that gives no answer counts as one. */
+  boundMs: number
+  /** What a failure means; default: that it could not be told, which stops nothing. */
+  explain?(error: unknown, check: string): Finding | undefined
+}
+
+/** Runs them all at once, each within its own time, and keeps their order. None throws. */
+export async function runChecks(
+  checks: readonly Check[],
+  options: CheckOptions,
+): Promise<Finding[]> {
+  const found = await Promise.all(checks.map(check => runCheck(check, options)))
+  return found.flat()
+}
+
+async function runCheck(check: Check, { boundMs, explain }: CheckOptions): Promise<Finding[]> {
+  const { name } = check
+  const ending = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'late'>(resolve => {
+    timer = setTimeout(() => resolve('late'), boundMs)
+  })
+  try {
+    const found = await Promise.race([check.run(ending.signal), late])
+    if (found === 'late') return [lateFinding(name, boundMs)]
+    return [found].flat().map(each => ({ check: name, ...each }))
+  } catch (error) {
+    return [explain?.(error, name) ?? unknownFinding(name, error)]
+  } finally {
+    clearTimeout(timer)
+    ending.abort()
+  }
+}
+
+function lateFinding(check: string, boundMs: number): Finding {
+  const what = `no answer within ${(boundMs / 1000).toFixed(1)} s`
+  return { check, level: 'note', what, fix: 'run it again; is the network slow, or closed?' }
+}
+
+function unknownFinding(check: string, error: unknown): Finding {
+  const what = error instanceof Error ? error.message : String(error)
+  const fix = error instanceof MokaError ? error.hint : undefined
+  return { check, level: 'note', what, ...(fix === undefined ? {} : { fix }) }
+}

@@ -1,0 +1,93 @@
+import type { STSClient } from '@aws-sdk/client-sts'
+import type { Project } from '../../../../config/project.ts'
+import { systemErrorCode } from '../../../../shared/errors.ts'
+import type { DnsView } from '../../../doctor/dns/view.ts'
+import { isAwsFailure } from '../sdk/errors.ts'
+import { sdk } from '../sdk/sdk.ts'
+import { GLOBAL_REGION } from '../stack/names.ts'
+
+/** What checks have in common: the project, one set of credentials, and who they belong to. */
+export interface AwsContext {
+  project: Project
+  dns: DnsView
+  /** For each client; `region` where it is not the project's. */
+  config(region?: string): Promise<ClientConfig>
+  identity(signal?: AbortSignal): Promise<Identity>
+}
+
+export interface ClientConfig {
+  region: string
+  credentials: STSClient['config']['credentials']
+  maxAttempts: number
+  requestHandler: { connectionTimeout: number; requestTimeout: number }
+}
+
+export interface Identity {
+  account: string
+  arn: string
+  isRoot: boolean
+  /** Positive where AWS's clock is ahead of this machine's. */
+  clockOffsetMs: number
+  /** What is wrong with the project's region: the account was found by another one. */
+  regionFault?: 'no such region' | 'not enabled'
+}
+
+/** A doctor says that there is no answer rather than wait for one. */
+const LIMITS = {
+  maxAttempts: 2,
+  requestHandler: { connectionTimeout: 2000, requestTimeout: 3000 },
+} as const
+
+/** Credentials are looked for once, however many clients ask: it may take a second, or a request. */
+export function openContext(project: Project, dns: DnsView): AwsContext {
+  let client: Promise<STSClient> | undefined
+  let identity: Promise<Identity> | undefined
+  const { region } = project.aws
+  const sts = () => {
+    client ??= sdk.sts().then(({ STSClient }) => new STSClient({ region, ...LIMITS }))
+    return client
+  }
+  const config = async (of: string) => {
+    const { credentials } = (await sts()).config
+    return { region: of, credentials, ...LIMITS }
+  }
+  return {
+    project,
+    dns,
+    config: (of = region) => config(of),
+    identity(signal) {
+      identity ??= sts().then(opened => identify(opened, config, signal))
+      return identity
+    },
+  }
+}
+
+/** By the project's region, and by the one that every account has where that fails. */
+async function identify(
+  client: STSClient,
+  config: (region: string) => Promise<ClientConfig>,
+  signal: AbortSignal | undefined,
+): Promise<Identity> {
+  try {
+    return await askIdentity(client, signal)
+  } catch (error) {
+    const isThere = systemErrorCode(error) !== 'ENOTFOUND'
+    if (isThere && !isAwsFailure(error, 'AWS_CREDENTIALS_REFUSED')) throw error
+    const { STSClient } = await sdk.sts()
+    const everywhere = new STSClient(await config(GLOBAL_REGION))
+    const identity = await askIdentity(everywhere, signal).catch(() => {
+      throw error
+    })
+    return { ...identity, regionFault: isThere ? 'not enabled' : 'no such region' }
+  }
+}
+
+async function askIdentity(client: STSClient, signal?: AbortSignal): Promise<Identity> {
+  const { GetCallerIdentityCommand } = await sdk.sts()
+  const { Account: account = '', Arn: arn = '' } = await client.send(
+    new GetCallerIdentityCommand({}),
+    signal === undefined ? {} : { abortSignal: signal },
+  )
+  const { systemClockOffset } = client.config
+  return { account, arn, isRoot: /:root$/.test(arn), clockOffsetMs: systemClockOffset }
+}

@@ -1,0 +1,66 @@
+import type { Project } from '../../../../config/project.ts'
+import { MokaError } from '../../../../shared/errors.ts'
+import { type DnsView, systemDns } from '../../../doctor/dns/view.ts'
+import type { Check, Finding } from '../../../doctor/finding.ts'
+import { runChecks } from '../../../doctor/run-checks.ts'
+import { explainAwsError, isAwsFailure } from '../sdk/errors.ts'
+import { clockCheck, identityCheck, regionCheck, sdkCheck } from './account-checks.ts'
+import { openContext } from './context.ts'
+import { concurrencyCheck } from './lambda-checks.ts'
+import { stackCheck } from './stack-checks.ts'
+
+export interface DoctorOptions {
+  /** Until a check that gives no answer counts as one. */
+  boundMs: number
+  dns?: DnsView
+}
+
+/** Everything that can be known of a deploy to AWS before one is made. Changes nothing there. */
+export async function diagnoseAws(project: Project, options: DoctorOptions): Promise<Finding[]> {
+  const aws = openContext(project, options.dns ?? systemDns())
+  const asking = [
+    identityCheck(aws),
+    regionCheck(aws),
+    clockCheck(aws),
+    stackCheck(aws),
+    concurrencyCheck(aws),
+  ]
+  return joinFailures(await runChecks([sdkCheck, ...asking], { ...options, explain }))
+}
+
+/** What would stop a deploy, of the checks that take one request each; empty where nothing does. */
+export async function stopsDeploy(project: Project, boundMs = 4000): Promise<Finding[]> {
+  const aws = openContext(project, systemDns())
+  const checks: Check[] = [identityCheck(aws), regionCheck(aws), stackCheck(aws)]
+  const findings = await runChecks(checks, { boundMs, explain })
+  return joinFailures(findings).filter(({ level }) => level === 'problem')
+}
+
+/** A finding that stands for a check which could not be made, for want of what others need as well. */
+type Failed = Finding & { code?: string }
+
+function explain(error: unknown, check: string): Failed {
+  const explained = explainAwsError(error, `check ${check}`)
+  const { message } = explained
+  const { code, hint: fix } = explained instanceof MokaError ? explained : {}
+  const isFatal = check === 'credentials' && !isAwsFailure(explained, 'AWS_NOT_ALLOWED')
+  return {
+    check,
+    level: isFatal ? 'problem' : 'note',
+    what: message.replace(/^cannot check [^:]+: /, isFatal ? '' : 'not known: '),
+    ...(fix === undefined ? {} : { fix }),
+    ...(code === undefined ? {} : { code }),
+  }
+}
+
+/** Without credentials or network every check fails, and one line tells it. */
+function joinFailures(findings: readonly Failed[]): Finding[] {
+  const cause = findings.find(({ check }) => check === 'credentials')?.code
+  const isSame = ({ check, code }: Failed) =>
+    cause !== undefined && code === cause && check !== 'credentials'
+  const joined = findings.filter(isSame).map(({ check }) => check)
+  const kept = findings.filter(each => !isSame(each)).map(({ code: _code, ...finding }) => finding)
+  if (joined.length === 0) return kept
+  const what = `not known without AWS: ${joined.join(', ')}`
+  return [...kept, { check: 'not checked', level: 'note', what }]
+}
