@@ -1,0 +1,35 @@
+import type { Project } from '../../../../../config/project.ts'
+import { getAtt, type TemplateFragment } from '../fragment.ts'
+import type { Statement } from '../functions/execution-role.ts'
+import { projectTagList } from '../tags.ts'
+
+/**
+ * Aurora DSQL: its endpoint is public, and opens to IAM alone. It stays when the stack goes, because
+ * CloudFormation keeps no snapshot of one; idle, it costs its storage.
+ */
+export function dsqlFragment(project: Project): TemplateFragment {
+  return {
+    resources: {
+      Database: {
+        Type: 'AWS::DSQL::Cluster',
+        DeletionPolicy: 'Retain',
+        UpdateReplacePolicy: 'Retain',
+        Properties: { DeletionProtectionEnabled: true, Tags: projectTagList(project) },
+      },
+    },
+    outputs: {
+      DatabaseHost: {
+        Description: 'Aurora DSQL, for who has a token of IAM',
+        Value: getAtt('Database', 'Endpoint'),
+      },
+    },
+  }
+}
+
+/** Comes in as a user of the database, or as `admin`. */
+export const dsqlConnect = (as: 'user' | 'admin'): Statement => ({
+  Sid: 'Database',
+  Effect: 'Allow',
+  Action: [as === 'admin' ? 'dsql:DbConnectAdmin' : 'dsql:DbConnect'],
+  Resource: getAtt('Database', 'ResourceArn'),
+})
