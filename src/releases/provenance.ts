@@ -57,10 +57,20 @@ export async function openReleaseSigner(path: string): Promise<ReleaseSigner> {
     pem = await readFile(path, 'utf8')
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw error
-    const { privateKey } = generateKeyPairSync('ed25519')
-    pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    pem = makeSigningKey()
     await writeFileAtomic(path, pem)
   }
+  return createReleaseSigner(pem, path)
+}
+
+/** A new key, in PEM. */
+export function makeSigningKey(): string {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+/** Signs with a key that is kept in `path`. Throws `RELEASES_KEY_DAMAGED`. */
+export function createReleaseSigner(pem: string, path: string): ReleaseSigner {
   const key = readKey(pem, path)
   const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' }).toString('base64')
   return {
