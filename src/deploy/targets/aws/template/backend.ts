@@ -1,4 +1,6 @@
 import type { Project } from '../../../../config/project.ts'
+import { budgetFragment } from './access/budget.ts'
+import { deployRoleFragment } from './access/deploy-role.ts'
 import { database } from './database/database.ts'
 import type { BackendFragments } from './fragment.ts'
 import { functionUrls } from './functions/function-url.ts'
@@ -22,6 +24,8 @@ export function backendFragments(project: Project): BackendFragments {
       ...project.functions.map(settings => functionFragment(project, settings, surroundings)),
       api.fragment,
       ...urls.fragments,
+      deployRoleFragment(project, api.origins.length > 0),
+      budgetFragment(project),
     ],
     origins: [...urls.origins, ...api.origins],
     warnings: functionWarnings(project),
