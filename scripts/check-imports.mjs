@@ -31,6 +31,8 @@ const RULES = {
     'edge/site/release-statement.ts',
     ...['edge/redirects/pattern.ts', 'edge/behaviors/path-pattern.ts'],
     'edge/headers/header-pattern.ts',
+    // AWS's edge answers with the same words.
+    'edge/pages.ts',
     // What a zone is delegated to is asked in the wire format of the server.
     ...['dns/wire/message.ts', 'dns/wire/codes.ts', 'types:dns'],
   ],

@@ -35,7 +35,7 @@ export function errorPage(
   const wantsHtml = /text\/html/i.test(accept)
   const wantsJson = !wantsHtml && (options.isApi === true || /application\/json/i.test(accept))
   const [type, text] = wantsHtml
-    ? ['text/html; charset=utf-8', htmlPage(status, message)]
+    ? ['text/html; charset=utf-8', htmlOfError(status, message)]
     : wantsJson
       ? ['application/json; charset=utf-8', `${JSON.stringify({ message })}\n`]
       : ['text/plain; charset=utf-8', `${message}\n`]
@@ -48,7 +48,8 @@ export function errorPage(
   return { status, fields, body: { kind: 'bytes', bytes } }
 }
 
-function htmlPage(status: number, message: string): string {
+/** As browsers get it; `message` is HTML already. */
+export function htmlOfError(status: number, message: string): string {
   const title = TITLES[status] ?? 'Error'
   return `<!doctype html>
 <html lang="en">

@@ -27,6 +27,21 @@ export function compileHeaderPattern(pattern: string): PathTest {
   }
 }
 
+/**
+ * The same pattern for who matches it elsewhere: it covers a path that one of the lists makes up, of
+ * text, 0 for anything and 1 for a segment. The path is in lower case, without a slash at its end.
+ */
+export function headerPatternPieces(pattern: string): (string | 0 | 1)[][] {
+  const normal = normalise(pattern)
+  if (normal === '/*' || normal === '*') return [[0]]
+  const forms = normal.endsWith('/*') ? [normal, normal.slice(0, -2)] : [normal]
+  return forms.map(form =>
+    piecesOf(form).map(piece =>
+      piece.kind === 'text' ? piece.text : piece.kind === 'any' ? 0 : 1,
+    ),
+  )
+}
+
 function normalise(path: string): string {
   const folded = path.trim().toLowerCase()
   return folded.length > 1 && folded.endsWith('/') ? folded.slice(0, -1) : folded

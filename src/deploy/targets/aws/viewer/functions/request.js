@@ -1,0 +1,493 @@
+// viewer-request: which object of the bucket a request gets, or which answer without any.
+//
+//   preview? → its password → statement? → OPTIONS? → lock → forced redirect → file
+//     → asset of an earlier release → redirect → 404
+//
+// The same steps as src/edge/answer.ts, in the same order. `ask` is what is known of the request.
+
+const ALLOWED = 'GET, HEAD, OPTIONS'
+const NO_STORE = 'no-store'
+
+async function handler(event) {
+  const request = event.request
+  const host = request.headers.host.value.toLowerCase().replace(/:\d*$/, '')
+  const query = request.rawQueryString()
+  const ask = {
+    request_: request,
+    host_: host,
+    query_: query === undefined ? '' : `?${query}`,
+    isRead_: request.method === 'GET' || request.method === 'HEAD',
+  }
+  const led = await leadToPreview(ask)
+  if (led) return led
+  const found = await findRelease(ask)
+  if (found) return found
+  ask.path_ = decodePath(request.uri)
+  if (ask.path_ === undefined) return page(ask, 400, 'The path of the request is malformed.')
+  const head = ask.head_
+  if (head.w && hash(head.s + credentials(ask).replace(/^[^:]*:?/, '')) !== head.w) {
+    return unauthorised(
+      ask,
+      'This preview wants a password; any name will do.',
+      `preview ${ask.preview_}`,
+    )
+  }
+  if (ask.path_ === '/.well-known/mokapot/release.json' && ask.isRead_ && head.m) {
+    return statement(ask)
+  }
+  if (request.method === 'OPTIONS') return respond(ask, 204, '', { allow: ALLOWED })
+  await loadFiles(ask)
+  if (head.l) {
+    const locked = await askForLock(ask, [ask.path_, ask.file_])
+    if (locked) return locked
+  }
+  return answer(ask)
+}
+
+// The host of a preview names it, or the cookie that its path has set.
+async function findRelease(ask) {
+  const byHost = /^([a-z0-9-]{1,30})\.preview\./.exec(ask.host_)
+  const cookie = ask.request_.cookies['moka-preview-name']
+  ask.preview_ = byHost ? byHost[1] : cookie ? cookie.value : ''
+  const text = await get(ask.preview_ ? `preview:${ask.preview_}` : 'live')
+  if (text) {
+    ask.live_ = JSON.parse(text)
+    ask.head_ = ask.live_.r
+    return
+  }
+  if (!ask.preview_) return page(ask, 503, 'Nothing was deployed here yet.')
+  const gone = await page(ask, 404, 'There is no such preview any more.')
+  if (!byHost) gone.cookies = previewCookie('', '; Max-Age=0')
+  return gone
+}
+
+// /.well-known/mokapot/preview/NAME/… chooses a preview for this browser; without a name, live.
+async function leadToPreview(ask) {
+  const match = /^\/\.well-known\/mokapot\/preview\/([a-z0-9-]{0,30})(\/.*)?$/.exec(
+    ask.request_.uri,
+  )
+  if (!match) return
+  const name = match[1]
+  const text = name && (await get(`preview:${name}`))
+  if (name && !text) return
+  const response = respond(ask, 307, NO_STORE, {
+    location: `https://${ask.host_}${match[2] || '/'}${ask.query_}`,
+    'x-robots-tag': 'noindex',
+  })
+  response.cookies = previewCookie(name, name ? '' : '; Max-Age=0')
+  return response
+}
+
+function previewCookie(name, more) {
+  const attributes = `Path=/; Secure; HttpOnly; SameSite=Lax${more}`
+  return { 'moka-preview-name': { value: name, attributes: attributes } }
+}
+
+async function statement(ask) {
+  const text = await getPieces(`${ask.head_.i}:m`, ask.head_.m)
+  const fields = {
+    'content-type': 'application/json; charset=utf-8',
+    'access-control-allow-origin': '*',
+    'x-content-type-options': 'nosniff',
+  }
+  return respond(ask, 200, 'no-cache', fields, `${text}\n`)
+}
+
+async function answer(ask) {
+  const head = ask.head_
+  let rule
+  if (head.f) {
+    rule = await findRule(ask)
+    if (rule && rule.isForced_) return follow(ask, rule)
+  }
+  const file = ask.file_
+  if (file && file !== '/404.html') {
+    if (!ask.isRead_) return methodNotAllowed(ask)
+    const canonical = canonicalPath(ask, file)
+    if (canonical !== ask.path_) return redirect(ask, 301, encodePath(canonical) + ask.query_)
+    return send(ask, file, 200)
+  }
+  const retained = ask.live_.p || []
+  for (let i = 0; i < retained.length; i++) {
+    const entries = await readShard(retained[i], ask.base_)
+    const folder = lookUp(retained[i], entries, ask.path_)
+    if (!folder || !folder.isImmutable_) continue
+    if (!ask.isRead_) return methodNotAllowed(ask)
+    ask.id_ = retained[i].i
+    return sendObject(ask, folder.id_, ask.path_, 200)
+  }
+  if (!head.f) rule = await findRule(ask)
+  return rule ? follow(ask, rule) : notFound(ask)
+}
+
+function follow(ask, rule) {
+  if (rule.location_) return redirect(ask, rule.status_, rule.location_)
+  return rewrite(ask, rule)
+}
+
+async function rewrite(ask, rule) {
+  const to = decodePath(rule.to_)
+  if (to === undefined) return notFound(ask)
+  const from = ask.path_
+  ask.path_ = to
+  await loadFiles(ask)
+  const file = ask.file_
+  const canonical = file && canonicalPath(ask, file)
+  ask.path_ = from
+  if (!file) return notFound(ask)
+  if (!ask.isRead_) return methodNotAllowed(ask)
+  if (ask.head_.l) {
+    const locked = await askForLock(ask, [canonical, file])
+    if (locked) return locked
+  }
+  return send(ask, file, rule.status_)
+}
+
+function notFound(ask) {
+  if (!ask.head_.e || !ask.isRead_) return page(ask, 404, 'There is no page at this address.')
+  return sendObject(ask, ask.head_.e, '/404.html', 404)
+}
+
+// --- The index of paths: a shard has what is known of a path and of all that may answer for it.
+
+async function loadFiles(ask) {
+  ask.base_ = basePath(ask.path_)
+  ask.entries_ = await readShard(ask.head_, ask.base_)
+  ask.file_ = findFile(ask, ask.path_)
+}
+
+function basePath(path) {
+  let end = path.length
+  for (;;) {
+    if (path.endsWith('/', end)) end -= 1
+    else if (path.endsWith('.html', end)) end -= 5
+    else if (path.endsWith('/index', end)) end -= 6
+    else return path.slice(0, end)
+  }
+}
+
+async function readShard(head, base) {
+  const entries = await kvs.get(`${head.i}:${place(head, base, head.n)}`)
+  return entries
+}
+
+// The folder of a path, by its fingerprint: six characters of it, four of a number.
+function lookUp(head, entries, path) {
+  const fingerprint = hash(head.s + path).slice(0, 6)
+  for (let at = 0; at < entries.length; at += 10) {
+    if (entries.substr(at, 6) !== fingerprint) continue
+    const number = parseInt(entries.substr(at + 6, 4), 36)
+    return { id_: `r-${number >> 1}`, isImmutable_: number & 1 }
+  }
+  return
+}
+
+function has(ask, path) {
+  return lookUp(ask.head_, ask.entries_, path)
+}
+
+function findFile(ask, path) {
+  const candidates = path.endsWith('/')
+    ? [`${path}index.html`, `${path.slice(0, -1)}.html`]
+    : [path, `${path}.html`, `${path}/index.html`]
+  return candidates.find(candidate => has(ask, candidate))
+}
+
+function canonicalPath(ask, file) {
+  const short = file.replace(/(\/)index\.html$|\.html$/, '$1')
+  return short !== file && findFile(ask, short) === file ? short : file
+}
+
+// --- Redirects: those of one path each are found by it; patterns stand in order.
+
+async function findRule(ask) {
+  const head = ask.head_
+  const segments = segmentsOf(ask.path_)
+  let exact = []
+  if (head.x) {
+    const text = await kvs.get(`${head.i}:x${place(head, segments.join('/'), head.x)}`)
+    exact = JSON.parse(text)
+  }
+  for (let i = 0; i < head.c; i++) {
+    const text = await kvs.get(`${head.i}:c${i}`)
+    const patterns = JSON.parse(text)
+    const last = patterns[patterns.length - 1].n
+    const found = firstRule(ask, segments, patterns.concat(exact.filter(rule => rule.n < last)))
+    if (found) return found
+    exact = exact.filter(rule => rule.n > last)
+  }
+  return firstRule(ask, segments, exact)
+}
+
+function firstRule(ask, segments, rules) {
+  rules.sort((a, b) => a.n - b.n)
+  for (let i = 0; i < rules.length; i++) {
+    const captures = matchRule(ask, segments, rules[i])
+    const outcome = captures && applyRule(ask, rules[i], captures)
+    if (outcome) return outcome
+  }
+  return
+}
+
+function matchRule(ask, segments, rule) {
+  if ((rule.h && rule.h !== ask.host_) || rule.k === 'http') return
+  const count = rule.p.length
+  if (rule.a ? segments.length < count : segments.length !== count) return
+  const captures = {}
+  for (let i = 0; i < count; i++) {
+    const segment = segments[i]
+    if (/^:[A-Za-z_]/.test(rule.p[i])) {
+      if (!segment) return
+      captures[rule.p[i]] = segment
+    } else if (rule.p[i] !== segment) return
+  }
+  if (rule.a) {
+    const rest = segments.slice(count).join('/')
+    captures[':splat'] = rest && ask.path_.endsWith('/') ? `${rest}/` : rest
+  }
+  return matchQuery(ask, rule, captures) && meetsConditions(ask, rule.o || {})
+    ? captures
+    : undefined
+}
+
+function segmentsOf(path) {
+  const trimmed = path.replace(/^\//, '').replace(/\/$/, '')
+  return trimmed ? trimmed.split('/') : []
+}
+
+function matchQuery(ask, rule, captures) {
+  if (!rule.q) return true
+  const given = {}
+  const names = Object.keys(rule.q)
+  ask.query_
+    .slice(1)
+    .split('&')
+    .forEach(pair => {
+      if (!pair) return
+      const at = pair.indexOf('=')
+      const name = decodeQuery(at < 0 ? pair : pair.slice(0, at))
+      if (!(`=${name}` in given)) given[`=${name}`] = at < 0 ? '' : decodeQuery(pair.slice(at + 1))
+    })
+  if (Object.keys(given).length !== names.length) return false
+  return names.every(name => {
+    const value = given[`=${name}`]
+    if (value === undefined) return false
+    if (rule.q[name][0] !== ':') return rule.q[name] === value
+    captures[rule.q[name]] = value
+    return true
+  })
+}
+
+function decodeQuery(text) {
+  try {
+    return decodeURIComponent(text.replace(/\+/g, ' '))
+  } catch (error) {
+    return text
+  }
+}
+
+function meetsConditions(ask, conditions) {
+  const cookies = ask.request_.cookies
+  return Object.keys(conditions).every(name => {
+    const values = conditions[name]
+    if (name === 'Cookie') return values.some(value => value in cookies)
+    const cookie = cookies[name === 'Country' ? 'nf_country' : 'nf_lang']
+    if (name === 'Country') {
+      const country = cookie ? cookie.value : field(ask, 'cloudfront-viewer-country')
+      return values.includes(country.toLowerCase())
+    }
+    if (name !== 'Language') return false
+    const language = cookie ? cookie.value : firstLanguage(field(ask, 'accept-language'))
+    return values.some(value => `${language.toLowerCase()}-`.startsWith(`${value}-`))
+  })
+}
+
+function firstLanguage(accepted) {
+  let best = ''
+  let weight = 0
+  accepted.split(',').forEach(member => {
+    const name = member.split(';')[0].trim()
+    const quality = /;\s*q\s*=\s*([\d.]+)/i.exec(member)
+    const own = quality ? Number(quality[1]) : 1
+    if (name && name !== '*' && own > weight) {
+      best = name
+      weight = own
+    }
+  })
+  return best
+}
+
+// What a rule comes to; undefined where it would lead to the same page again, or may not be filled.
+function applyRule(ask, rule, captures) {
+  const isForced = !!rule.f
+  const path = makeSafe(fill(rule.t, captures, encodeSegments))
+  const query = makeSafe(fill(rule.s || '', captures, encodeURIComponent))
+  const fragment = makeSafe(fill(rule.g || '', captures, encodeURIComponent))
+  const isRedirect = /^30[12378]$/.test(rule.c)
+  if (rule.u === undefined) {
+    const to = `/${path.replace(/^(\/|%5c)+/i, '')}`
+    if (!isRedirect) return { to_: to, status_: rule.c, isForced_: isForced }
+    const passed = query || (rule.q ? '' : ask.query_)
+    if (passed === ask.query_ && isSamePage(ask, to)) return
+    return { location_: to + passed + fragment, status_: rule.c, isForced_: isForced }
+  }
+  let isSafe = true
+  const site = fill(rule.u, captures, value => {
+    if (!/^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(value)) isSafe = false
+    return value
+  }).toLowerCase()
+  if (!isSafe || !isRedirect) return
+  const passed = (query || (rule.q ? '' : ask.query_)).replace(/["'<>]/g, encodeMark)
+  const isHere = site.replace(/:\d*$/, '') === `https://${ask.host_}`
+  if (isHere && passed === ask.query_ && isSamePage(ask, path || '/')) return
+  return {
+    location_: site + (path || '/') + passed + fragment,
+    status_: rule.c,
+    isForced_: isForced,
+  }
+}
+
+function isSamePage(ask, encoded) {
+  const other = decodePath(encoded)
+  if (other === undefined) return false
+  if (withoutSlash(other) === withoutSlash(ask.path_)) return true
+  // All names of a page stand in one shard.
+  return !!ask.file_ && basePath(other) === ask.base_ && findFile(ask, other) === ask.file_
+}
+
+function withoutSlash(path) {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+function fill(text, captures, encode) {
+  return text.replace(/:[A-Za-z_]\w*/g, name => (name in captures ? encode(captures[name]) : name))
+}
+
+function encodeSegments(value) {
+  return value.split('/').map(encodeSegment).join('/')
+}
+
+function encodeSegment(segment) {
+  return encodeURIComponent(segment).replace(/%(3A|40|24|26|2B|2C|3B|3D)/g, decodeURIComponent)
+}
+
+function encodePath(path) {
+  return `/${encodeSegments(path.replace(/^[/\\]+/, ''))}`
+}
+
+function makeSafe(text) {
+  return text.replace(/[^\x21-\x7e]+|[\\"<>^`{|}]+/g, encodeURIComponent)
+}
+
+function encodeMark(mark) {
+  return mark === "'" ? '%27' : encodeURIComponent(mark)
+}
+
+// --- Locks: the last rule that has one for any of the paths decides.
+
+async function askForLock(ask, paths) {
+  if (!ask.locks_) {
+    const text = await getPieces(`${ask.head_.i}:l`, ask.head_.l)
+    ask.locks_ = JSON.parse(text).reverse()
+  }
+  const lock = ask.locks_.find(rule => paths.some(path => path && isCovered(rule[0], path)))
+  if (!lock) return
+  ask.isLocked_ = lock[1].includes(hash(ask.head_.s + credentials(ask)))
+  if (ask.isLocked_) return
+  return unauthorised(ask, 'This page wants a name and a password.', 'site')
+}
+
+function credentials(ask) {
+  const match = /^basic\s+([A-Za-z0-9+/]+=*)\s*$/i.exec(field(ask, 'authorization'))
+  return match ? Buffer.from(match[1], 'base64').toString() : ''
+}
+
+function hash(text, encoding) {
+  return crypto
+    .createHash('sha256')
+    .update(text)
+    .digest(encoding || 'base64url')
+}
+
+// Which of so many keys has what is known of a path.
+function place(head, path, count) {
+  return parseInt(hash(head.s + path, 'hex').slice(0, 8), 16) % count
+}
+
+// --- Answers.
+
+function send(ask, file, status) {
+  return sendObject(ask, has(ask, file).id_, file, status)
+}
+
+// The request goes on as one for the object. What viewer-response needs to know stands in a field.
+function sendObject(ask, folder, file, status) {
+  const request = ask.request_
+  const path = file.split('/').map(encodeURIComponent).join('/')
+  const head = ask.head_
+  const flags = (ask.preview_ ? 'p' : '') + (ask.isLocked_ || head.w ? 'l' : '')
+  const id = ask.id_ || head.i
+  const words = [id, status, head.i, head.h, flags || '-', request.uri, head.t || '']
+  set(request.headers, 'x-moka-answer', words.join(' '))
+  request.uri = `/releases/${folder}${path}`
+  request.querystring = {}
+  if (status !== 200) {
+    const conditions = ['match', 'none-match', 'modified-since', 'unmodified-since', 'range']
+    conditions.forEach(name => delete request.headers[`if-${name}`])
+    delete request.headers.range
+  }
+  return request
+}
+
+// A field of the request, or ''.
+function field(ask, name) {
+  const found = ask.request_.headers[name]
+  return found ? found.value : ''
+}
+
+function respond(ask, status, cache, fields, body) {
+  const headers = {}
+  const head = ask.head_
+  if (head) {
+    set(headers, 'x-moka-release', head.i)
+    if (head.t) set(headers, 'strict-transport-security', head.t)
+  }
+  if (ask.preview_) set(headers, 'x-robots-tag', 'noindex')
+  Object.keys(fields).forEach(name => set(headers, name, fields[name]))
+  const isPrivate = ask.isLocked_ || (head && head.w && cache !== NO_STORE)
+  if (cache) set(headers, 'cache-control', isPrivate ? 'private, no-cache' : cache)
+  if (status > 204 && status !== 307) setSecurity(headers)
+  const response = { statusCode: status, headers: headers }
+  if (body) response.body = body
+  return response
+}
+
+function redirect(ask, status, location) {
+  return respond(ask, status, 'public, max-age=0, must-revalidate', { location: location })
+}
+
+// The built-in page of an error: HTML for browsers, JSON for who asks for it, else text.
+async function page(ask, status, message, name, value) {
+  const accept = field(ask, 'accept')
+  let type = 'text/plain'
+  let body = message
+  if (/text\/html/i.test(accept)) {
+    type = 'text/html'
+    const html = await get(`page:${status}`)
+    body = html ? html.replace('$', message) : message
+  } else if (/application\/json/i.test(accept)) {
+    type = 'application/json'
+    body = JSON.stringify({ message: message })
+  }
+  const fields = { 'content-type': `${type}; charset=utf-8` }
+  if (name) fields[name] = value
+  return respond(ask, status, NO_STORE, fields, `${body}\n`)
+}
+
+function unauthorised(ask, message, realm) {
+  return page(ask, 401, message, 'www-authenticate', `Basic realm="${realm}", charset="UTF-8"`)
+}
+
+function methodNotAllowed(ask) {
+  return page(ask, 405, 'This address takes GET and HEAD only.', 'allow', ALLOWED)
+}
