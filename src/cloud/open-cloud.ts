@@ -27,7 +27,7 @@ import { Databases } from './databases.ts'
 import { FunctionVersions } from './function-versions.ts'
 import { Https, type HttpsSource } from './https/https.ts'
 import { Notifier } from './notifications/notifier.ts'
-import { createDeployer } from './pipeline.ts'
+import { createDeployer, openBuildUsers } from './pipeline.ts'
 import { createPreviews, tendPreviews } from './previews/open-previews.ts'
 import { PreviewDatabases } from './previews/preview-databases.ts'
 import { maskLogger, maskLogs } from './secrets/masking.ts'
@@ -292,14 +292,17 @@ async function open(
   })
   const deployTokens = new DeployTokens()
   // In development the cloud follows the project's folder.
+  const buildUserOf = options.mode === 'dev' ? undefined : openBuildUsers(data.builds, logger)
   const pipeline =
     options.mode === 'dev'
       ? undefined
       : await openPipeline({
+          ...(buildUserOf && { userOf: buildUserOf }),
           ...{ repositories: data.repositories, workspaces: data.workspaces, clock, logger },
           ...{ hooks: data.hooks, hookSocket: data.socket('hooks') },
           deployer: createDeployer({
             tokens: deployTokens,
+            userOf: project => buildUserOf?.(project),
             address: () => backend.addresses.control,
             masker: project => secrets.masker(project),
             onFailure: (...what) => backend.notifications.pushFailed(...what),

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { formatError, MokaError } from '../shared/errors.ts'
 import { type ArrivedPush, shorten } from './git/push-receiver.ts'
-import type { Workspace } from './workspace.ts'
+import type { CheckoutSource, Workspace } from './workspace.ts'
 
 /** What makes a checked-out commit live. */
 export interface Deployer {
   /** Rejects with what was wrong; all else about it was written to `output` by then. */
   deploy(request: DeployRequest): Promise<void>
-  /** A deploy may come in a moment. */
-  expect(): void
+  /** A deploy of the project may come in a moment. */
+  expect(project: string): void
   /** The branch is no more, and its preview is not needed any longer. */
   removePreview(project: string, branch: string): Promise<void>
   /** Where visitors find a project, or the preview of a branch; undefined where there is none yet. */
@@ -50,7 +50,7 @@ export async function checkPush(
   const mainRef = mainBranch([...push.branches.keys(), ...brought.map(({ ref }) => ref)])
   const main = brought.find(({ ref }) => ref === mainRef)
   const others = brought.filter(command => command !== main)
-  const about = { project, objects, output, signal }
+  const about = { project, repository: path, objects, output, signal }
   if (main !== undefined) {
     const branch = shorten(main.ref)
     await deployCommit({ ...about, branch, commit: main.to, isPreview: false }, workspace, deployer)
@@ -73,15 +73,19 @@ export async function checkPush(
 
 /** Checks a commit out and deploys it. Rejects where one of the two does not work. */
 export async function deployCommit(
-  { objects, ...request }: Omit<DeployRequest, 'directory'> & { objects: readonly string[] },
+  {
+    objects,
+    repository,
+    ...request
+  }: Omit<DeployRequest, 'directory'> & Pick<CheckoutSource, 'objects' | 'repository'>,
   workspace: Workspace,
   deployer: Deployer,
 ): Promise<void> {
   const { directory } = workspace
-  await workspace.checkOut({ ...request, objects }, request.signal)
+  await workspace.checkOut({ ...request, repository, objects }, request.signal)
   requireConfig(directory, request.project)
   await warnOfMissing(directory, request.output)
-  await deployer.deploy({ ...request, directory })
+  await deployer.deploy({ ...request, directory }).finally(() => workspace.endProcesses())
 }
 
 /** `main`, or `master` where there is no `main`. */

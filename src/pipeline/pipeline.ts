@@ -1,9 +1,10 @@
-import { mkdir } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
+import type { BuildUser } from './build-user.ts'
 import { checkPush, type Deployer, deployCommit, mainBranch } from './deploy-push.ts'
 import { GitDoor } from './git/git-door.ts'
 import { PushReceiver } from './git/push-receiver.ts'
@@ -24,6 +25,8 @@ export interface PipelineOptions {
   /** Where the edge brings what is sent to webhooks' addresses. */
   hookSocket: string
   deployer: Deployer
+  /** As whom a project's pushes are built. Default: as whoever the cloud is. */
+  userOf?(project: string): BuildUser | undefined
   /** Whether a request's password is this cloud's. */
   isToken(given: string): boolean
   /** What a client's connection may stall. Shortened in tests. Default: 60 s. */
@@ -58,11 +61,16 @@ export interface HookDescription extends Pick<HookSettings, 'secret' | 'reposito
 /** Takes pushes for a cloud's projects and deploys what is pushed to their main branch. */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
   const { workspaces, clock, logger } = options
-  await mkdir(options.repositories, { recursive: true, mode: 0o700 })
-  await mkdir(workspaces, { recursive: true, mode: 0o700 })
+  const { userOf } = options
+  for (const folder of [options.repositories, workspaces]) {
+    await mkdir(folder, { recursive: true })
+    // Whoever builds knows the names of what is his.
+    await chmod(folder, userOf === undefined ? 0o700 : 0o711)
+  }
   const repositories = await Repositories.open(options.repositories)
   await removeUnused(workspaces, clock.now())
-  const workspaceOf = (project: string) => new Workspace(join(workspaces, project))
+  const workspaceOf = (project: string) =>
+    new Workspace(join(workspaces, project), userOf?.(project))
   const queue = new ProjectQueue()
   const { deployer } = options
   const receiver = new PushReceiver({
@@ -73,7 +81,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   })
   const door = new GitDoor({
     ...{ repositories, receiver, isToken: options.isToken, logger },
-    onPushExpected: () => deployer.expect(),
+    onPushExpected: project => deployer.expect(project),
   })
   const store = await HookStore.open(options.hooks)
   const webhooks = new Webhooks({
@@ -81,7 +89,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     async deploy({ project, path, ...fetched }) {
       const workspace = workspaceOf(project)
       await deployCommit(
-        { project, objects: [join(path, 'objects')], ...fetched },
+        { project, repository: path, objects: [join(path, 'objects')], ...fetched },
         workspace,
         deployer,
       )

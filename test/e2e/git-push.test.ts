@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -21,6 +21,7 @@ let count = 0
 
 beforeAll(async () => {
   root = await temporaryFolder('push')
+  await chmod(root, 0o777) // builds of a cloud that is root write there as another user
   home = await temporaryFolder('home')
   cloud = await startUp(home)
   token = (await readFile(join(home, 'token'), 'utf8')).trim()
@@ -451,7 +452,7 @@ describe('a push that is cut off', () => {
     const { folder, name, page } = await createProject()
     await commit(folder, { 'index.html': 'one' })
     await git(folder, 'push', 'home', 'main')
-    const repository = join(home, 'workspaces', name, '.git')
+    const repository = join(home, 'workspaces', `${name}.git`)
     await rm(join(repository, 'objects'), { recursive: true })
     await writeFile(join(repository, 'config'), '[not git')
     await commit(folder, { 'index.html': 'two' })

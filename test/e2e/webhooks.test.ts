@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { closeOwnCloud, controlOf, type OwnCloud, openOwnCloud } from '../support/deploying.ts'
@@ -21,6 +21,7 @@ let secret: string
 beforeAll(async () => {
   own = await openOwnCloud('webhooks')
   const { root } = own
+  await chmod(root, 0o777) // builds of a cloud that is root write there as another user
   folder = join(root, 'site')
   const bare = join(root, 'forge/lena/site.git')
   await git(root, 'init', '-q', '--bare', '--initial-branch=main', bare)

@@ -13,9 +13,9 @@ const MAX_SOCKET_PATH_BYTES = 107
 
 /**
  * Parts whose processes run as other users when the cloud is root, and see to their own modes:
- * PostgreSQL, and functions.
+ * PostgreSQL, functions, and builds of what is pushed.
  */
-const SHARED = new Set(['database', 'functions'])
+const SHARED = new Set(['database', 'functions', 'builds', 'repositories', 'workspaces'])
 
 /** Where a cloud keeps what it keeps; mode 0700 throughout, but see {@link letThrough}. */
 export interface DataDirectory {
@@ -33,6 +33,8 @@ export interface DataDirectory {
   repositories: string
   /** Where it is built. */
   workspaces: string
+  /** As whom, where we are root. */
+  builds: string
   /** What is known of repositories elsewhere. */
   hooks: string
   /** Path of a socket; short enough for the system, whatever the data directory is called. */
@@ -80,6 +82,7 @@ export async function openDataDirectory(root: string): Promise<DataDirectory> {
     projects: sub('projects'),
     repositories: sub('repositories'),
     workspaces: sub('workspaces'),
+    builds: sub('builds'),
     hooks: sub('hooks'),
     socket: name => join(sockets, `${name}.sock`),
     token,

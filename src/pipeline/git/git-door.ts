@@ -23,7 +23,7 @@ export interface GitDoorOptions {
   /** Whether the password of a request is this cloud's; it has to take the same time for any. */
   isToken(given: string): boolean
   /** A client has asked what is there, to push what is not. */
-  onPushExpected(): void
+  onPushExpected(project: string): void
   logger: Logger
 }
 
@@ -79,13 +79,16 @@ export class GitDoor {
     return what === 'git-upload-pack' ? this.#upload(exchange) : this.#receive(exchange)
   }
 
-  async #advertise({ request, response, path }: Exchange, service: string | null): Promise<void> {
+  async #advertise(
+    { request, response, project, path }: Exchange,
+    service: string | null,
+  ): Promise<void> {
     if (service !== 'git-upload-pack' && service !== 'git-receive-pack') {
       return refuse(response, 403, 'only git’s smart HTTP is spoken here: git 1.6.6 or later')
     }
     const { repositories } = this.#options
     if (service === 'git-receive-pack') {
-      this.#options.onPushExpected()
+      this.#options.onPushExpected(project)
       await repositories.create(path)
     } else if (!repositories.has(path)) {
       return refuseUnknown(response)

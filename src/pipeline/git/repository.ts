@@ -85,6 +85,7 @@ export class Repositories {
       )
     }
     if (this.has(path)) return
+    await mkdir(path, { recursive: true, mode: 0o700 })
     await git(['init', '--quiet', '--bare', '--template=', '--initial-branch=main', path])
   }
 }
