@@ -11,12 +11,27 @@ export interface History {
   pointer?: LivePointer
   /** Newest first. */
   releases: ReleaseSummary[]
+  /** Ids of those whose paths stand in the KeyValueStore. */
+  indexed: string[]
+  previews: KeptPreview[]
 }
 
-export const NO_HISTORY: History = { releases: [] }
+/** A preview that is shown; its key in the KeyValueStore has what visitors get. */
+export interface KeptPreview {
+  name: string
+  release: string
+  createdMs: number
+  deployedMs: number
+  expiresMs: number
+  isLocked: boolean
+  commit?: string
+  branch?: string
+}
+
+export const NO_HISTORY: History = { releases: [], indexed: [], previews: [] }
 
 export function parseHistory(text: string | undefined): History {
-  return text === undefined ? NO_HISTORY : (JSON.parse(text) as History)
+  return text === undefined ? NO_HISTORY : { ...NO_HISTORY, ...(JSON.parse(text) as History) }
 }
 
 /** A release as lists show it. */
@@ -46,6 +61,10 @@ export function withRelease(history: History, release: ReleaseSummary): History 
     ...history,
     releases: [release, ...others].sort((a, b) => numberOf(b.id) - numberOf(a.id)),
   }
+}
+
+export function withIndexed(history: History, id: string): History {
+  return { ...history, indexed: [...new Set([...history.indexed, id])] }
 }
 
 /** The history after a release went live. */

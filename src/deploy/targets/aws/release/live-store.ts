@@ -3,11 +3,9 @@ import { MokaError } from '../../../../shared/errors.ts'
 import { explainAwsError } from '../sdk/errors.ts'
 import { sdk } from '../sdk/sdk.ts'
 import { GLOBAL_REGION } from '../stack/names.ts'
+import { batches, type UpdateBatch } from '../viewer/store.ts'
 import { FRESH, Renewed } from './renewed.ts'
 
-// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
-const MAX_KEYS_IN_AN_UPDATE = 50
-const MAX_BYTES_IN_AN_UPDATE = 3 * 1024 * 1024
 const MAX_ATTEMPTS = 8
 
 export interface KeyChanges {
@@ -95,23 +93,7 @@ export class LiveStore {
 
   /** Changes any number of keys, in several updates where they are many. */
   async update({ put = new Map(), delete: gone = [] }: KeyChanges): Promise<void> {
-    let batch: Batch = { puts: [], deletes: [], bytes: 0 }
-    const flush = async () => {
-      if (batch.puts.length + batch.deletes.length > 0) await this.#send(batch)
-      batch = { puts: [], deletes: [], bytes: 0 }
-    }
-    for (const [Key, Value] of put) {
-      const bytes = Buffer.byteLength(Key) + Buffer.byteLength(Value)
-      if (isFull(batch, bytes)) await flush()
-      batch.puts.push({ Key, Value })
-      batch.bytes += bytes
-    }
-    for (const Key of gone) {
-      if (isFull(batch, Key.length)) await flush()
-      batch.deletes.push({ Key })
-      batch.bytes += Key.length
-    }
-    await flush()
+    for (const batch of batches(put, gone)) await this.#send(batch)
   }
 
   close(): void {
@@ -119,7 +101,7 @@ export class LiveStore {
   }
 
   /** Throws `RELEASES_BASE_CHANGED` when somebody else changed the store in between. */
-  async #send({ puts, deletes }: Batch): Promise<void> {
+  async #send({ puts, deletes }: UpdateBatch): Promise<void> {
     if (this.#etag === undefined) await this.refresh()
     try {
       const { ETag } = await this.#client.run(client =>
@@ -154,15 +136,4 @@ export class LiveStore {
       throw explainAwsError(error, `${what} the site's KeyValueStore`)
     }
   }
-}
-
-interface Batch {
-  puts: { Key: string; Value: string }[]
-  deletes: { Key: string }[]
-  bytes: number
-}
-
-function isFull({ puts, deletes, bytes }: Batch, more: number): boolean {
-  const isLong = puts.length + deletes.length >= MAX_KEYS_IN_AN_UPDATE
-  return isLong || bytes + more > MAX_BYTES_IN_AN_UPDATE
 }

@@ -1,0 +1,71 @@
+import type { Project } from '../../../../config/project.ts'
+import type { ReleaseSigner } from '../../../../releases/provenance.ts'
+import { createReleaseSigner, makeSigningKey } from '../../../../releases/provenance.ts'
+import type { Clock } from '../../../../shared/clock.ts'
+import { MokaError } from '../../../../shared/errors.ts'
+import type { SiteOutputs } from '../stack/names.ts'
+import { type AskSite, askSite } from './ask-site.ts'
+import { Bucket } from './bucket.ts'
+import type { LockHolder } from './deploy-lock.ts'
+import { LiveStore } from './live-store.ts'
+import { PreviewShelf } from './preview-shelf.ts'
+import { ReleaseShelf } from './release-shelf.ts'
+import { type BackendReleases, ReleaseTarget } from './release-target.ts'
+import { SiteIndex } from './site-index.ts'
+
+const SIGNING_KEY = 'keys/release-signing.pem'
+
+export interface AwsTargetOptions {
+  clock: Clock
+  outputs: SiteOutputs
+  backend: BackendReleases
+  isDryRun?: boolean
+  /** Told once of each deploy that is waited for. */
+  onWait?(holder: LockHolder): void
+  /** How long another deploy is waited for. */
+  patienceMs?: number
+  /** Default: the distribution is asked, by its own name. */
+  ask?: AskSite
+}
+
+/** Where a project stands on AWS, for releases: its stack is there. */
+export async function openReleaseTarget(
+  project: Project,
+  options: AwsTargetOptions,
+): Promise<ReleaseTarget> {
+  const { outputs, clock, isDryRun = false } = options
+  if (outputs.KeyValueStoreArn === undefined) {
+    throw new MokaError(
+      'AWS_NO_STORE',
+      `cannot release project "${project.name}": its stack has no KeyValueStore`,
+      {
+        hint: '`moka deploy --to aws` makes it',
+      },
+    )
+  }
+  const bucket = await Bucket.open(outputs.BucketName, project.aws.region)
+  const store = await LiveStore.open(outputs.KeyValueStoreArn)
+  const address = `https://${outputs.DistributionDomain}`
+  const shelf = new ReleaseShelf(bucket, project.name)
+  const index = new SiteIndex(store, () => openSigner(bucket))
+  return new ReleaseTarget({
+    ...{ project: project.name, bucket, store, shelf, index, backend: options.backend },
+    previews: new PreviewShelf({ store, shelf, index, address, clock }),
+    ...{ address, ask: options.ask ?? askSite, clock, isDryRun },
+    lock: {
+      clock,
+      ...(options.onWait && { onWait: options.onWait }),
+      ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+    },
+  })
+}
+
+/** The key that the project's releases are signed with lies in its bucket, and is made once. */
+async function openSigner(bucket: Bucket): Promise<ReleaseSigner> {
+  const path = `s3://${bucket.name}/${SIGNING_KEY}`
+  const stored = await bucket.read(SIGNING_KEY)
+  if (stored !== undefined) return createReleaseSigner(stored.text, path)
+  const pem = makeSigningKey()
+  await bucket.writeIf(SIGNING_KEY, pem, { isAbsent: true })
+  return createReleaseSigner((await bucket.read(SIGNING_KEY))?.text ?? pem, path)
+}

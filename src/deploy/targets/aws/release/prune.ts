@@ -1,0 +1,92 @@
+import { expiredReleases, previousRelease } from '../../../../releases/live-pointer.ts'
+import type { Bucket } from './bucket.ts'
+import type { History } from './history.ts'
+import { folderOf, objectKey } from './places.ts'
+import type { ReleaseShelf, ShelvedRelease } from './release-shelf.ts'
+import type { BackendReleases } from './release-target.ts'
+import type { SiteIndex } from './site-index.ts'
+
+/** What all others point at has to be read, a call for each: so it is done for some at once. */
+const EXPIRED_AT_ONCE = 5
+
+export interface PruneParts {
+  bucket: Bucket
+  shelf: ReleaseShelf
+  index: SiteIndex
+  backend: BackendReleases
+  history: History
+  live: ShelvedRelease
+  nowMs: number
+  /** Throws when this deploy may not write any more. */
+  check(): void
+}
+
+/**
+ * Forgets releases that nobody needs any more, with the objects that no other release points at, and
+ * the index of those that nobody asks for; the history after it. What it does not come to, the
+ * next deploy does.
+ */
+export async function prune(parts: PruneParts): Promise<History> {
+  const { shelf, index, history, nowMs } = parts
+  const previews = history.previews.filter(({ expiresMs }) => expiresMs > nowMs)
+  const inPreviews = new Set(previews.map(({ release }) => release))
+  const needed = new Set([...inPreviews, ...idsInUse(history)])
+  const unused = history.indexed.filter(id => !needed.has(id))
+  for (const id of unused) {
+    parts.check()
+    await index.drop(id)
+  }
+  const expired = expiredIds(parts, inPreviews)
+  if (expired.length > 0) await forget(expired, parts)
+  if (unused.length === 0 && expired.length === 0) return history
+  const gone = new Set(expired)
+  const after = {
+    ...history,
+    indexed: history.indexed.filter(id => needed.has(id)),
+    releases: history.releases.filter(({ id }) => !gone.has(id)),
+  }
+  parts.check()
+  await shelf.writeHistory(after)
+  return after
+}
+
+/** Live, where a rollback goes, and those whose hashed assets are asked for. */
+function idsInUse({ pointer }: History): (string | undefined)[] {
+  if (pointer === undefined) return []
+  return [pointer.id, previousRelease(pointer), ...pointer.retained.map(({ id }) => id)]
+}
+
+function expiredIds({ history, live, nowMs }: PruneParts, inPreviews: ReadonlySet<string>) {
+  const { releases, pointer } = history
+  if (pointer === undefined) return []
+  const { keepReleases } = live.manifest
+  const expired = expiredReleases(releases, pointer, nowMs, inPreviews, keepReleases)
+  return expired.length < EXPIRED_AT_ONCE ? [] : expired
+}
+
+async function forget(
+  expired: readonly string[],
+  { bucket, shelf, backend, history, check }: PruneParts,
+): Promise<void> {
+  const gone = new Set(expired)
+  const kept = history.releases.filter(({ id }) => !gone.has(id))
+  const unneeded = new Set<string>()
+  for (const id of expired) {
+    const release = await shelf.find(id, history)
+    for (const path of Object.keys(release?.files ?? {})) {
+      unneeded.add(objectKey(folderOf(release!, path), path))
+    }
+  }
+  const others = await Promise.all(kept.map(({ id }) => shelf.find(id, history)))
+  for (const release of others) {
+    if (release === undefined) continue
+    for (const path of Object.keys(release.files)) {
+      unneeded.delete(objectKey(folderOf(release, path), path))
+    }
+  }
+  check()
+  // Manifests last: as long as they are there, an interrupted one is gone on with.
+  await bucket.delete([...unneeded])
+  await bucket.delete(expired.flatMap(id => shelf.keysOf(id)))
+  await backend.forget(gone)
+}

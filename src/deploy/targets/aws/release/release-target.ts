@@ -1,0 +1,344 @@
+import type {
+  Activated,
+  BlobName,
+  BlobUpload,
+  CloudApi,
+  ListedRelease,
+  LiveRelease,
+  PublishRequest,
+  ReleaseName,
+  UploadProgress,
+} from '../../../../control/cloud-api.ts'
+import type { PreviewsApi } from '../../../../control/previews/previews-api.ts'
+import { previousRelease } from '../../../../releases/live-pointer.ts'
+import type { ReleaseDraft, ReleaseManifest } from '../../../../releases/manifest.ts'
+import { previewNameOf } from '../../../../releases/previews/preview-name.ts'
+import type { ActivationStep } from '../../../../releases/releases.ts'
+import type { Clock } from '../../../../shared/clock.ts'
+import { MokaError } from '../../../../shared/errors.ts'
+import type { DeployTarget } from '../../../deploy.ts'
+import { formatLive, parseLive, type ReleaseHead } from '../viewer/live.ts'
+import { LIVE_KEY } from '../viewer/store.ts'
+import type { AskSite } from './ask-site.ts'
+import type { Bucket } from './bucket.ts'
+import { DeployLock, type LockOptions } from './deploy-lock.ts'
+import { type History, nextId, summarise, withIndexed, withLive, withRelease } from './history.ts'
+import type { LiveStore } from './live-store.ts'
+import { type Placement, placeFiles } from './places.ts'
+import type { PreviewShelf } from './preview-shelf.ts'
+import { prune } from './prune.ts'
+import type { ReleaseShelf, ShelvedRelease } from './release-shelf.ts'
+import type { SiteIndex } from './site-index.ts'
+import { copyFiles, uploadFiles } from './upload.ts'
+
+/** What a release's functions and database need of AWS; the steps of a deploy call them in this order. */
+export interface BackendReleases {
+  /** Sends code that is not there yet. */
+  prepare(draft: ReleaseDraft, blobs: ReadonlyMap<string, BlobUpload>): Promise<void>
+  /** Applies migrations that the database lacks; the names of what it applied. */
+  migrate(draft: ReleaseDraft, blobs: ReadonlyMap<string, BlobUpload>): Promise<string[]>
+  /** Publishes a version of each function that differs from the live release's. */
+  publish(
+    release: ReleaseManifest,
+    live: ReleaseManifest | undefined,
+    secrets: Record<string, string>,
+  ): Promise<void>
+  /** Moves the alias of every function to a release's version, all or none; what moves them back. */
+  activate(release: ReleaseManifest): Promise<() => Promise<void>>
+  /** Removes the versions of releases that are gone. */
+  forget(releases: ReadonlySet<string>): Promise<void>
+}
+
+export interface ReleaseTargetParts {
+  project: string
+  bucket: Bucket
+  store: LiveStore
+  shelf: ReleaseShelf
+  index: SiteIndex
+  backend: BackendReleases
+  previews: PreviewShelf
+  /** Where the site is asked from outside, such as `https://d111111abcdef8.cloudfront.net`. */
+  address: string
+  ask: AskSite
+  lock: LockOptions
+  clock: Clock
+  /** Nothing is written, nor locked. */
+  isDryRun: boolean
+  secrets?: CloudApi['secrets']
+}
+
+interface State {
+  history: History
+  live: ShelvedRelease | undefined
+  /** Of the key `live`, as it is stored. */
+  liveValue: string | undefined
+}
+
+/**
+ * Releases on AWS. What changes anything holds the lock, from what is asked first (`live`) to
+ * `close`; so the plan that was made is the one that goes live.
+ */
+export class ReleaseTarget implements DeployTarget {
+  readonly isCompressing = true
+  readonly secrets?: CloudApi['secrets']
+  readonly #parts: ReleaseTargetParts
+  #lock: DeployLock | undefined
+  #state: State | undefined
+  #blobs = new Map<string, BlobUpload>()
+
+  constructor(parts: ReleaseTargetParts) {
+    this.#parts = parts
+    if (parts.secrets !== undefined) this.secrets = parts.secrets
+  }
+
+  async live(): Promise<LiveRelease | undefined> {
+    if (!this.#parts.isDryRun) await this.lock()
+    const { live } = await this.#read()
+    return live && { id: live.id, manifestSha256: live.manifestSha256, manifest: live.manifest }
+  }
+
+  async lock(): Promise<void> {
+    this.#lock ??= await DeployLock.acquire(this.#parts.bucket, this.#parts.lock)
+  }
+
+  async releases(): Promise<ListedRelease[]> {
+    const { history } = await this.#read()
+    const { pointer } = history
+    return history.releases.map(release => ({ ...release, isLive: release.id === pointer?.id }))
+  }
+
+  /** What the live release has is known without a question. */
+  async missingBlobs(blobs: readonly BlobName[], _of?: ReleaseName): Promise<string[]> {
+    const known = new Set<string>()
+    const live = this.#state?.live?.manifest
+    for (const { sha256 } of Object.values(live?.files ?? {})) known.add(sha256)
+    for (const { codeSha256 } of Object.values(live?.functions ?? {})) known.add(codeSha256)
+    for (const { sha256 } of live?.migrations ?? []) known.add(sha256)
+    return blobs.flatMap(({ sha256 }) => (known.has(sha256) ? [] : [sha256]))
+  }
+
+  async putBlobs(
+    blobs: Iterable<BlobUpload>,
+    onProgress: ((progress: UploadProgress) => void) | undefined,
+    draft: ReleaseDraft,
+  ): Promise<void> {
+    for (const blob of blobs) this.#blobs.set(blob.sha256, blob)
+    const { id, placement } = this.#place(draft)
+    await uploadFiles(placement.uploads, {
+      bucket: this.#parts.bucket,
+      release: id,
+      blobs: this.#blobs,
+      check: () => this.#check(),
+      ...(onProgress && { onProgress }),
+    })
+    await this.#parts.backend.prepare(draft, this.#blobs)
+  }
+
+  /**
+   * Copies what moved → stores the release → migrates → publishes functions → points functions and
+   * then files to it → asks the site. What fails after the switch takes it back.
+   */
+  async publish(
+    request: PublishRequest,
+    onStep?: (step: ActivationStep) => void,
+  ): Promise<Activated> {
+    const { draft, secrets = {}, preview } = request
+    const { backend, previews } = this.#parts
+    const { live } = this.#known()
+    onStep?.('check')
+    if (preview !== undefined) previews.check(preview, this.#known().history)
+    const release = await this.#shelve(draft)
+    if (preview !== undefined) {
+      onStep?.('activate')
+      const shown = await previews.show(release, preview, this.#record(release, preview.name))
+      this.#known().history = shown.history
+      return shown.activated
+    }
+    if (request.base !== (live?.id ?? null)) throw baseChanged(draft.project, live?.id)
+    const head = await this.#parts.index.put(release)
+    const isMigrated = request.deferMigrations === true || draft.migrations.length === 0
+    if (!isMigrated) onStep?.('migrate')
+    const migrated = isMigrated ? [] : await backend.migrate(draft, this.#blobs)
+    await backend.publish(release.manifest, live?.manifest, secrets)
+    onStep?.('activate')
+    await this.#goLive(release, head, 'functions-first', onStep)
+    return this.#activated(release, migrated)
+  }
+
+  /** Without a release: to the one before the live one. */
+  async rollback(
+    project: string,
+    id?: string,
+    onStep?: (step: ActivationStep) => void,
+  ): Promise<Activated> {
+    await this.lock()
+    const { live, history } = await this.#read()
+    const { pointer } = history
+    const wanted = id ?? (pointer && previousRelease(pointer))
+    if (wanted === undefined) throw noPrevious(project, live?.id)
+    const preview = history.releases.find(release => release.id === wanted)?.preview
+    if (preview !== undefined) throw onlyPreviewed(project, wanted, preview)
+    onStep?.('check')
+    const release = await this.#parts.shelf.get(wanted, history)
+    const head = await this.#parts.index.ensure(release, history)
+    onStep?.('activate')
+    await this.#goLive(release, head, 'files-first', onStep)
+    return this.#activated(release, [])
+  }
+
+  readonly previews: PreviewsApi = {
+    list: async () => this.#parts.previews.list((await this.#read()).history),
+    shown: async (_project, name) => {
+      if (!this.#parts.isDryRun) await this.lock()
+      return this.#parts.previews.shown(name, (await this.#read()).history)
+    },
+    remove: async (project, name) => {
+      await this.lock()
+      const { history } = await this.#read()
+      this.#known().history = await this.#parts.previews.remove(project, name, history)
+    },
+  }
+
+  async close(): Promise<void> {
+    await this.#lock?.release().catch(() => {})
+    this.#lock = undefined
+    this.#parts.bucket.close()
+    this.#parts.store.close()
+  }
+
+  /** Copies what moved, and stores manifest and places: from then on the release could go live. */
+  async #shelve(draft: ReleaseDraft): Promise<ShelvedRelease> {
+    const { bucket, shelf, clock } = this.#parts
+    const { id, placement } = this.#place(draft)
+    const check = () => this.#check()
+    await copyFiles(placement.copies, { bucket, release: id, check })
+    check()
+    return shelf.put({ ...draft, id, createdMs: clock.now() }, placement.places)
+  }
+
+  /**
+   * Points functions and files to a release and asks the site; what fails takes all of it back. A new
+   * page must not meet an old function: so a deploy moves functions first, and a rollback files.
+   */
+  async #goLive(
+    release: ShelvedRelease,
+    head: ReleaseHead,
+    order: 'functions-first' | 'files-first',
+    onStep: ((step: ActivationStep) => void) | undefined,
+  ): Promise<void> {
+    const { store, shelf, backend, ask, address, clock } = this.#parts
+    const { live, liveValue, history } = this.#known()
+    const { id, manifest, manifestSha256 } = release
+    const summary = summarise(manifest, manifestSha256)
+    const recorded = withLive(
+      withIndexed(withRelease(history, summary), id),
+      release,
+      live?.manifest,
+      clock.now(),
+    )
+    const next = formatLive({ release: head, retained: retainedHeads(recorded, liveValue) })
+    const steps = [
+      () => backend.activate(manifest),
+      async () => {
+        await store.update({ put: new Map([[LIVE_KEY, next]]) })
+        return () =>
+          store.update(
+            liveValue === undefined
+              ? { delete: [LIVE_KEY] }
+              : { put: new Map([[LIVE_KEY, liveValue]]) },
+          )
+      },
+    ]
+    const undo: (() => Promise<void>)[] = []
+    this.#check()
+    try {
+      for (const step of order === 'files-first' ? steps.reverse() : steps) undo.push(await step())
+      onStep?.('confirm')
+      await ask({ address, release: id, manifestSha256 })
+    } catch (error) {
+      for (const back of undo.reverse()) await back()
+      throw error
+    }
+    await shelf.writeHistory(recorded)
+    const tended = await this.#parts.previews.expire(recorded)
+    const pruned = await prune({
+      ...{ ...this.#parts, history: tended, live: release, nowMs: clock.now() },
+      check: () => this.#check(),
+    })
+    this.#state = { history: pruned, live: release, liveValue: next }
+  }
+
+  /** A release of a preview in the history. */
+  #record(release: ShelvedRelease, preview: string): History {
+    const { manifest, manifestSha256 } = release
+    const history = withRelease(
+      this.#known().history,
+      summarise(manifest, manifestSha256, previewNameOf(preview)),
+    )
+    return withIndexed(history, release.id)
+  }
+
+  #activated({ id, manifestSha256 }: ShelvedRelease, migrated: string[]): Activated {
+    return { id, manifestSha256, migrated, confirmedBy: [new URL(this.#parts.address).host] }
+  }
+
+  #place(draft: ReleaseDraft): { id: string; placement: Placement } {
+    const { history, live } = this.#known()
+    const id = nextId(history, live?.id)
+    return { id, placement: placeFiles(id, draft.files, live === undefined ? [] : [live]) }
+  }
+
+  async #read(): Promise<State> {
+    const { store, shelf, clock } = this.#parts
+    await store.refresh()
+    const liveValue = await store.get(LIVE_KEY)
+    const id = liveValue === undefined ? undefined : parseLive(liveValue).release.i
+    const history = await shelf.history(id, clock.now())
+    const live = id === undefined ? undefined : await shelf.get(id, history)
+    this.#state = { history, live, liveValue }
+    return this.#state
+  }
+
+  #known(): State {
+    if (this.#state === undefined) throw new Error('nothing was asked of the target yet')
+    return this.#state
+  }
+
+  /** Throws where somebody else may write by now. */
+  #check(): void {
+    this.#lock?.check()
+  }
+}
+
+/** Whose hashed assets old tabs still ask for, as far as the site knows them. */
+function retainedHeads({ pointer }: History, liveValue: string | undefined) {
+  if (liveValue === undefined) return []
+  const { release, retained } = parseLive(liveValue)
+  const wanted = new Set(pointer?.retained.map(({ id }) => id))
+  const heads = [release, ...retained].filter(({ i }) => wanted.has(i))
+  return heads as ReleaseHead[]
+}
+
+function baseChanged(project: string, live: string | undefined): MokaError {
+  return new MokaError(
+    'RELEASES_BASE_CHANGED',
+    `cannot deploy project "${project}": release "${live}" went live while this deploy was being prepared`,
+    { hint: 'deploy again; the plan will be made against that release' },
+  )
+}
+
+function noPrevious(project: string, live: string | undefined): MokaError {
+  return new MokaError(
+    'RELEASES_NO_PREVIOUS',
+    `cannot roll back project "${project}": no release was live before ${live === undefined ? 'now' : `"${live}"`}`,
+    { hint: '`moka releases --to aws` lists the releases there are' },
+  )
+}
+
+function onlyPreviewed(project: string, id: string, preview: string): MokaError {
+  return new MokaError(
+    'RELEASES_ONLY_PREVIEWED',
+    `cannot make release "${id}" of project "${project}" live: it was deployed to preview "${preview}" only`,
+    { hint: '`moka deploy --to aws` makes what is in the folder live, with its migrations' },
+  )
+}
