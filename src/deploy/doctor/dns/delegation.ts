@@ -1,5 +1,6 @@
 import { RCODE } from '../../../dns/wire/codes.ts'
 import type { DnsMessage, ResourceRecord } from '../../../dns/wire/message.ts'
+import { MokaError } from '../../../shared/errors.ts'
 import { type DnsView, look, lookAddresses, plainName, recordsOf } from './view.ts'
 
 /** What the servers of the zone above a domain say of it: what a registrar sets, without caches. */
@@ -99,8 +100,9 @@ async function askAny(
   }
 }
 
-function noServer(name: string): Error {
-  return new Error(`no name server of the zone above "${name}" has an address`)
+function noServer(name: string): MokaError {
+  const message = `cannot ask for the delegation of ${name}: no name server of the zone above has an address`
+  return new MokaError('DNS_NO_ANSWER', message)
 }
 
 /** The nearest zone that it names below the one that was asked. */

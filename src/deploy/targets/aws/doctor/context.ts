@@ -1,10 +1,17 @@
+import type { Stack } from '@aws-sdk/client-cloudformation'
 import type { STSClient } from '@aws-sdk/client-sts'
 import type { Project } from '../../../../config/project.ts'
 import { systemErrorCode } from '../../../../shared/errors.ts'
 import type { DnsView } from '../../../doctor/dns/view.ts'
 import { isAwsFailure } from '../sdk/errors.ts'
 import { sdk } from '../sdk/sdk.ts'
-import { GLOBAL_REGION } from '../stack/names.ts'
+import {
+  type DomainOutputs,
+  domainStackName,
+  GLOBAL_REGION,
+  type SiteOutputs,
+  siteStackName,
+} from '../stack/names.ts'
 
 /** What checks have in common: the project, one set of credentials, and who they belong to. */
 export interface AwsContext {
@@ -13,6 +20,8 @@ export interface AwsContext {
   /** For each client; `region` where it is not the project's. */
   config(region?: string): Promise<ClientConfig>
   identity(signal?: AbortSignal): Promise<Identity>
+  /** As it stands now; undefined where there is none. */
+  stack(which: 'site' | 'domain'): Promise<Stack | undefined>
 }
 
 export interface ClientConfig {
@@ -42,6 +51,7 @@ const LIMITS = {
 export function openContext(project: Project, dns: DnsView): AwsContext {
   let client: Promise<STSClient> | undefined
   let identity: Promise<Identity> | undefined
+  const stacks: Partial<Record<'site' | 'domain', Promise<Stack | undefined>>> = {}
   const { region } = project.aws
   const sts = () => {
     client ??= sdk.sts().then(({ STSClient }) => new STSClient({ region, ...LIMITS }))
@@ -55,6 +65,13 @@ export function openContext(project: Project, dns: DnsView): AwsContext {
     project,
     dns,
     config: (of = region) => config(of),
+    stack(which) {
+      stacks[which] ??=
+        which === 'site'
+          ? findStack(siteStackName(project.name), () => config(region))
+          : findStack(domainStackName(project.name), () => config(GLOBAL_REGION))
+      return stacks[which]
+    },
     identity(signal) {
       identity ??= sts().then(opened => identify(opened, config, signal))
       return identity
@@ -90,4 +107,28 @@ async function askIdentity(client: STSClient, signal?: AbortSignal): Promise<Ide
   )
   const { systemClockOffset } = client.config
   return { account, arn, isRoot: /:root$/.test(arn), clockOffsetMs: systemClockOffset }
+}
+
+async function findStack(
+  name: string,
+  config: () => Promise<ClientConfig>,
+): Promise<Stack | undefined> {
+  const { CloudFormationClient, DescribeStacksCommand } = await sdk.cloudformation()
+  const client = new CloudFormationClient(await config())
+  try {
+    const { Stacks } = await client.send(new DescribeStacksCommand({ StackName: name }))
+    return Stacks?.[0]
+  } catch (error) {
+    // A stack that is not there is a ValidationError among others.
+    if (/does not exist/.test((error as Error).message)) return undefined
+    throw error
+  }
+}
+
+/** One of a stack's outputs, as `SiteOutputs` and `DomainOutputs` name them. */
+export function output(
+  stack: Stack | undefined,
+  key: keyof SiteOutputs | keyof DomainOutputs,
+): string | undefined {
+  return stack?.Outputs?.find(each => each.OutputKey === key)?.OutputValue
 }

@@ -5,7 +5,11 @@ import type { Check, Finding } from '../../../doctor/finding.ts'
 import { runChecks } from '../../../doctor/run-checks.ts'
 import { explainAwsError, isAwsFailure } from '../sdk/errors.ts'
 import { clockCheck, identityCheck, regionCheck, sdkCheck } from './account-checks.ts'
-import { openContext } from './context.ts'
+import { aliasCheck } from './alias-check.ts'
+import { caaCheck } from './caa-check.ts'
+import { certificateCheck } from './certificate-check.ts'
+import { type AwsContext, openContext } from './context.ts'
+import { delegationCheck } from './delegation-check.ts'
 import { concurrencyCheck } from './lambda-checks.ts'
 import { stackCheck } from './stack-checks.ts'
 
@@ -24,8 +28,21 @@ export async function diagnoseAws(project: Project, options: DoctorOptions): Pro
     clockCheck(aws),
     stackCheck(aws),
     concurrencyCheck(aws),
+    ...domainChecks(aws),
   ]
   return joinFailures(await runChecks([sdkCheck, ...asking], { ...options, explain }))
+}
+
+function domainChecks(aws: AwsContext): Check[] {
+  const { domain } = aws.project
+  if (domain === undefined) return []
+  const names = [domain, `www.${domain}`]
+  return [
+    delegationCheck(aws, domain),
+    caaCheck(aws, names),
+    certificateCheck(aws, names),
+    aliasCheck(aws, names),
+  ]
 }
 
 /** What would stop a deploy, of the checks that take one request each; empty where nothing does. */

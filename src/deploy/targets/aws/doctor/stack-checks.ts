@@ -1,6 +1,5 @@
-import type { CloudFormationClient, Stack } from '@aws-sdk/client-cloudformation'
+import type { Stack } from '@aws-sdk/client-cloudformation'
 import type { Check, Found } from '../../../doctor/finding.ts'
-import { sdk } from '../sdk/sdk.ts'
 import { domainStackName, GLOBAL_REGION, siteStackName } from '../stack/names.ts'
 import type { AwsContext } from './context.ts'
 
@@ -8,42 +7,23 @@ import type { AwsContext } from './context.ts'
 export function stackCheck(aws: AwsContext): Check {
   const { name, domain, aws: settings } = aws.project
   const stacks = [
-    { name: siteStackName(name), region: settings.region },
-    ...(domain === undefined ? [] : [{ name: domainStackName(name), region: GLOBAL_REGION }]),
+    { which: 'site' as const, name: siteStackName(name), region: settings.region },
+    ...(domain === undefined
+      ? []
+      : [{ which: 'domain' as const, name: domainStackName(name), region: GLOBAL_REGION }]),
   ]
   return {
     name: 'stacks',
-    async run(signal) {
-      const { CloudFormationClient } = await sdk.cloudformation()
+    async run() {
       const found = await Promise.all(
-        stacks.map(async ({ name, region }) => {
-          const client = new CloudFormationClient(await aws.config(region))
-          return describeState(name, region, await findStack(client, name, signal))
-        }),
+        stacks.map(async ({ which, name, region }) =>
+          describeState(name, region, await aws.stack(which)),
+        ),
       )
       const worse = found.filter(each => each.level !== 'ok')
       if (worse.length > 0) return worse
       return { level: 'ok', what: found.map(({ what }) => what).join('; ') }
     },
-  }
-}
-
-export async function findStack(
-  client: CloudFormationClient,
-  name: string,
-  signal?: AbortSignal,
-): Promise<Stack | undefined> {
-  const { DescribeStacksCommand } = await sdk.cloudformation()
-  try {
-    const answer = await client.send(
-      new DescribeStacksCommand({ StackName: name }),
-      signal === undefined ? {} : { abortSignal: signal },
-    )
-    return answer.Stacks?.[0]
-  } catch (error) {
-    // A stack that is not there is a ValidationError among others.
-    if (/does not exist/.test((error as Error).message)) return undefined
-    throw error
   }
 }
 
