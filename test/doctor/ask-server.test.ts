@@ -1,11 +1,11 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { afterEach, describe, expect, it } from 'vitest'
-import { openDnsServer } from '../../../dns/server.ts'
-import { decodeMessage, encodeMessage } from '../../../dns/wire/message.ts'
-import { createZone } from '../../../dns/zone/create-zone.ts'
-import { silentLogger } from '../../../shared/logger.ts'
-import { createAskServer } from './ask-server.ts'
+import { createAskServer } from '../../src/deploy/doctor/dns/ask-server.ts'
+import { openDnsServer } from '../../src/dns/server.ts'
+import { decodeMessage, encodeMessage } from '../../src/dns/wire/message.ts'
+import { createZone } from '../../src/dns/zone/create-zone.ts'
+import { silentLogger } from '../../src/shared/logger.ts'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {

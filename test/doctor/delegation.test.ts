@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { DnsRecord } from '../../../dns/record.ts'
-import { openDnsServer } from '../../../dns/server.ts'
-import { createZone } from '../../../dns/zone/create-zone.ts'
-import { silentLogger } from '../../../shared/logger.ts'
-import { createAskServer } from './ask-server.ts'
-import { findCaa } from './caa.ts'
-import { findDelegation } from './delegation.ts'
-import type { DnsView } from './view.ts'
+import { createAskServer } from '../../src/deploy/doctor/dns/ask-server.ts'
+import { findCaa } from '../../src/deploy/doctor/dns/caa.ts'
+import { findDelegation } from '../../src/deploy/doctor/dns/delegation.ts'
+import type { DnsView } from '../../src/deploy/doctor/dns/view.ts'
+import type { DnsRecord } from '../../src/dns/record.ts'
+import { openDnsServer } from '../../src/dns/server.ts'
+import { createZone } from '../../src/dns/zone/create-zone.ts'
+import { silentLogger } from '../../src/shared/logger.ts'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
