@@ -27,6 +27,11 @@ export interface StoredHeaders {
 
 /** Throws `AWS_HEADERS_TOO_LONG`. */
 export function storeHeaders(salt: string, headers: readonly ViewedHeaders[]): StoredHeaders {
+  const { rules, locks } = readHeaders(salt, headers)
+  return { rules: store(rules), locks: store(locks) }
+}
+
+export function readHeaders(salt: string, headers: readonly ViewedHeaders[]) {
   const rules: unknown[] = []
   const locks: unknown[] = []
   for (const { for: pattern, values } of headers) {
@@ -43,7 +48,7 @@ export function storeHeaders(salt: string, headers: readonly ViewedHeaders[]): S
       locks.push([pieces, pairs.map(pair => saltedHash(salt, pair))])
     }
   }
-  return { rules: store(rules), locks: store(locks) }
+  return { rules, locks }
 }
 
 function store(rules: readonly unknown[]): string[] {

@@ -45,12 +45,11 @@ export function storeRedirects(salt: string, rules: readonly ViewedRedirect[]): 
   const groups = new Map<string, StoredRule[]>()
   const patterns: StoredRule[] = []
   for (const [number, rule] of rules.entries()) {
-    const stored = toStored(number, rule)
+    const stored = storedRedirect(number, rule)
     const size = bytesOf(JSON.stringify([stored]))
     if (size > MAX_VALUE_BYTES) throw tooLong(rule, size)
-    const isPattern = stored.a === 1 || stored.p.some(segment => /^:[A-Za-z_]/.test(segment))
     const path = stored.p.join('/')
-    if (isPattern) patterns.push(stored)
+    if (!isExact(stored)) patterns.push(stored)
     else groups.set(path, [...(groups.get(path) ?? []), stored])
   }
   for (const [path, group] of groups) {
@@ -68,7 +67,12 @@ export function storeRedirects(salt: string, rules: readonly ViewedRedirect[]): 
   }
 }
 
-function toStored(number: number, rule: ViewedRedirect): StoredRule {
+/** Whether it is for one path. */
+export const isExact = ({ a, p }: StoredRule) =>
+  a === undefined && !p.some(segment => /^:[A-Za-z_]/.test(segment))
+
+/** A rule as the functions read it. */
+export function storedRedirect(number: number, rule: ViewedRedirect): StoredRule {
   const { segments, hasSplat } = compilePattern(rule.path ?? rule.from)
   const query = Object.keys(rule.query ?? {}).length > 0 ? rule.query : undefined
   const conditions = Object.entries(rule.conditions ?? {}).map(

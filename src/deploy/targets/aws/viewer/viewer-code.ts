@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { transformSync } from 'esbuild'
+import { findFile } from '../../../../edge/site/pretty-urls.ts'
 import { MokaError } from '../../../../shared/errors.ts'
+import { readHeaders } from './header-rules.ts'
+import { saltedHash } from './path-index.ts'
+import { isExact, storedRedirect } from './redirect-rules.ts'
+import type { ViewedHeaders, ViewedRedirect } from './viewed-release.ts'
 
 // The JavaScript of the CloudFront Functions, for the template. It is written to be read in
 // functions/*.js; what CloudFront gets is the same without blanks, comments and long names, since
@@ -19,7 +24,7 @@ const kvs = cf.kvs()
 
 /** Chooses the object of the bucket for a request to the site, or answers without one. */
 export function viewerRequestCode(): string {
-  return compose('the viewer-request function', STORE, ['shared', 'request'])
+  return compose('the viewer-request function', STORE, ['shared', 'pages', 'rules', 'request'])
 }
 
 /** Sets the fields and the status of the site's answers. */
@@ -32,7 +37,46 @@ export function functionUrlCode(): string {
   return compose('the function before function URLs', '', ['function-url'])
 }
 
-export function compose(what: string, beginning: string, parts: readonly string[]): string {
+/** Written into the functions of classic mode, which have no store to read. */
+export interface ClassicSite {
+  /** Of all files, decoded: `/about/index.html`. */
+  paths: Iterable<string>
+  redirects: readonly ViewedRedirect[]
+  headers: readonly ViewedHeaders[]
+}
+
+/** Throws `AWS_VIEWER_CODE_TOO_LARGE` where pages and redirects do not fit. */
+export function classicRequestCode({ paths, redirects }: ClassicSite): string {
+  const files = new Set(paths)
+  const pages = [...files].filter(path => path.endsWith('.html')).sort()
+  const rules = redirects.map((rule, number) => {
+    const stored = storedRedirect(number, rule)
+    // Whether there is a file where a rule for one path is: known here, and not at the edge.
+    const isFree = isExact(stored) && findFile(files, `/${stored.p.join('/')}`) === undefined
+    return isFree ? { ...stored, f: 1 } : stored
+  })
+  const data = `import crypto from 'crypto'
+const RULES = ${JSON.stringify(rules)}
+const PAGES = ${JSON.stringify(pages.map(path => saltedHash('', path).slice(0, 4)).join(''))}
+`
+  return compose(
+    `the viewer-request function of classic mode, with ${pages.length} pages and ${rules.length} redirects`,
+    data,
+    ['shared', 'pages', 'rules', 'classic'],
+  )
+}
+
+/** Throws `AWS_VIEWER_CODE_TOO_LARGE` where the rules do not fit. */
+export function classicResponseCode({ headers }: ClassicSite): string {
+  const rules = JSON.stringify(readHeaders('', headers).rules)
+  return compose(
+    `the viewer-response function of classic mode, with ${headers.length} rules of _headers`,
+    `const RULES = ${rules}\n`,
+    ['shared', 'classic-response'],
+  )
+}
+
+function compose(what: string, beginning: string, parts: readonly string[]): string {
   const source = parts.map(part =>
     readFileSync(new URL(`functions/${part}.js`, import.meta.url), 'utf8'),
   )
@@ -44,6 +88,7 @@ export function compose(what: string, beginning: string, parts: readonly string[
     legalComments: 'none',
     minifyWhitespace: true,
     minifyIdentifiers: true,
+    treeShaking: true,
     mangleProps: /_$/,
   })
   const exported = /export\{(\w+) as handler\};?\s*$/.exec(code)
@@ -58,5 +103,6 @@ export function compose(what: string, beginning: string, parts: readonly string[
   throw new MokaError(
     'AWS_VIEWER_CODE_TOO_LARGE',
     `cannot make ${what}: its code has ${size} bytes, and CloudFront takes ${MAX_CODE_BYTES}`,
+    { hint: 'use aws.mode "releases", which keeps paths and rules in a store' },
   )
 }
