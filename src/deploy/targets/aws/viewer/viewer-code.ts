@@ -91,12 +91,12 @@ function compose(what: string, beginning: string, parts: readonly string[]): str
     treeShaking: true,
     mangleProps: /_$/,
   })
-  const exported = /export\{(\w+) as handler\};?\s*$/.exec(code)
+  const exported = /export\{([\w$]+) as handler\};?\s*$/.exec(code)
   const name = exported?.[1] ?? 'handler'
   // CloudFront calls a function of that name, and knows no export.
   const body = code
     .replace(/export\{[^}]*\};?\s*$/, '')
-    .replace(new RegExp(`function ${name}\\(`), 'function handler(')
+    .replace(`function ${name}(`, 'function handler(')
   const text = `${NOTE}${body.trim()}\n`
   const size = Buffer.byteLength(text)
   if (size <= MAX_CODE_BYTES) return text

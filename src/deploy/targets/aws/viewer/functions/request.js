@@ -68,7 +68,7 @@ async function leadToPreview(ask) {
   )
   if (!match) return
   const name = match[1]
-  const text = name && (await get(`preview:${name}`))
+  const text = await get(`preview:${name}`)
   if (name && !text) return
   const response = respond(ask, 307, NO_STORE, {
     location: `https://${ask.host_}${match[2] || '/'}${ask.query_}`,
