@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ownVersion } from '../shared/own-version.ts'
+import { addReports } from './commands/aws/add-reports.ts'
 import type { HooksOptions } from './commands/git/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   addRemote(program)
   addHooks(program)
   addDoctor(program)
+  addReports(program)
   for (const command of program.commands)
     for (const part of [command, ...command.commands]) {
       const words = part === command ? command.name() : `${command.name()} ${part.name()}`

@@ -2,6 +2,8 @@
 export interface HtmlReferences {
   /** Values of href, src and the like, as written, without character references. */
   links: string[]
+  /** What a browser loads with the page: of each group, such as the sizes of one image, one. */
+  loaded: string[][]
   /** What the page loads by plain HTTP, which a page that came by HTTPS may not. */
   insecure: string[]
   /** The page says itself what its links are relative to. */
@@ -43,7 +45,7 @@ const FETCHING_RELATION = /\b(?:stylesheet|icon|manifest|preload|modulepreload|p
  * read as it stands.
  */
 export function readReferences(html: string): HtmlReferences {
-  const found: HtmlReferences = { links: [], insecure: [], hasBase: false }
+  const found: HtmlReferences = { links: [], loaded: [], insecure: [], hasBase: false }
   const markup = html.replace(NO_MARKUP, (_all, opening: string | undefined) => opening ?? '')
   for (const [, name = '', rest = ''] of markup.matchAll(TAG)) {
     const element = name.toLowerCase()
@@ -57,14 +59,19 @@ export function readReferences(html: string): HtmlReferences {
     const relation = attributes.get('rel') ?? ''
     const isFetched =
       !ONLY_LED_TO.has(element) && (element !== 'link' || FETCHING_RELATION.test(relation))
+    const group: string[] = []
     for (const attribute of wanted!) {
       const value = attributes.get(attribute)
       if (value === undefined) continue
       for (const link of attribute === 'srcset' ? candidatesOf(value) : [value.trim()]) {
         if (/^http:/i.test(link) && isFetched) found.insecure.push(link)
         found.links.push(link)
+        group.push(link)
       }
     }
+    // A source with a srcset is another form of the image that follows it.
+    const isOtherForm = element === 'source' && attributes.has('srcset')
+    if (isFetched && !isOtherForm && group.length > 0) found.loaded.push(group)
   }
   return found
 }
