@@ -19,17 +19,24 @@ import { MokaError } from '../../../../shared/errors.ts'
 import type { DeployTarget } from '../../../deploy.ts'
 import { formatLive, parseLive, type ReleaseHead } from '../viewer/live.ts'
 import { LIVE_KEY } from '../viewer/store.ts'
-import type { AskSite } from './ask-site.ts'
-import type { Bucket } from './bucket.ts'
-import { DeployLock, type LockOptions } from './deploy-lock.ts'
-import { type History, nextId, summarise, withIndexed, withLive, withRelease } from './history.ts'
-import type { LiveStore } from './live-store.ts'
-import { type Placement, placeFiles } from './places.ts'
-import type { PreviewShelf } from './preview-shelf.ts'
-import { prune } from './prune.ts'
-import type { ReleaseShelf, ShelvedRelease } from './release-shelf.ts'
-import type { SiteIndex } from './site-index.ts'
-import { copyFiles, uploadFiles } from './upload.ts'
+import type { Bucket } from './objects/bucket.ts'
+import { type Placement, placeFiles } from './objects/places.ts'
+import { copyFiles, uploadFiles } from './objects/upload.ts'
+import { DeployLock, type LockOptions } from './shelf/deploy-lock.ts'
+import {
+  type History,
+  nextId,
+  summarise,
+  withIndexed,
+  withLive,
+  withRelease,
+} from './shelf/history.ts'
+import type { PreviewShelf } from './shelf/preview-shelf.ts'
+import { prune } from './shelf/prune.ts'
+import type { ReleaseShelf, ShelvedRelease } from './shelf/release-shelf.ts'
+import type { AskSite } from './site/ask-site.ts'
+import type { LiveStore } from './site/live-store.ts'
+import type { SiteIndex } from './site/site-index.ts'
 
 /** What a release's functions and database need of AWS; the steps of a deploy call them in this order. */
 export interface BackendReleases {

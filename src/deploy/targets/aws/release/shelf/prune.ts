@@ -1,10 +1,10 @@
-import { expiredReleases, previousRelease } from '../../../../releases/live-pointer.ts'
-import type { Bucket } from './bucket.ts'
+import { expiredReleases, previousRelease } from '../../../../../releases/live-pointer.ts'
+import type { Bucket } from '../objects/bucket.ts'
+import { folderOf, objectKey } from '../objects/places.ts'
+import type { BackendReleases } from '../release-target.ts'
+import type { SiteIndex } from '../site/site-index.ts'
 import type { History } from './history.ts'
-import { folderOf, objectKey } from './places.ts'
 import type { ReleaseShelf, ShelvedRelease } from './release-shelf.ts'
-import type { BackendReleases } from './release-target.ts'
-import type { SiteIndex } from './site-index.ts'
 
 /** What all others point at has to be read, a call for each: so it is done for some at once. */
 const EXPIRED_AT_ONCE = 5

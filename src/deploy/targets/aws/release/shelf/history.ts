@@ -1,7 +1,7 @@
-import type { LivePointer } from '../../../../releases/live-pointer.ts'
-import { advancePointer } from '../../../../releases/live-pointer.ts'
-import type { ReleaseManifest } from '../../../../releases/manifest.ts'
-import type { ReleaseSummary } from '../../../../releases/release-store.ts'
+import type { LivePointer } from '../../../../../releases/live-pointer.ts'
+import { advancePointer } from '../../../../../releases/live-pointer.ts'
+import type { ReleaseManifest } from '../../../../../releases/manifest.ts'
+import type { ReleaseSummary } from '../../../../../releases/release-store.ts'
 
 /** Where the project's past is kept in its bucket. */
 export const HISTORY_KEY = 'history.json'

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { readlinkSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Clock } from '../../../../shared/clock.ts'
-import { MokaError } from '../../../../shared/errors.ts'
-import type { Bucket, StoredText } from './bucket.ts'
+import type { Clock } from '../../../../../shared/clock.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
+import type { Bucket, StoredText } from '../objects/bucket.ts'
 
 const KEY = 'locks/deploy.json'
 /** How often a holder says that it is still there. */

@@ -1,10 +1,10 @@
 import type { CloudFrontKeyValueStoreClient } from '@aws-sdk/client-cloudfront-keyvaluestore'
-import { MokaError } from '../../../../shared/errors.ts'
-import { explainAwsError } from '../sdk/errors.ts'
-import { sdk } from '../sdk/sdk.ts'
-import { GLOBAL_REGION } from '../stack/names.ts'
-import { batches, type UpdateBatch } from '../viewer/store.ts'
-import { FRESH, Renewed } from './renewed.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
+import { explainAwsError } from '../../sdk/errors.ts'
+import { sdk } from '../../sdk/sdk.ts'
+import { GLOBAL_REGION } from '../../stack/names.ts'
+import { batches, type UpdateBatch } from '../../viewer/store.ts'
+import { FRESH, Renewed } from '../renewed.ts'
 
 const MAX_ATTEMPTS = 8
 

@@ -1,9 +1,9 @@
 import type { CopyObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
-import { MokaError } from '../../../../shared/errors.ts'
-import { explainAwsError } from '../sdk/errors.ts'
-import { sdk } from '../sdk/sdk.ts'
-import type { ObjectHeaders } from './object-headers.ts'
-import { FRESH, Renewed } from './renewed.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
+import { explainAwsError } from '../../sdk/errors.ts'
+import { sdk } from '../../sdk/sdk.ts'
+import type { ObjectHeaders } from '../object-headers.ts'
+import { FRESH, Renewed } from '../renewed.ts'
 
 /** As many requests as run at once: S3 answers each in some 20 ms, and 64 sockets cost little. */
 export const PARALLEL_REQUESTS = 64

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { MokaError } from '../../../../shared/errors.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
 
 const STATEMENT_PATH = '/.well-known/mokapot/release.json'
 /** A point of presence that has the new release does not speak for those beside it. */

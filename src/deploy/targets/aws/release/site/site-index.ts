@@ -1,11 +1,11 @@
-import type { ReleaseSigner } from '../../../../releases/provenance.ts'
-import { encodeRelease } from '../viewer/encode-release.ts'
-import { parseHead, type ReleaseHead, retiredKeys } from '../viewer/live.ts'
-import { headKey } from '../viewer/store.ts'
-import type { History } from './history.ts'
+import type { ReleaseSigner } from '../../../../../releases/provenance.ts'
+import { encodeRelease } from '../../viewer/encode-release.ts'
+import { parseHead, type ReleaseHead, retiredKeys } from '../../viewer/live.ts'
+import { headKey } from '../../viewer/store.ts'
+import { folderOf } from '../objects/places.ts'
+import type { History } from '../shelf/history.ts'
+import type { ShelvedRelease } from '../shelf/release-shelf.ts'
 import type { LiveStore } from './live-store.ts'
-import { folderOf } from './places.ts'
-import type { ShelvedRelease } from './release-shelf.ts'
 
 /** What the KeyValueStore has of releases: which paths there are, and in which folder. */
 export class SiteIndex {

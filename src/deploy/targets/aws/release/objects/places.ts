@@ -1,5 +1,5 @@
-import type { ReleaseDraft, ReleaseFile } from '../../../../releases/manifest.ts'
-import { releaseFolder } from '../stack/names.ts'
+import type { ReleaseDraft, ReleaseFile } from '../../../../../releases/manifest.ts'
+import { releaseFolder } from '../../stack/names.ts'
 
 /** By path: the release in whose folder the object is. Paths of the release's own folder are left out. */
 export type Places = ReadonlyMap<string, string>

@@ -3,10 +3,11 @@ import {
   encodeManifest,
   hashManifest,
   type ReleaseManifest,
-} from '../../../../releases/manifest.ts'
-import { MokaError } from '../../../../shared/errors.ts'
-import { manifestKey } from '../stack/names.ts'
-import type { Bucket } from './bucket.ts'
+} from '../../../../../releases/manifest.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
+import { manifestKey } from '../../stack/names.ts'
+import type { Bucket } from '../objects/bucket.ts'
+import { formatPlaces, type PlacedRelease, type Places, parsePlaces } from '../objects/places.ts'
 import {
   HISTORY_KEY,
   type History,
@@ -16,7 +17,6 @@ import {
   withLive,
   withRelease,
 } from './history.ts'
-import { formatPlaces, type PlacedRelease, type Places, parsePlaces } from './places.ts'
 
 /** A release as the bucket has it. */
 export interface ShelvedRelease extends PlacedRelease {

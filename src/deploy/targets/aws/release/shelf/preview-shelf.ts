@@ -1,14 +1,14 @@
-import type { Activated, LiveRelease } from '../../../../control/cloud-api.ts'
-import type { ListedPreview, PreviewRequest } from '../../../../control/previews/previews-api.ts'
-import { checkPreviewName, previewNameOf } from '../../../../releases/previews/preview-name.ts'
-import type { Clock } from '../../../../shared/clock.ts'
-import { MokaError } from '../../../../shared/errors.ts'
-import { formatPreview } from '../viewer/live.ts'
-import { previewKeyOf } from '../viewer/store.ts'
+import type { Activated, LiveRelease } from '../../../../../control/cloud-api.ts'
+import type { ListedPreview, PreviewRequest } from '../../../../../control/previews/previews-api.ts'
+import { checkPreviewName, previewNameOf } from '../../../../../releases/previews/preview-name.ts'
+import type { Clock } from '../../../../../shared/clock.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
+import { formatPreview } from '../../viewer/live.ts'
+import { previewKeyOf } from '../../viewer/store.ts'
+import type { LiveStore } from '../site/live-store.ts'
+import type { SiteIndex } from '../site/site-index.ts'
 import type { History, KeptPreview } from './history.ts'
-import type { LiveStore } from './live-store.ts'
 import type { ReleaseShelf, ShelvedRelease } from './release-shelf.ts'
-import type { SiteIndex } from './site-index.ts'
 
 const LIFETIME_MS = 7 * 24 * 60 * 60 * 1000
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import pLimit from 'p-limit'
-import type { BlobUpload, UploadProgress } from '../../../../control/cloud-api.ts'
-import type { ReleaseFile } from '../../../../releases/manifest.ts'
-import { MokaError } from '../../../../shared/errors.ts'
+import type { BlobUpload, UploadProgress } from '../../../../../control/cloud-api.ts'
+import type { ReleaseFile } from '../../../../../releases/manifest.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
+import { objectHeaders } from '../object-headers.ts'
 import { type Bucket, type ListedObject, PARALLEL_REQUESTS, type UploadedPart } from './bucket.ts'
-import { objectHeaders } from './object-headers.ts'
 import { objectKey, type Placement } from './places.ts'
 
 /** Larger ones are sent in parts, so that a broken connection costs one part. */
