@@ -6,7 +6,7 @@ import { KeyValueStores } from './key-value-stores.ts'
 import { noAws, startMoto } from './moto.ts'
 import { Policies } from './policies.ts'
 import { startProxy } from './proxy.ts'
-import { createStandIn } from './stand-in.ts'
+import { type AccountLimits, createStandIn } from './stand-in.ts'
 
 export { noAws }
 
@@ -20,6 +20,7 @@ export interface Aws {
   env: Record<string, string>
   /** What was asked, and what goes wrong on demand. */
   faults: Faults
+  account: AccountLimits
   stacks: Stacks
   keyValueStores: KeyValueStores
   edgeFunctions: EdgeFunctions
@@ -33,17 +34,18 @@ export async function startAws(region = 'eu-central-1'): Promise<Aws> {
   const keyValueStores = new KeyValueStores()
   const edgeFunctions = new EdgeFunctions()
   keyValueStores.isInUse = arn => edgeFunctions.hasStore(arn)
+  const account = { concurrentExecutions: 1000 }
   const policies = new Policies()
   const stacks = new Stacks({ moto: moto.endpoint, keyValueStores, edgeFunctions, policies })
   const proxy = await startProxy(
     moto.endpoint,
     faults,
-    createStandIn({ keyValueStores, edgeFunctions, policies, stacks }),
+    createStandIn({ account, keyValueStores, edgeFunctions, policies, stacks }),
   )
   const names = new URL('localhost-names.mjs', import.meta.url).href
   return {
     ...{ endpoint: proxy.endpoint, motoEndpoint: moto.endpoint },
-    ...{ faults, stacks, keyValueStores, edgeFunctions },
+    ...{ faults, account, stacks, keyValueStores, edgeFunctions },
     env: {
       AWS_ENDPOINT_URL: proxy.endpoint,
       // The account is put in front of the host, which an address would not bear.
