@@ -79,11 +79,15 @@ async function lock({ sql, target }: Connection, logger: Logger): Promise<void> 
   )
 }
 
-async function readApplied({ sql }: Connection): Promise<{ name: string; sha256: string }[]> {
+/** The record of what was applied, which is made where there is none. */
+export async function readApplied({
+  sql,
+}: Pick<Connection, 'sql'>): Promise<{ name: string; sha256: string }[]> {
   const [found] = await sql.unsafe(`select to_regclass('mokapot.migrations') is not null as exists`)
   if (found?.exists !== true) {
+    // One by one: Aurora DSQL has one such statement in a transaction.
+    await sql.unsafe('create schema if not exists mokapot')
     await sql.unsafe(`
-      create schema if not exists mokapot;
       create table if not exists mokapot.migrations (
         name text primary key,
         sha256 text not null,

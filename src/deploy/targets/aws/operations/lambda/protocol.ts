@@ -1,0 +1,35 @@
+/** What the database function is asked. SQL of migrations comes in pieces that a payload can hold. */
+export type DatabaseRequest =
+  /** Makes the user of functions. `roles`: of IAM, that may come in by it where the database asks. */
+  | { action: 'prepare'; roles: string[] }
+  | { action: 'migrate'; migrations: SentMigration[] }
+  | { action: 'query'; sql: string }
+
+export interface SentMigration {
+  name: string
+  sha256: string
+  /** Compressed by gzip, as base64. Absent: it is asked for where the database does not have it. */
+  sql?: string
+}
+
+export interface MigrateAnswer {
+  applied: string[]
+  /** Names of what is to be applied next, in order, whose SQL has not come yet. */
+  missing: string[]
+}
+
+/** What one statement gave, as text. */
+export interface StatementResult {
+  /** As `SELECT` or `CREATE TABLE`. */
+  command: string
+  /** Rows that were read or changed; null where that means nothing. */
+  count: number | null
+  columns: string[]
+  rows: (string | null)[][]
+  /** Rows that are not shown: there are too many. */
+  hidden: number
+}
+
+export type DatabaseAnswer =
+  | { ok: true; result: unknown }
+  | { ok: false; error: { code: string; message: string; hint?: string } }
