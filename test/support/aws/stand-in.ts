@@ -1,4 +1,5 @@
-import { json, parseXml } from './answer.ts'
+import type { AccountDesk } from './account-desk.ts'
+import { parseXml } from './answer.ts'
 import type { Stacks } from './cloudformation/stacks.ts'
 import type { EdgeFunctions } from './edge-functions.ts'
 import type { KeyValueStores } from './key-value-stores.ts'
@@ -6,33 +7,25 @@ import { Policies } from './policies.ts'
 import type { StandIn } from './proxy.ts'
 
 export interface Parts {
-  account: AccountLimits
+  account: AccountDesk
   keyValueStores: KeyValueStores
   edgeFunctions: EdgeFunctions
   policies: Policies
   stacks: Stacks
 }
 
-/** What differs from account to account; a test changes it. */
-export interface AccountLimits {
-  /** A new account has 10, an old one 1,000. */
-  concurrentExecutions: number
-}
-
 /** Who answers what moto lacks, by service and operation. */
 export function createStandIn(parts: Parts): StandIn {
   const { account, keyValueStores, edgeFunctions, policies, stacks } = parts
-  return async ({ service, name, region }, asked, body) => {
+  return async (operation, asked, body) => {
+    const { service, name, region } = operation
     const url = asked.url ?? ''
+    const known = await account.answer(operation, url, body)
+    if (known !== undefined) return known
     const ifMatch = asked.headers['if-match']
     if (service === 'cloudfront-keyvaluestore') return keyValueStores.data(name, url, ifMatch, body)
     if (service === 'cloudformation') {
       return stacks.answer(name, region, new URLSearchParams(String(body)))
-    }
-    if (service === 'lambda' && name === 'GetAccountSettings') {
-      const limit = account.concurrentExecutions
-      const AccountLimit = { ConcurrentExecutions: limit, UnreservedConcurrentExecutions: limit }
-      return json(200, { AccountLimit, AccountUsage: { FunctionCount: 0 } })
     }
     if (service !== 'cloudfront') return undefined
     if (name.includes('KeyValueStore')) {

@@ -1,3 +1,4 @@
+import { AccountDesk } from './account-desk.ts'
 import { Faults } from './faults.ts'
 import './localhost-names.mjs'
 import { Stacks } from './cloudformation/stacks.ts'
@@ -6,7 +7,7 @@ import { KeyValueStores } from './key-value-stores.ts'
 import { noAws, startMoto } from './moto.ts'
 import { Policies } from './policies.ts'
 import { startProxy } from './proxy.ts'
-import { type AccountLimits, createStandIn } from './stand-in.ts'
+import { createStandIn } from './stand-in.ts'
 
 export { noAws }
 
@@ -20,7 +21,8 @@ export interface Aws {
   env: Record<string, string>
   /** What was asked, and what goes wrong on demand. */
   faults: Faults
-  account: AccountLimits
+  /** Quotas, permissions and what other accounts have; a test changes it. */
+  account: AccountDesk
   stacks: Stacks
   keyValueStores: KeyValueStores
   edgeFunctions: EdgeFunctions
@@ -34,7 +36,7 @@ export async function startAws(region = 'eu-central-1'): Promise<Aws> {
   const keyValueStores = new KeyValueStores()
   const edgeFunctions = new EdgeFunctions()
   keyValueStores.isInUse = arn => edgeFunctions.hasStore(arn)
-  const account = { concurrentExecutions: 1000 }
+  const account = new AccountDesk()
   const policies = new Policies()
   const stacks = new Stacks({ moto: moto.endpoint, keyValueStores, edgeFunctions, policies })
   const proxy = await startProxy(

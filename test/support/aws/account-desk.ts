@@ -1,0 +1,145 @@
+import { runSimulation } from '@cloud-copilot/iam-simulate'
+import { type Answer, json, Refused, xml } from './answer.ts'
+import type { Operation } from './operations.ts'
+
+/** What the account is like, as far as moto does not tell: each may be changed by a test. */
+export class AccountDesk {
+  /** A new account has 10, an old one 1,000. */
+  concurrentExecutions = 1000
+  /** Of these, what functions have reserved for themselves. */
+  reservedExecutions = 0
+  codeBytes = 0
+  /** Who asks is allowed all of this; undefined: everything. */
+  policy: object | undefined
+  /** Types that CloudFormation cannot make here. */
+  readonly absentTypes = new Set<string>()
+  /** Name → the distribution that has it, in another account. */
+  readonly foreignAliases = new Map<string, string>()
+  /** Hosted zone → key tag and DS record of the key that signs it. */
+  readonly signedZones = new Map<string, { keyTag: number; ds: string }>()
+
+  /** Undefined for what moto answers, or somebody else here. */
+  async answer(
+    { service, name }: Operation,
+    url: string,
+    body: Buffer,
+  ): Promise<Answer | undefined> {
+    switch (`${service}:${name}`) {
+      case 'lambda:GetAccountSettings':
+        return this.#settings()
+      case 'iam:SimulatePrincipalPolicy':
+        return this.#simulate(new URLSearchParams(String(body)))
+      case 'cloudformation:DescribeType':
+        return this.#type(new URLSearchParams(String(body)))
+      case 'route53:GetDNSSEC':
+        return this.#dnssec(/hostedzone\/([^/]+)/.exec(url)?.[1] ?? '')
+      default:
+        return url.includes('/conflicting-alias') ? this.#conflicts(url) : undefined
+    }
+  }
+
+  #settings(): Answer {
+    const all = this.concurrentExecutions
+    const unreserved = all - this.reservedExecutions
+    return json(200, {
+      AccountLimit: {
+        ...{ CodeSizeUnzipped: 262_144_000, CodeSizeZipped: 52_428_800 },
+        ...{ ConcurrentExecutions: all, UnreservedConcurrentExecutions: unreserved },
+        TotalCodeSize: 80_530_636_800,
+      },
+      AccountUsage: { FunctionCount: 0, TotalCodeSize: this.codeBytes },
+    })
+  }
+
+  /** By a simulator of IAM that is none of ours. */
+  async #simulate(form: URLSearchParams): Promise<Answer> {
+    const members = (name: string) =>
+      [...form]
+        .filter(([key]) => new RegExp(`^${name}\\.member\\.\\d+$`).test(key))
+        .map(([, value]) => value)
+    const [resource = '*'] = members('ResourceArns')
+    const context: Record<string, string | string[]> = {}
+    for (let at = 1; form.has(`ContextEntries.member.${at}.ContextKeyName`); at++) {
+      const of = (field: string) => form.get(`ContextEntries.member.${at}.${field}`) ?? ''
+      const value = of('ContextKeyValues.member.1')
+      context[of('ContextKeyName')] = of('ContextKeyType').endsWith('List') ? [value] : value
+    }
+    const results = await Promise.all(
+      members('ActionNames').map(async action => ({
+        EvalActionName: action,
+        EvalResourceName: resource,
+        EvalDecision: (await this.#allows(form, action, resource, context))
+          ? 'allowed'
+          : 'implicitDeny',
+        MissingContextValues: '',
+      })),
+    )
+    return xml(200, {
+      SimulatePrincipalPolicyResponse: {
+        SimulatePrincipalPolicyResult: {
+          EvaluationResults: { member: results },
+          IsTruncated: false,
+        },
+      },
+    })
+  }
+
+  async #allows(
+    form: URLSearchParams,
+    action: string,
+    resource: string,
+    contextVariables: Record<string, string | string[]>,
+  ): Promise<boolean> {
+    if (this.policy === undefined) return true
+    const principal = form.get('PolicySourceArn') ?? ''
+    const accountId = principal.split(':')[4] ?? ''
+    const result = await runSimulation(
+      {
+        request: { principal, action, resource: { resource, accountId }, contextVariables },
+        identityPolicies: [{ name: 'own', policy: this.policy }],
+        serviceControlPolicies: [],
+        resourceControlPolicies: [],
+      },
+      {},
+    )
+    if (result.resultType === 'error') return false
+    return result.overallResult === 'Allowed'
+  }
+
+  #type(form: URLSearchParams): Answer {
+    const type = form.get('TypeName') ?? ''
+    if (!this.absentTypes.has(type)) {
+      const DescribeTypeResult = { TypeName: type, Type: 'RESOURCE' }
+      return xml(200, { DescribeTypeResponse: { DescribeTypeResult } })
+    }
+    throw new Refused('TypeNotFoundException', `The type '${type}' cannot be found.`, 404)
+  }
+
+  #dnssec(zone: string): Answer {
+    const key = this.signedZones.get(zone)
+    const keys =
+      key === undefined
+        ? ''
+        : { member: { Name: 'mokapot', KeyTag: key.keyTag, DSRecord: key.ds, Status: 'ACTIVE' } }
+    return xml(200, {
+      GetDNSSECResponse: {
+        Status: { ServeSignature: key === undefined ? 'NOT_SIGNING' : 'SIGNING' },
+        KeySigningKeys: keys,
+      },
+    })
+  }
+
+  #conflicts(url: string): Answer {
+    const alias = new URLSearchParams(url.split('?')[1]).get('Alias') ?? ''
+    const DistributionId = this.foreignAliases.get(alias)
+    const item = { Alias: alias, DistributionId, AccountId: '******456789' }
+    const items = DistributionId === undefined ? [] : [item]
+    return xml(200, {
+      ConflictingAliasesList: {
+        MaxItems: 100,
+        Quantity: items.length,
+        Items: items.length === 0 ? '' : { ConflictingAlias: items },
+      },
+    })
+  }
+}
