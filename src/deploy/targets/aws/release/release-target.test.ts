@@ -8,14 +8,18 @@ import { deploy } from '../../../deploy.ts'
 import { sdk } from '../sdk/sdk.ts'
 import { parseLive } from '../viewer/live.ts'
 import { openReleaseTarget } from './aws-target.ts'
-import type { BackendReleases, ReleaseTarget } from './release-target.ts'
+import type { BackendReleases } from './functions/aws-backend.ts'
+import type { ReleaseTarget } from './release-target.ts'
 
 const NO_BACKEND: BackendReleases = {
-  prepare: async () => {},
+  lacksCode: async () => false,
+  keep: async () => {},
   migrate: async () => [],
-  publish: async () => {},
+  publish: async () => ({}),
   activate: async () => async () => {},
+  current: async () => ({}),
   forget: async () => {},
+  close() {},
 }
 
 describe.skipIf(noAws !== undefined)('a target on AWS', () => {

@@ -19,6 +19,8 @@ import { MokaError } from '../../../../shared/errors.ts'
 import type { DeployTarget } from '../../../deploy.ts'
 import { formatLive, parseLive, type ReleaseHead } from '../viewer/live.ts'
 import { LIVE_KEY } from '../viewer/store.ts'
+import type { BackendReleases } from './functions/aws-backend.ts'
+import type { FunctionVersions } from './functions/function-releases.ts'
 import type { Bucket } from './objects/bucket.ts'
 import { type Placement, placeFiles } from './objects/places.ts'
 import { copyFiles, uploadFiles } from './objects/upload.ts'
@@ -37,24 +39,6 @@ import type { ReleaseShelf, ShelvedRelease } from './shelf/release-shelf.ts'
 import type { AskSite } from './site/ask-site.ts'
 import type { LiveStore } from './site/live-store.ts'
 import type { SiteIndex } from './site/site-index.ts'
-
-/** What a release's functions and database need of AWS; the steps of a deploy call them in this order. */
-export interface BackendReleases {
-  /** Sends code that is not there yet. */
-  prepare(draft: ReleaseDraft, blobs: ReadonlyMap<string, BlobUpload>): Promise<void>
-  /** Applies migrations that the database lacks; the names of what it applied. */
-  migrate(draft: ReleaseDraft, blobs: ReadonlyMap<string, BlobUpload>): Promise<string[]>
-  /** Publishes a version of each function that differs from the live release's. */
-  publish(
-    release: ReleaseManifest,
-    live: ReleaseManifest | undefined,
-    secrets: Record<string, string>,
-  ): Promise<void>
-  /** Moves the alias of every function to a release's version, all or none; what moves them back. */
-  activate(release: ReleaseManifest): Promise<() => Promise<void>>
-  /** Removes the versions of releases that are gone. */
-  forget(releases: ReadonlySet<string>): Promise<void>
-}
 
 export interface ReleaseTargetParts {
   project: string
@@ -114,12 +98,14 @@ export class ReleaseTarget implements DeployTarget {
     return history.releases.map(release => ({ ...release, isLive: release.id === pointer?.id }))
   }
 
-  /** What the live release has is known without a question. */
+  /** What the live release has of files is known without a question; its code is looked for. */
   async missingBlobs(blobs: readonly BlobName[], _of?: ReleaseName): Promise<string[]> {
     const known = new Set<string>()
     const live = this.#state?.live?.manifest
     for (const { sha256 } of Object.values(live?.files ?? {})) known.add(sha256)
-    for (const { codeSha256 } of Object.values(live?.functions ?? {})) known.add(codeSha256)
+    for (const { codeSha256 } of Object.values(live?.functions ?? {})) {
+      if (!(await this.#parts.backend.lacksCode(codeSha256))) known.add(codeSha256)
+    }
     for (const { sha256 } of live?.migrations ?? []) known.add(sha256)
     return blobs.flatMap(({ sha256 }) => (known.has(sha256) ? [] : [sha256]))
   }
@@ -138,7 +124,7 @@ export class ReleaseTarget implements DeployTarget {
       check: () => this.#check(),
       ...(onProgress && { onProgress }),
     })
-    await this.#parts.backend.prepare(draft, this.#blobs)
+    await this.#parts.backend.keep(draft, this.#blobs)
   }
 
   /**
@@ -163,12 +149,11 @@ export class ReleaseTarget implements DeployTarget {
     }
     if (request.base !== (live?.id ?? null)) throw baseChanged(draft.project, live?.id)
     const head = await this.#parts.index.put(release)
-    const isMigrated = request.deferMigrations === true || draft.migrations.length === 0
-    if (!isMigrated) onStep?.('migrate')
-    const migrated = isMigrated ? [] : await backend.migrate(draft, this.#blobs)
-    await backend.publish(release.manifest, live?.manifest, secrets)
+    if (draft.migrations.length > 0) onStep?.('migrate')
+    const migrated = await backend.migrate(draft, live?.manifest)
+    const versions = await backend.publish(release.manifest, secrets)
     onStep?.('activate')
-    await this.#goLive(release, head, 'functions-first', onStep)
+    await this.#goLive({ release, head, versions }, 'functions-first', onStep)
     return this.#activated(release, migrated)
   }
 
@@ -188,8 +173,11 @@ export class ReleaseTarget implements DeployTarget {
     onStep?.('check')
     const release = await this.#parts.shelf.get(wanted, history)
     const head = await this.#parts.index.ensure(release, history)
+    const { versions = {} } = history.releases.find(({ id }) => id === wanted) ?? {}
+    const unknown = Object.keys(release.manifest.functions).find(name => !(name in versions))
+    if (unknown !== undefined) throw versionUnknown(wanted, unknown)
     onStep?.('activate')
-    await this.#goLive(release, head, 'files-first', onStep)
+    await this.#goLive({ release, head, versions }, 'files-first', onStep)
     return this.#activated(release, [])
   }
 
@@ -211,6 +199,7 @@ export class ReleaseTarget implements DeployTarget {
     this.#lock = undefined
     this.#parts.bucket.close()
     this.#parts.store.close()
+    this.#parts.backend.close()
   }
 
   /** Copies what moved, and stores manifest and places: from then on the release could go live. */
@@ -228,15 +217,18 @@ export class ReleaseTarget implements DeployTarget {
    * page must not meet an old function: so a deploy moves functions first, and a rollback files.
    */
   async #goLive(
-    release: ShelvedRelease,
-    head: ReleaseHead,
+    {
+      release,
+      head,
+      versions,
+    }: { release: ShelvedRelease; head: ReleaseHead; versions: FunctionVersions },
     order: 'functions-first' | 'files-first',
     onStep: ((step: ActivationStep) => void) | undefined,
   ): Promise<void> {
     const { store, shelf, backend, ask, address, clock } = this.#parts
     const { live, liveValue, history } = this.#known()
     const { id, manifest, manifestSha256 } = release
-    const summary = summarise(manifest, manifestSha256)
+    const summary = { ...summarise(manifest, manifestSha256), versions }
     const recorded = withLive(
       withIndexed(withRelease(history, summary), id),
       release,
@@ -245,7 +237,7 @@ export class ReleaseTarget implements DeployTarget {
     )
     const next = formatLive({ release: head, retained: retainedHeads(recorded, liveValue) })
     const steps = [
-      () => backend.activate(manifest),
+      () => backend.activate(versions),
       async () => {
         await store.update({ put: new Map([[LIVE_KEY, next]]) })
         return () =>
@@ -302,8 +294,16 @@ export class ReleaseTarget implements DeployTarget {
     const id = liveValue === undefined ? undefined : parseLive(liveValue).release.i
     const history = await shelf.history(id, clock.now())
     const live = id === undefined ? undefined : await shelf.get(id, history)
-    this.#state = { history, live, liveValue }
+    this.#state = { history: await this.#withVersions(history, live), live, liveValue }
     return this.#state
+  }
+
+  /** A deploy that was killed between going live and writing it down has moved the aliases. */
+  async #withVersions(history: History, live: ShelvedRelease | undefined): Promise<History> {
+    const names = Object.keys(live?.manifest.functions ?? {})
+    const entry = history.releases.find(({ id }) => id === live?.id)
+    if (names.length === 0 || entry === undefined || entry.versions !== undefined) return history
+    return withRelease(history, { ...entry, versions: await this.#parts.backend.current(names) })
   }
 
   #known(): State {
@@ -339,6 +339,14 @@ function noPrevious(project: string, live: string | undefined): MokaError {
     'RELEASES_NO_PREVIOUS',
     `cannot roll back project "${project}": no release was live before ${live === undefined ? 'now' : `"${live}"`}`,
     { hint: '`moka releases --to aws` lists the releases there are' },
+  )
+}
+
+function versionUnknown(id: string, name: string): MokaError {
+  return new MokaError(
+    'AWS_VERSIONS_UNKNOWN',
+    `cannot make release "${id}" live: which version of function "${name}" it had is not known any more`,
+    { hint: 'check its commit out, and deploy it: `moka deploy --to aws`' },
   )
 }
 

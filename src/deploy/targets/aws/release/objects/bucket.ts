@@ -89,6 +89,19 @@ export class Bucket {
     }
   }
 
+  /** Undefined where there is no such object. */
+  async readBytes(key: string): Promise<Uint8Array | undefined> {
+    try {
+      const { Body } = await this.#client.run(client =>
+        client.send(new this.#s3.GetObjectCommand({ Bucket: this.name, Key: key })),
+      )
+      return await Body?.transformToByteArray()
+    } catch (error) {
+      if ((error as Error).name === 'NoSuchKey') return undefined
+      throw explainAwsError(error, `read "${key}" of bucket "${this.name}"`)
+    }
+  }
+
   /** Stores a text that no visitor asks for; its ETag. */
   async write(key: string, text: string, more: { contentType?: string } = {}): Promise<string> {
     const { ETag } = await this.#run(

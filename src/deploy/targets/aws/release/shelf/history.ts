@@ -2,6 +2,7 @@ import type { LivePointer } from '../../../../../releases/live-pointer.ts'
 import { advancePointer } from '../../../../../releases/live-pointer.ts'
 import type { ReleaseManifest } from '../../../../../releases/manifest.ts'
 import type { ReleaseSummary } from '../../../../../releases/release-store.ts'
+import type { FunctionVersions } from '../functions/function-releases.ts'
 
 /** Where the project's past is kept in its bucket. */
 export const HISTORY_KEY = 'history.json'
@@ -10,10 +11,16 @@ export const HISTORY_KEY = 'history.json'
 export interface History {
   pointer?: LivePointer
   /** Newest first. */
-  releases: ReleaseSummary[]
+  releases: KeptRelease[]
   /** Ids of those whose paths stand in the KeyValueStore. */
   indexed: string[]
   previews: KeptPreview[]
+}
+
+/** A release that has been live, or is in a preview. */
+export interface KeptRelease extends ReleaseSummary {
+  /** Which version each of its functions has on Lambda. */
+  versions?: FunctionVersions
 }
 
 /** A preview that is shown; its key in the KeyValueStore has what visitors get. */
@@ -55,7 +62,7 @@ export function summarise(
 }
 
 /** The history with a release in it, and without those that are gone. */
-export function withRelease(history: History, release: ReleaseSummary): History {
+export function withRelease(history: History, release: KeptRelease): History {
   const others = history.releases.filter(({ id }) => id !== release.id)
   return {
     ...history,

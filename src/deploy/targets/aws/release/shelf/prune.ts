@@ -1,7 +1,7 @@
 import { expiredReleases, previousRelease } from '../../../../../releases/live-pointer.ts'
+import type { BackendReleases } from '../functions/aws-backend.ts'
 import type { Bucket } from '../objects/bucket.ts'
 import { folderOf, objectKey } from '../objects/places.ts'
-import type { BackendReleases } from '../release-target.ts'
 import type { SiteIndex } from '../site/site-index.ts'
 import type { History } from './history.ts'
 import type { ReleaseShelf, ShelvedRelease } from './release-shelf.ts'
@@ -66,7 +66,7 @@ function expiredIds({ history, live, nowMs }: PruneParts, inPreviews: ReadonlySe
 
 async function forget(
   expired: readonly string[],
-  { bucket, shelf, backend, history, check }: PruneParts,
+  { bucket, shelf, backend, history, live, check }: PruneParts,
 ): Promise<void> {
   const gone = new Set(expired)
   const kept = history.releases.filter(({ id }) => !gone.has(id))
@@ -88,5 +88,8 @@ async function forget(
   // Manifests last: as long as they are there, an interrupted one is gone on with.
   await bucket.delete([...unneeded])
   await bucket.delete(expired.flatMap(id => shelf.keysOf(id)))
-  await backend.forget(gone)
+  await backend.forget(
+    kept.flatMap(({ versions }) => (versions === undefined ? [] : [versions])),
+    Object.keys(live.manifest.functions),
+  )
 }

@@ -1,0 +1,117 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Project } from '../../../../../config/project.ts'
+import type { BlobUpload, CloudApi } from '../../../../../control/cloud-api.ts'
+import type { ReleaseDraft, ReleaseManifest } from '../../../../../releases/manifest.ts'
+import { MokaError } from '../../../../../shared/errors.ts'
+import { DatabaseFunction } from '../../operations/database/database-function.ts'
+import {
+  databaseAccess,
+  functionEnvironment,
+} from '../../operations/functions/function-environment.ts'
+import type { SiteOutputs } from '../../stack/names.ts'
+import type { Bucket } from '../objects/bucket.ts'
+import { readBlob } from '../objects/read-blob.ts'
+import { FunctionReleases, type FunctionVersions } from './function-releases.ts'
+
+/** What a release's functions and database need of AWS; the steps of a deploy call them in this order. */
+export interface BackendReleases {
+  /** Whether the archive of a function has to be sent. */
+  lacksCode(sha256: string): Promise<boolean>
+  /** Keeps what came with a deploy: code and SQL. */
+  keep(draft: ReleaseDraft, blobs: ReadonlyMap<string, BlobUpload>): Promise<void>
+  /** Applies migrations that the database lacks; the names of what it applied. */
+  migrate(draft: ReleaseDraft, live: ReleaseManifest | undefined): Promise<string[]>
+  /** Publishes what differs from what visitors are answered by. `secrets` are those of the draft. */
+  publish(
+    release: ReleaseManifest,
+    secrets: Readonly<Record<string, string>>,
+  ): Promise<FunctionVersions>
+  /** Moves the alias of every function, all or none; what moves them back. */
+  activate(versions: FunctionVersions): Promise<() => Promise<void>>
+  /** Which version of each function visitors are answered by. */
+  current(names: readonly string[]): Promise<FunctionVersions>
+  /** Removes versions that none of the kept releases has. */
+  forget(kept: readonly FunctionVersions[], names: readonly string[]): Promise<void>
+  close(): void
+}
+
+export interface AwsBackendParts {
+  project: Project
+  bucket: Bucket
+  outputs: SiteOutputs
+  /** Of a database of the project's own; where a release gives none. */
+  secrets: Pick<CloudApi['secrets'], 'forBuild'>
+}
+
+const sqlKey = (sha256: string) => `migrations/${sha256}.sql`
+
+/** Lambda, and the database's function inside the network. */
+export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendReleases> {
+  const { project, bucket, outputs } = parts
+  const access = databaseAccess(project.name, project.aws, outputs, urlOf(project))
+  const functions = await FunctionReleases.open({
+    ...{ project: project.name, settings: project.aws, bucket },
+    async environmentOf(name, settings) {
+      const names = settings.secrets ?? []
+      const values = names.length === 0 ? {} : await parts.secrets.forBuild(project.name, names)
+      return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
+    },
+  })
+  return {
+    lacksCode: sha256 => functions.lacks(sha256),
+    async keep(draft, blobs) {
+      await functions.keep(draft, blobs)
+      for (const { sha256 } of draft.migrations) {
+        const blob = blobs.get(sha256)
+        if (blob === undefined) continue
+        const headers = { contentType: 'application/sql', cacheControl: 'no-store' }
+        await bucket.put(sqlKey(sha256), await readBlob(blob), sha256, headers)
+      }
+    },
+    async migrate(draft, live) {
+      if (access.kind === 'none' || draft.migrations.length === 0) return []
+      if (live !== undefined && hasSameSchema(live, draft)) return []
+      const migrations = await Promise.all(
+        draft.migrations.map(async ({ name, sha256 }) => ({
+          ...{ name, sha256 },
+          sql: await readSql(bucket, name, sha256),
+        })),
+      )
+      return migrate(migrations)
+    },
+    publish: (release, secrets) => functions.publish(release, secrets),
+    activate: versions => functions.activate(versions),
+    current: names => functions.current(names),
+    forget: (kept, names) => functions.forget(kept, names),
+    close: () => functions.close(),
+  }
+
+  async function migrate(migrations: Parameters<DatabaseFunction['migrate']>[0]) {
+    if (access.kind === 'none' || access.kind === 'url') return []
+    const database = new DatabaseFunction(functions.client, project.name)
+    const roles = await functions.roles(project.functions.map(({ name }) => name))
+    await database.prepare(access, project.aws.region, roles)
+    return database.migrate(migrations)
+  }
+}
+
+function urlOf({ database }: Project): string | undefined {
+  return database.kind === 'external' ? database.url : undefined
+}
+
+function hasSameSchema(live: ReleaseManifest, draft: ReleaseDraft): boolean {
+  return (
+    isDeepStrictEqual(live.database, draft.database) &&
+    isDeepStrictEqual(live.migrations, draft.migrations)
+  )
+}
+
+async function readSql(bucket: Bucket, name: string, sha256: string): Promise<string> {
+  const bytes = await bucket.readBytes(sqlKey(sha256))
+  if (bytes !== undefined) return Buffer.from(bytes).toString('utf8')
+  throw new MokaError(
+    'AWS_MIGRATION_MISSING',
+    `cannot apply migration "${name}": its SQL is not in the bucket (${sqlKey(sha256)})`,
+    { hint: 'deploy again from a folder that has it' },
+  )
+}
