@@ -10,14 +10,19 @@ export const siteStackName = (project: string) => `mokapot-${project}`
 /** The stack of its zone and certificate, in `us-east-1`; only where the project has a domain. */
 export const domainStackName = (project: string) => `mokapot-${project}-domain`
 
-/** As Lambda calls a function of the project: 64 characters at most, so that long ones end in a hash. */
+/**
+ * As Lambda calls a function of the project: 64 characters at most, so that long ones end in a hash.
+ * No project has "_" in its name: what begins so is of this one and of none that begins like it.
+ */
 export function lambdaName(project: string, name: string): string {
-  const whole = `mokapot-${project}-${name}`
+  const whole = `${lambdaPrefix(project)}${name}`
   if (whole.length <= 64) return whole
   return `${whole.slice(0, 55)}-${createHash('sha256').update(whole).digest('hex').slice(0, 8)}`
 }
+/** Of every Lambda function of a project, and in policies with a star behind it. */
+export const lambdaPrefix = (project: string) => `mokapot-${project}_`
 /** Runs migrations and SQL inside the network. */
-export const databaseFunctionName = (project: string) => `mokapot-${project}--database`
+export const databaseFunctionName = (project: string) => `${lambdaPrefix(project)}_database`
 /** Of the database on RDS; Aurora DSQL has one alone, which is called `postgres`. */
 export const DATABASE_NAME = 'app'
 /** Whom functions are to the database: it owns the tables, and comes in by an IAM token alone. */

@@ -1,5 +1,5 @@
 import type { Project } from '../../../../../config/project.ts'
-import { DATABASE_MASTER, DATABASE_USER } from '../../stack/names.ts'
+import { DATABASE_MASTER, DATABASE_USER, lambdaPrefix, PROJECT_TAG } from '../../stack/names.ts'
 import { sub, type TemplateFragment } from '../fragment.ts'
 import { BOUNDARY_ID, interfaceStatement, policy } from '../functions/execution-role.ts'
 
@@ -24,7 +24,7 @@ export function boundaryFragment(project: Project): TemplateFragment {
             {
               Effect: 'Allow',
               Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-              Resource: arn('logs', `log-group:/aws/lambda/mokapot-${project.name}-*`),
+              Resource: arn('logs', `log-group:/aws/lambda/${lambdaPrefix(project.name)}*`),
             },
             {
               Effect: 'Allow',
@@ -37,7 +37,7 @@ export function boundaryFragment(project: Project): TemplateFragment {
               Effect: 'Allow',
               Action: ['dsql:DbConnect', 'dsql:DbConnectAdmin'],
               Resource: arn('dsql', 'cluster/*'),
-              Condition: { StringEquals: { 'aws:ResourceTag/mokapot:project': project.name } },
+              Condition: { StringEquals: { [`aws:ResourceTag/${PROJECT_TAG}`]: project.name } },
             },
             interfaceStatement,
           ]),

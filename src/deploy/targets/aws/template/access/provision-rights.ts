@@ -1,5 +1,5 @@
 import type { Project } from '../../../../../config/project.ts'
-import { PROJECT_TAG } from '../../stack/names.ts'
+import { lambdaPrefix } from '../../stack/names.ts'
 import { getAtt, ref, sub, type Value } from '../fragment.ts'
 import { BOUNDARY_ID, functionRolePath, type Statement } from '../functions/execution-role.ts'
 import { DISTRIBUTION_ID } from '../functions/function-url.ts'
@@ -12,30 +12,27 @@ import { arnOf, ownTag } from './release-rights.ts'
  * pipeline's own role are a person's to make and to change; of these it has tags alone.
  */
 export function provisionRights(project: Project, hasApi: boolean): Statement[] {
-  const functions = arnOf('lambda', `function:mokapot-${project.name}-*`)
+  const functions = arnOf('lambda', `function:${lambdaPrefix(project.name)}*`)
   const roles = sub(
     `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role${functionRolePath(project)}*`,
   )
   return [
-    through('MakeFunctions', ['lambda:CreateFunction', 'lambda:TagResource'], functions, {
-      StringEquals: { [`aws:RequestTag/${PROJECT_TAG}`]: project.name },
-    }),
     through(
-      'ChangeFunctions',
+      'MakeFunctions',
       [
-        ...['AddPermission', 'CreateAlias', 'CreateFunctionUrlConfig', 'DeleteAlias'],
-        ...['DeleteFunction', 'DeleteFunctionConcurrency', 'DeleteFunctionUrlConfig'],
+        ...['AddPermission', 'CreateAlias', 'CreateFunction', 'CreateFunctionUrlConfig'],
+        ...['DeleteAlias', 'DeleteFunction', 'DeleteFunctionConcurrency'],
+        'DeleteFunctionUrlConfig',
         ...['GetFunctionCodeSigningConfig', 'GetFunctionConcurrency', 'GetFunctionRecursionConfig'],
         ...['GetFunctionUrlConfig', 'GetPolicy', 'GetProvisionedConcurrencyConfig'],
         ...['GetRuntimeManagementConfig', 'ListTags', 'PutFunctionConcurrency'],
         ...['RemovePermission', 'TagResource', 'UntagResource', 'UpdateFunctionUrlConfig'],
       ].map(action => `lambda:${action}`),
       functions,
-      { StringEquals: ownTag(project) },
     ),
     through(
       'FunctionRoles',
-      [...['CreateRole', 'DeleteRolePolicy', 'PutRolePermissionsBoundary', 'PutRolePolicy']].map(
+      ['CreateRole', 'DeleteRolePolicy', 'PutRolePermissionsBoundary', 'PutRolePolicy'].map(
         action => `iam:${action}`,
       ),
       roles,
@@ -59,7 +56,7 @@ export function provisionRights(project: Project, hasApi: boolean): Statement[] 
         ...['CreateLogGroup', 'DeleteLogGroup', 'DeleteRetentionPolicy', 'DescribeLogGroups'],
         ...['ListTagsForResource', 'PutRetentionPolicy', 'TagResource', 'UntagResource'],
       ].map(action => `logs:${action}`),
-      arnOf('logs', `log-group:/aws/lambda/mokapot-${project.name}-*`),
+      arnOf('logs', `log-group:/aws/lambda/${lambdaPrefix(project.name)}*`),
     ),
     ...(hasApi ? [api()] : []),
     ...edge(),
@@ -96,26 +93,24 @@ function api(): Statement {
 
 /** CloudFront's policies have no tags, and their ids say nothing of a project. */
 function edge(): Statement[] {
-  const kinds = ['CachePolicy', 'OriginRequestPolicy', 'ResponseHeadersPolicy']
   return [
     through(
       'Distribution',
-      ['GetDistribution', 'GetDistributionConfig', 'ListTagsForResource', 'TagResource']
-        .concat('UntagResource', 'UpdateDistribution')
-        .map(action => `cloudfront:${action}`),
+      [
+        ...['GetDistribution', 'GetDistributionConfig', 'ListTagsForResource', 'TagResource'],
+        ...['UntagResource', 'UpdateDistribution'],
+      ].map(action => `cloudfront:${action}`),
       sub(
         `arn:\${AWS::Partition}:cloudfront::\${AWS::AccountId}:distribution/\${${DISTRIBUTION_ID}}`,
       ),
     ),
     through(
       'Behaviors',
+      // To make, change, read and delete one of each.
       [
-        ...[...kinds, 'OriginAccessControl', 'KeyGroup', 'PublicKey'].flatMap(kind =>
-          ['Create', 'Delete', 'Get', 'Update'].map(verb => `${verb}${kind}`),
-        ),
-        ...['CreateFunction', 'DeleteFunction', 'DescribeFunction', 'GetFunction'],
-        ...['PublishFunction', 'UpdateFunction', 'DescribeKeyValueStore', 'UpdateKeyValueStore'],
-      ].map(action => `cloudfront:${action}`),
+        ...['CachePolicy', 'OriginRequestPolicy', 'ResponseHeadersPolicy', 'OriginAccessControl'],
+        ...['KeyGroup', 'PublicKey', 'Function', 'KeyValueStore'],
+      ].map(kind => `cloudfront:*${kind}`),
       '*',
     ),
   ]

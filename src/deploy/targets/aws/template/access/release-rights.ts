@@ -1,5 +1,11 @@
 import type { Project } from '../../../../../config/project.ts'
-import { domainStackName, GLOBAL_REGION, PROJECT_TAG, siteStackName } from '../../stack/names.ts'
+import {
+  domainStackName,
+  GLOBAL_REGION,
+  lambdaPrefix,
+  PROJECT_TAG,
+  siteStackName,
+} from '../../stack/names.ts'
 import { getAtt, sub, type Value } from '../fragment.ts'
 import type { Statement } from '../functions/execution-role.ts'
 import { DISTRIBUTION_ID } from '../functions/function-url.ts'
@@ -12,15 +18,14 @@ const STORE_ID = 'KeyValueStore'
 export const arnOf = (service: string, rest: string): Value =>
   sub(`arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${rest}`)
 
-/** Names of two projects may begin alike; their tags differ. */
+/** Where names say nothing of the project. */
 export const ownTag = (project: Project): Readonly<Record<string, string>> => ({
   [`aws:ResourceTag/${PROJECT_TAG}`]: project.name,
 })
-const ifOwn = (project: Project): Value => ({ StringEquals: ownTag(project) })
 
 /** What `moka deploy` itself asks AWS for, and `moka releases`, `rollback`, `logs`, `invoke`. */
 export function releaseRights(project: Project): Statement[] {
-  const functions = `function:mokapot-${project.name}-*`
+  const functions = `function:${lambdaPrefix(project.name)}*`
   return [
     {
       Sid: 'Stacks',
@@ -94,7 +99,6 @@ export function releaseRights(project: Project): Statement[] {
         'lambda:UpdateFunctionConfiguration',
       ],
       Resource: arnOf('lambda', functions),
-      Condition: ifOwn(project),
     },
     {
       // With a version at its end: never a function as a whole.
@@ -102,7 +106,6 @@ export function releaseRights(project: Project): Statement[] {
       Effect: 'Allow',
       Action: ['lambda:DeleteFunction'],
       Resource: arnOf('lambda', `${functions}:*`),
-      Condition: ifOwn(project),
     },
     {
       Sid: 'Secrets',
@@ -116,8 +119,7 @@ export function releaseRights(project: Project): Statement[] {
       Sid: 'Logs',
       Effect: 'Allow',
       Action: ['logs:DescribeLogStreams', 'logs:FilterLogEvents', 'logs:GetLogEvents'],
-      Resource: arnOf('logs', `log-group:/aws/lambda/mokapot-${project.name}-*`),
-      Condition: ifOwn(project),
+      Resource: arnOf('logs', `log-group:/aws/lambda/${lambdaPrefix(project.name)}*`),
     },
     {
       Sid: 'Account',

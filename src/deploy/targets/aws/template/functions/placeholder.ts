@@ -2,7 +2,7 @@ import type { ProjectFunction } from '../../../../../config/project.ts'
 
 /**
  * Newest of each that Lambda documents, but for Python: of 3.13 more packages have ready builds.
- * Supported until April 2028 and June 2029. Node 24 has no handlers with a callback any more.
+ * Supported until April 2028 and June 2029.
  */
 const RUNTIMES = { node: 'nodejs24.x', python: 'python3.13' } as const
 
