@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
 /** The commands that tell of a project and change nothing: what it costs, how far it is. */
 export function addReports(program: Command): void {
@@ -16,6 +16,22 @@ export function addReports(program: Command): void {
     .action(async options => {
       const { cost } = await import('./cost.ts')
       await cost(options)
+    })
+  program
+    .command('export')
+    .description('print what other tools can go on with')
+    .command('cloudformation')
+    .description('print the templates of the stacks on AWS; asks nobody, changes nothing')
+    .addOption(
+      new Option('--stack <stack>', 'which (default: site; with --out all)').choices([
+        'site',
+        'domain',
+      ]),
+    )
+    .option('--out <dir>', 'write files there in place of printing')
+    .action(async options => {
+      const { exportTemplates } = await import('./export.ts')
+      await exportTemplates(options)
     })
 }
 
