@@ -25,6 +25,7 @@ const RULES = {
     ...['releases/provenance.ts', 'releases/live-pointer.ts', 'releases/difference.ts'],
     'releases/previews/preview-name.ts',
     ...['shared', 'http', 'config', 'types:control', 'types:releases', 'releases/manifest.ts'],
+    'types:functions',
     'functions/runtimes/python/interpreter.ts',
     // It looks for links that lead nowhere by the very rules of the edge.
     ...['edge/site/pretty-urls.ts', 'edge/site/paths.ts', 'edge/site/function-routes.ts'],

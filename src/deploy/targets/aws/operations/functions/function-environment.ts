@@ -1,4 +1,5 @@
 import type { AwsSettings } from '../../../../../config/aws/aws-settings.ts'
+import { isReservedVariable } from '../../../../../config/environment-names.ts'
 import type { ReleaseFunction } from '../../../../../releases/manifest.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
 import {
@@ -12,9 +13,6 @@ import { IAM_VARIABLE } from '../lambda/sign-in.ts'
 
 /** Lambda's limit of all variables of a function together. */
 const MAX_BYTES = 4096
-/** https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, "reserved". */
-const RESERVED =
-  /^(?:_HANDLER|_X_AMZN_TRACE_ID|AWS_(?:DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_LAMBDA_\w+|AWS_ACCESS_KEY(?:_ID)?|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR)$/
 
 /** Where the database of a project is, and how one comes in. */
 export type DatabaseAccess =
@@ -99,7 +97,7 @@ function missingSecret(name: string, secret: string): MokaError {
 }
 
 function checkName(name: string, variable: string): void {
-  const reason = RESERVED.test(variable)
+  const reason = isReservedVariable(variable)
     ? 'Lambda keeps that name for a value of its own'
     : /^[A-Za-z]\w+$/.test(variable)
       ? undefined
