@@ -10,6 +10,8 @@ export interface Finding {
   why?: string
   /** The command or page that mends it. */
   fix?: string
+  /** The whole of it, where `what` tells a part; for `--json` alone. */
+  items?: string[]
 }
 
 export type Level = 'ok' | 'note' | 'problem'

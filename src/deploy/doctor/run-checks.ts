@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { MokaError } from '../../shared/errors.ts'
 import type { Check, Finding } from './finding.ts'
 
@@ -20,6 +21,8 @@ export async function runChecks(
 async function runCheck(check: Check, { boundMs, explain }: CheckOptions): Promise<Finding[]> {
   const { name } = check
   const ending = new AbortController()
+  // A check asks for as many things at once as it has.
+  setMaxListeners(0, ending.signal)
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<'late'>(resolve => {
     timer = setTimeout(() => resolve('late'), boundMs)

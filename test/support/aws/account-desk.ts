@@ -11,6 +11,8 @@ export class AccountDesk {
   codeBytes = 0
   /** Who asks is allowed all of this; undefined: everything. */
   policy: object | undefined
+  /** As GetAccountPlanState has it; undefined: an account from before there were plans. */
+  plan: object | undefined = { accountPlanType: 'PAID', accountPlanStatus: 'ACTIVE' }
   /** Types that CloudFormation cannot make here. */
   readonly absentTypes = new Set<string>()
   /** Name → the distribution that has it, in another account. */
@@ -29,6 +31,9 @@ export class AccountDesk {
         return this.#settings()
       case 'iam:SimulatePrincipalPolicy':
         return this.#simulate(new URLSearchParams(String(body)))
+      case 'freetier:GetAccountPlanState':
+        if (this.plan === undefined) throw new Refused('ResourceNotFoundException', 'No plan.')
+        return json(200, this.plan)
       case 'cloudformation:DescribeType':
         return this.#type(new URLSearchParams(String(body)))
       case 'route53:GetDNSSEC':

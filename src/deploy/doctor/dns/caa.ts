@@ -9,17 +9,19 @@ export interface CaaRules {
   issuers: string[]
 }
 
-/** The records that count for a name: its own, else those of the nearest name above (§3). */
+/** The records that count for a name, or `*.` and a name: its own, else the nearest above (§3). */
 export async function findCaa(
   view: DnsView,
   name: string,
   signal?: AbortSignal,
 ): Promise<CaaRules | undefined> {
-  const labels = plainName(name).split('.')
+  const isWildcard = name.startsWith('*.')
+  const labels = plainName(name).replace(/^\*\./, '').split('.')
   for (let at = 0; at < labels.length; at++) {
     const here = labels.slice(at).join('.')
     const looked = await look(view, here, 'CAA', signal)
-    if (looked.kind === 'records') return { at: here, issuers: readIssuers(looked.data, false) }
+    if (looked.kind === 'records')
+      return { at: here, issuers: readIssuers(looked.data, isWildcard) }
   }
   return undefined
 }

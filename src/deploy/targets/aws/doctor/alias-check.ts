@@ -72,6 +72,9 @@ function describeTaken(
   ]
 }
 
+/** A wildcard is asked for nowhere in DNS. */
+const isPlain = (name: string) => !name.startsWith('*')
+
 interface Foreign {
   name: string
   /** Of the distribution that answers it; undefined where it hides. */
@@ -87,7 +90,7 @@ async function lookForForeign(
   signal: AbortSignal,
 ): Promise<Foreign[]> {
   const found = await Promise.all(
-    names.map(async (name): Promise<Foreign[]> => {
+    names.filter(isPlain).map(async (name): Promise<Foreign[]> => {
       const looked = await look(aws.dns, name, 'CNAME', signal).catch(() => undefined)
       const target = looked?.kind === 'records' ? looked.data[0] : undefined
       const host = target !== undefined && 'target' in target ? plainName(target.target) : ''

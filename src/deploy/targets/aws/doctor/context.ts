@@ -12,6 +12,7 @@ import {
   type SiteOutputs,
   siteStackName,
 } from '../stack/names.ts'
+import { type TemplateFacts, templateFacts } from './template-facts.ts'
 
 /** What checks have in common: the project, one set of credentials, and who they belong to. */
 export interface AwsContext {
@@ -22,6 +23,8 @@ export interface AwsContext {
   identity(signal?: AbortSignal): Promise<Identity>
   /** As it stands now; undefined where there is none. */
   stack(which: 'site' | 'domain'): Promise<Stack | undefined>
+  /** Throws where the project makes no template. */
+  template(): TemplateFacts
 }
 
 export interface ClientConfig {
@@ -51,6 +54,7 @@ const LIMITS = {
 export function openContext(project: Project, dns: DnsView): AwsContext {
   let client: Promise<STSClient> | undefined
   let identity: Promise<Identity> | undefined
+  let facts: TemplateFacts | undefined
   const stacks: Partial<Record<'site' | 'domain', Promise<Stack | undefined>>> = {}
   const { region } = project.aws
   const sts = () => {
@@ -65,6 +69,10 @@ export function openContext(project: Project, dns: DnsView): AwsContext {
     project,
     dns,
     config: (of = region) => config(of),
+    template() {
+      facts ??= templateFacts(project)
+      return facts
+    },
     stack(which) {
       stacks[which] ??=
         which === 'site'

@@ -4,6 +4,7 @@ import { type DnsView, systemDns } from '../../../doctor/dns/view.ts'
 import type { Check, Finding } from '../../../doctor/finding.ts'
 import { runChecks } from '../../../doctor/run-checks.ts'
 import { explainAwsError, isAwsFailure } from '../sdk/errors.ts'
+import { siteNames } from '../template/domain/zone.ts'
 import { clockCheck, identityCheck, regionCheck, sdkCheck } from './account-checks.ts'
 import { aliasCheck } from './alias-check.ts'
 import { caaCheck } from './caa-check.ts'
@@ -11,7 +12,10 @@ import { certificateCheck } from './certificate-check.ts'
 import { type AwsContext, openContext } from './context.ts'
 import { delegationCheck } from './delegation-check.ts'
 import { concurrencyCheck } from './lambda-checks.ts'
+import { permissionCheck } from './permission-check.ts'
+import { planCheck } from './plan-check.ts'
 import { stackCheck } from './stack-checks.ts'
+import { natCheck, policyCheck, secretCheck, templateCheck } from './template-checks.ts'
 
 export interface DoctorOptions {
   /** Until a check that gives no answer counts as one. */
@@ -27,16 +31,27 @@ export async function diagnoseAws(project: Project, options: DoctorOptions): Pro
     regionCheck(aws),
     clockCheck(aws),
     stackCheck(aws),
+    permissionCheck(aws),
     concurrencyCheck(aws),
+    templateCheck(aws),
+    policyCheck(aws),
+    natCheck(aws),
+    planCheck(aws),
+    ...secretChecks(aws),
     ...domainChecks(aws),
   ]
   return joinFailures(await runChecks([sdkCheck, ...asking], { ...options, explain }))
 }
 
+function secretChecks(aws: AwsContext): Check[] {
+  const names = new Set(aws.project.functions.flatMap(({ secrets = [] }) => secrets))
+  return names.size === 0 ? [] : [secretCheck(aws, [...names].sort())]
+}
+
 function domainChecks(aws: AwsContext): Check[] {
   const { domain } = aws.project
   if (domain === undefined) return []
-  const names = [domain, `www.${domain}`]
+  const names = siteNames(aws.project, domain)
   return [
     delegationCheck(aws, domain),
     caaCheck(aws, names),

@@ -1,0 +1,178 @@
+import type { Check, Found } from '../../../doctor/finding.ts'
+import { sdk } from '../sdk/sdk.ts'
+import { GLOBAL_REGION, siteStackName } from '../stack/names.ts'
+import type { AwsContext } from './context.ts'
+import type { TemplateFacts } from './template-facts.ts'
+
+/** CloudFormation's. */
+const MAX_RESOURCES = 500
+/** Of a distribution: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html */
+const MAX_BEHAVIORS = 75
+/** Of an account, of each kind; not to be raised for all of them. */
+const MAX_POLICIES = 20
+/** A page has 100 resources, and a stack 500 at most. */
+const MAX_PAGES = 5
+const NAT_GATEWAY = 'AWS::EC2::NatGateway'
+
+/** What the project is on AWS, within the limits of CloudFormation and of a distribution. */
+export function templateCheck(aws: AwsContext): Check {
+  return {
+    name: 'template',
+    run: async () => {
+      const facts = aws.template()
+      const { siteResources, behaviors, sizeBytes } = facts
+      const warnings = facts.warnings.map((what): Found => ({ level: 'note', what }))
+      if (behaviors > MAX_BEHAVIORS) {
+        const what = `${behaviors} behaviors, and a distribution takes ${MAX_BEHAVIORS}`
+        const fix = `fewer routes and behaviors, or ask for more: https://console.aws.amazon.com/servicequotas/home/services/cloudfront/quotas`
+        return [{ level: 'problem', what, fix }, ...warnings]
+      }
+      const what = `${siteResources} resources of ${MAX_RESOURCES}, ${behaviors} behaviors of ${MAX_BEHAVIORS}, ${Math.ceil(sizeBytes / 1000)} KB of 1,000; the bucket gets a name that nobody has`
+      return [{ level: 'ok', what }, ...warnings]
+    },
+  }
+}
+
+/** About 35 USD a month for nothing that the project needs: functions ask the database inside. */
+export function natCheck(aws: AwsContext): Check {
+  return {
+    name: 'NAT gateway',
+    async run(signal) {
+      const planned = aws.template().resources.filter(isNat)
+      const standing = await listStanding(aws, signal).catch(() => undefined)
+      const there = standing?.filter(isNat) ?? []
+      if (planned.length === 0 && there.length === 0) {
+        const where = standing === undefined ? 'in the template' : 'in the template or the stack'
+        return {
+          level: 'ok',
+          what: `none ${where}; those of other stacks in ${aws.project.aws.region} are not looked for`,
+        }
+      }
+      return {
+        level: 'problem',
+        what: `the stack has ${[...planned, ...there].map(({ id }) => id).join(', ')}`,
+        why: 'a NAT gateway costs about 35 USD a month and a fee for each gigabyte, and nothing here needs it',
+        fix: 'take it out of the stack, and its route with it',
+      }
+    },
+  }
+}
+
+const isNat = ({ type }: { type: string }) => type === NAT_GATEWAY
+
+/** Resources of the site's stack as it is; none before it is there. */
+async function listStanding(
+  aws: AwsContext,
+  signal: AbortSignal,
+): Promise<{ id: string; type: string }[]> {
+  if ((await aws.stack('site')) === undefined) return []
+  const { CloudFormationClient, ListStackResourcesCommand } = await sdk.cloudformation()
+  const client = new CloudFormationClient(await aws.config())
+  const all: { id: string; type: string }[] = []
+  let NextToken: string | undefined
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const StackName = siteStackName(aws.project.name)
+    const answer = await client.send(
+      new ListStackResourcesCommand({
+        StackName,
+        ...(NextToken === undefined ? {} : { NextToken }),
+      }),
+      { abortSignal: signal },
+    )
+    for (const {
+      LogicalResourceId: id = '',
+      ResourceType: type = '',
+    } of answer.StackResourceSummaries ?? []) {
+      all.push({ id, type })
+    }
+    NextToken = answer.NextToken
+    if (NextToken === undefined) break
+  }
+  return all
+}
+
+/** Policies of CloudFront are few, and those of other projects count as well. */
+export function policyCheck(aws: AwsContext): Check {
+  return {
+    name: 'policies',
+    async run(signal) {
+      const facts = aws.template()
+      const cloudfront = await sdk.cloudfront()
+      const client = new cloudfront.CloudFrontClient(await aws.config(GLOBAL_REGION))
+      const options = { abortSignal: signal }
+      const Type = 'custom' as const
+      const [cache, request, response] = await Promise.all([
+        client.send(new cloudfront.ListCachePoliciesCommand({ Type }), options),
+        client.send(new cloudfront.ListOriginRequestPoliciesCommand({ Type }), options),
+        client.send(new cloudfront.ListResponseHeadersPoliciesCommand({ Type }), options),
+      ])
+      const names = {
+        CachePolicy: cache.CachePolicyList?.Items?.map(
+          each => each.CachePolicy?.CachePolicyConfig?.Name,
+        ),
+        OriginRequestPolicy: request.OriginRequestPolicyList?.Items?.map(
+          each => each.OriginRequestPolicy?.OriginRequestPolicyConfig?.Name,
+        ),
+        ResponseHeadersPolicy: response.ResponseHeadersPolicyList?.Items?.map(
+          each => each.ResponseHeadersPolicy?.ResponseHeadersPolicyConfig?.Name,
+        ),
+      }
+      return describePolicies(facts, names, aws.project.name)
+    },
+  }
+}
+
+type PolicyNames = Readonly<Record<string, readonly (string | undefined)[] | undefined>>
+
+/** Those of the project itself are replaced by what it needs now. */
+export function describePolicies(facts: TemplateFacts, names: PolicyNames, project: string): Found {
+  const counts = Object.entries(names).map(([kind, there = []]) => {
+    const needed = facts.resources.filter(({ type }) => type === `AWS::CloudFront::${kind}`).length
+    const others = there.filter(name => name?.startsWith(`mokapot-${project}-`) !== true).length
+    return { kind, needed, others }
+  })
+  const full = counts.find(({ needed, others }) => needed > 0 && needed + others > MAX_POLICIES)
+  if (full === undefined) {
+    const all = counts.reduce((sum, { needed }) => sum + needed, 0)
+    return { level: 'ok', what: `${all} of CloudFront's are needed, and the account has room` }
+  }
+  const { kind, needed, others } = full
+  return {
+    level: 'problem',
+    what: `${needed} of kind ${kind} are needed, others have ${others}, and an account takes ${MAX_POLICIES}`,
+    fix: 'delete those that no distribution uses: https://console.aws.amazon.com/cloudfront/v4/home#/policies',
+  }
+}
+
+/** Values that functions need, and that nobody has set yet. */
+export function secretCheck(aws: AwsContext, names: readonly string[]): Check {
+  return {
+    name: 'secrets',
+    async run(signal) {
+      const { SSMClient, GetParametersByPathCommand } = await sdk.ssm()
+      const client = new SSMClient(await aws.config())
+      const Path = `/mokapot/${aws.project.name}/secrets`
+      const there = new Set<string>()
+      let NextToken: string | undefined
+      do {
+        const answer = await client.send(
+          new GetParametersByPathCommand({
+            ...{ Path, MaxResults: 10, WithDecryption: false },
+            ...(NextToken === undefined ? {} : { NextToken }),
+          }),
+          { abortSignal: signal },
+        )
+        for (const { Name = '' } of answer.Parameters ?? []) there.add(Name.split('/').at(-1)!)
+        NextToken = answer.NextToken
+      } while (NextToken !== undefined)
+      const missing = names.filter(name => !there.has(name))
+      if (missing.length === 0) return { level: 'ok', what: `${names.length} are set` }
+      return {
+        level: 'problem',
+        what: `not set on AWS: ${missing.join(', ')}`,
+        why: 'functions name them, and a release without them would fail at its first request',
+        fix: missing.map(name => `moka secrets set ${name} --to aws`).join('; '),
+      }
+    },
+  }
+}
