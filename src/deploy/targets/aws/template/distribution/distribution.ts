@@ -8,6 +8,7 @@ import {
   type TemplateFragment,
   type Value,
 } from '../fragment.ts'
+import { DISTRIBUTION_ID } from '../functions/function-url.ts'
 import { API_ORIGIN_ID } from '../functions/http-api.ts'
 import { accessLogs } from '../storage/access-logs.ts'
 import { BUCKET_ID } from '../storage/bucket.ts'
@@ -22,7 +23,6 @@ import { composeRules, type Rule, type Rules } from './rules.ts'
 import { SigningKeys } from './signing-keys.ts'
 import { type ViewerFunctions, viewerFunctions } from './viewer-functions.ts'
 
-const DISTRIBUTION_ID = 'Distribution'
 /** What behaviors call the bucket. */
 const FILES = 'files'
 const FILES_ACCESS_ID = 'FilesAccess'

@@ -9,7 +9,7 @@ import {
 import { getAtt, type Resource, sub, type TemplateFragment, type Value } from '../fragment.ts'
 import { projectTagList } from '../tags.ts'
 
-const STORE_ID = 'LiveStore'
+const STORE_ID = 'KeyValueStore'
 const RUNTIME = 'cloudfront-js-2.0'
 const EMPTY_SITE = { paths: [], redirects: [], headers: [] }
 

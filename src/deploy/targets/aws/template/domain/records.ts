@@ -1,5 +1,6 @@
 import type { Project } from '../../../../../config/project.ts'
 import { getAtt, ref, type TemplateFragment, type Value } from '../fragment.ts'
+import { DISTRIBUTION_ID } from '../functions/function-url.ts'
 import { siteNames } from './zone.ts'
 
 type DnsRecord = Project['dnsRecords'][number]
@@ -67,7 +68,7 @@ function alias(name: string, type: string) {
       Name: `${name}.`,
       Type: type,
       AliasTarget: {
-        DNSName: getAtt('Distribution', 'DomainName'),
+        DNSName: getAtt(DISTRIBUTION_ID, 'DomainName'),
         HostedZoneId: CLOUDFRONT_ZONE_ID,
         EvaluateTargetHealth: false,
       },

@@ -1,10 +1,9 @@
 import type { Project } from '../../../../../config/project.ts'
 import { getAtt, ref, sub, type TemplateFragment, type Value } from '../fragment.ts'
+import { DISTRIBUTION_ID } from '../functions/function-url.ts'
 import { projectTagList } from '../tags.ts'
 
 export const BUCKET_ID = 'Bucket'
-/** What the distribution is called in the template. */
-const DISTRIBUTION_ID = 'Distribution'
 
 /** Objects that were replaced or deleted, so that a mistake can be taken back. */
 const NONCURRENT_DAYS = 30
