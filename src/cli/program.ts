@@ -6,6 +6,7 @@ import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
 import { type PreviewOptions, parseLifetime } from './commands/previews/preview-options.ts'
 import type { CloudOptions } from './find-cloud.ts'
+import type { TargetOptions } from './find-target.ts'
 
 // Each command's code is loaded when it runs, so that `moka --help` and short commands start fast.
 
@@ -117,7 +118,7 @@ function addUp(program: Command): void {
 }
 
 function addDeploy(program: Command): void {
-  withCloud(program.command('deploy'))
+  withTarget(program.command('deploy'))
     .description('make a release of this project and make it live')
     .option('--dry-run', 'print the plan, and change nothing')
     .option('--steps', 'print the commands to do it by hand, and change nothing')
@@ -138,9 +139,8 @@ function addDeploy(program: Command): void {
     .option('--expires <time>', 'when the preview ends, such as 12h (default: 7d)', parseLifetime)
     .action(
       async (
-        options: CloudOptions &
+        options: TargetOptions &
           PreviewOptions & {
-            json?: boolean
             dryRun?: boolean
             steps?: boolean
             test?: boolean
@@ -151,6 +151,11 @@ function addDeploy(program: Command): void {
         if (preview === undefined && (database ?? password ?? expires) !== undefined) {
           command.error('error: --database, --password and --expires are for --preview NAME')
         }
+        if (options.to === 'aws' && options.steps === true) {
+          command.error(
+            'error: --steps is for a cloud of your own; try: moka export cloudformation',
+          )
+        }
         const { deployCommand, stepsCommand } = await import('./commands/deploy.ts')
         await (options.steps === true ? stepsCommand(options) : deployCommand(options))
       },
@@ -158,36 +163,36 @@ function addDeploy(program: Command): void {
 }
 
 function addPreviews(program: Command): void {
-  const previews = withCloud(program.command('previews'))
+  const previews = withTarget(program.command('previews'))
     .description('list the previews: what each shows, where, and when it ends')
-    .action(async (options: CloudOptions & { json?: boolean }) => {
+    .action(async (options: TargetOptions) => {
       const { listPreviews } = await import('./commands/previews/previews.ts')
       await listPreviews(options)
     })
-  withCloud(previews.command('remove'))
+  withTarget(previews.command('remove'))
     .description('remove one now, with its database')
     .argument('<name>')
-    .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
+    .action(async (name: string, options: TargetOptions) => {
       const { removePreview } = await import('./commands/previews/previews.ts')
       await removePreview(name, { ...previews.opts(), ...options })
     })
 }
 
 function addReleases(program: Command): void {
-  withCloud(program.command('releases'))
+  withTarget(program.command('releases'))
     .description('list the releases, newest first')
     .option('-n, --count <count>', 'only so many, the newest (default: all)', wholeNumber)
-    .action(async (options: CloudOptions & { json?: boolean; count?: number }) => {
+    .action(async (options: TargetOptions & { count?: number }) => {
       const { releases } = await import('./commands/releases.ts')
       await releases(options)
     })
 }
 
 function addRollback(program: Command): void {
-  withCloud(program.command('rollback'))
+  withTarget(program.command('rollback'))
     .description('make an earlier release live: files, functions and settings together')
     .argument('[release]', 'such as r-41 (default: the one before the live one)')
-    .action(async (release: string | undefined, options: CloudOptions & { json?: boolean }) => {
+    .action(async (release: string | undefined, options: TargetOptions) => {
       const { rollback } = await import('./commands/rollback.ts')
       await rollback(release, options)
     })
@@ -349,6 +354,23 @@ function addDoctor(program: Command): void {
       const { doctor } = await import('./commands/doctor/doctor.ts')
       await doctor(options)
     })
+}
+
+/** The options of a command that speaks to a running cloud, or to AWS. */
+function withTarget(command: Command): Command {
+  return withCloud(
+    command.addOption(
+      new Option(
+        '--to <target>',
+        'a running cloud, or your account at AWS (default: home)',
+      ).choices(['home', 'aws']),
+    ),
+  ).hook('preAction', (_, action) => {
+    // A parent takes options that stand after its subcommand, too.
+    if (action.optsWithGlobals().to !== 'aws') return
+    if (action.getOptionValueSourceWithGlobals('cloud') !== 'cli') return
+    action.error('error: --cloud names a cloud of your own, and --to aws is none')
+  })
 }
 
 /** The options of a command that speaks to a running cloud. */

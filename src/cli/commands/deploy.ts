@@ -15,8 +15,8 @@ import { previewTarget } from '../../deploy/targets/preview.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { reportToGithub } from '../ci/github-actions.ts'
 import { type CloudOptions, findCloud } from '../find-cloud.ts'
+import { type FoundTarget, findTarget, projectOf, type TargetOptions } from '../find-target.ts'
 import { uploadBar } from '../progress/upload-bar.ts'
-import { projectAddress } from '../project-address.ts'
 import { createReporter, formatCount, formatDuration, type Reporter } from '../reporter.ts'
 import { type PreviewOptions, readPreviewOptions } from './previews/preview-options.ts'
 import { formatRest } from './previews/previews.ts'
@@ -60,36 +60,34 @@ export async function stepsCommand(options: CloudOptions): Promise<void> {
 
 /** `moka deploy`: makes a release of the project one stands in, and makes it live. */
 export async function deployCommand(
-  options: CloudOptions & PreviewOptions & { json?: boolean; dryRun?: boolean; test?: boolean },
+  options: TargetOptions & PreviewOptions & { dryRun?: boolean; test?: boolean },
 ): Promise<void> {
   const startMs = performance.now()
   const reporter = createReporter(options.json === true)
   const interruption = endAtSignal()
-  const cloud = await findCloud(options)
+  const isDryRun = options.dryRun === true
+  const target = await findTarget(options, { reporter, isDeploy: true, isDryRun })
   try {
-    const project = await loadProject(process.cwd())
-    const named = options.project === undefined ? project : { ...project, name: options.project }
-    const status = await cloud.api.status()
-    const { site } = status.addresses
+    const named = await projectOf(options)
     const preview = readPreviewOptions(options)
     const result = await deploy(
       named,
-      preview === undefined ? cloud.api : previewTarget(cloud.api, preview),
+      preview === undefined ? target.api : previewTarget(target.api, preview),
       {
         clock: systemClock,
-        isDryRun: options.dryRun === true,
+        isDryRun,
         isTested: options.test === true,
         signal: interruption.signal,
       },
       interruption.observe(observeDeploy(reporter, plan => printPlan(plan, reporter))),
     )
     const durationMs = Math.round(performance.now() - startMs)
-    const address = projectAddress(status, named.name)
-    const summary = summarise(result, `of ${named.name}`, address, options, durationMs)
+    const { address, site } = await target.addressOf(named.name)
+    const summary = summarise(result, `of ${named.name}`, address, target, { isDryRun, durationMs })
     const shown = previewResult(result, preview?.password)
     reporter.result(
       {
-        ...toJson(result, options.dryRun === true),
+        ...toJson(result, isDryRun),
         project: named.name,
         site,
         durationMs,
@@ -99,12 +97,12 @@ export async function deployCommand(
         ? summary
         : `${summary}\nits password is ${shown.password}, with any name`,
     )
-    if (options.dryRun !== true) await tellGithub(reporter, named, site, result, summary)
+    if (!isDryRun) await tellGithub(reporter, named, site, result, summary)
   } catch (error) {
     await reportToGithub({ project: basename(process.cwd()), error })
     throw error
   } finally {
-    cloud.close()
+    await target.close()
   }
 }
 
@@ -199,13 +197,13 @@ function summarise(
   { plan, activated, live, uploaded }: DeployResult,
   ofProject: string,
   site: string,
-  options: { dryRun?: boolean },
-  durationMs: number,
+  target: Pick<FoundTarget, 'describeConfirmed'>,
+  { isDryRun, durationMs }: { isDryRun: boolean; durationMs: number },
 ): string {
   const { added, changed, removed, unchanged } = plan.files
   const total = added + changed + unchanged
   const files = `${formatCount(total, 'file')}: ${added} added, ${changed} changed, ${removed} removed, ${unchanged} unchanged`
-  if (options.dryRun === true) return `${files}\ndry run: nothing was changed`
+  if (isDryRun) return `${files}\ndry run: nothing was changed`
   if (activated === undefined) {
     const unchanged = `${files}\nnothing differs from ${live} ${ofProject}, which stays live on ${site}`
     if (uploaded.blobs === 0) return unchanged
@@ -216,7 +214,7 @@ function summarise(
     activated.migrated.length === 0
       ? ''
       : `, ${formatCount(activated.migrated.length, 'migration')} applied`
-  const workers = formatCount(activated.confirmedBy.length, 'edge worker')
+  const confirmed = target.describeConfirmed(activated.confirmedBy)
   const { preview } = activated
   const isWhere =
     preview === undefined
@@ -224,7 +222,7 @@ function summarise(
       : `is preview ${preview.name} on ${preview.url} for ${formatRest(preview.expiresMs - Date.now())}`
   return [
     `${files}; ${formatCount(uploaded.blobs, 'object')} uploaded${migrated}`,
-    `${activated.id} ${ofProject} ${isWhere}, confirmed by ${workers}, after ${formatDuration(durationMs)}`,
+    `${activated.id} ${ofProject} ${isWhere}, confirmed by ${confirmed}, after ${formatDuration(durationMs)}`,
     ...(preview === undefined || preview.localUrl === preview.url
       ? []
       : [`on the cloud's own machine: ${preview.localUrl}`]),

@@ -1,15 +1,14 @@
-import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
+import { findProjectName } from '../find-cloud.ts'
+import { findTarget, type TargetOptions } from '../find-target.ts'
 import { createReporter, formatAge, formatCount } from '../reporter.ts'
 
 /** `moka releases`: newest first, the live one marked. */
-export async function releases(
-  options: CloudOptions & { json?: boolean; count?: number },
-): Promise<void> {
+export async function releases(options: TargetOptions & { count?: number }): Promise<void> {
   const reporter = createReporter(options.json === true)
-  const cloud = await findCloud(options)
+  const target = await findTarget(options, { reporter })
   try {
     const project = await findProjectName(options)
-    const list = await cloud.api.releases(project)
+    const list = await target.api.releases(project)
     const nowMs = Date.now()
     const shown = list.slice(0, options.count)
     for (const release of shown) {
@@ -29,6 +28,6 @@ export async function releases(
     const more = left === 0 ? '' : `, ${left} older not shown`
     reporter.result(shown, `${formatCount(list.length, 'release')} of ${project}${more}, * is live`)
   } finally {
-    cloud.close()
+    await target.close()
   }
 }

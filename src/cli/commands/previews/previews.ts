@@ -1,15 +1,14 @@
-import { type CloudOptions, findCloud, findProjectName } from '../../find-cloud.ts'
+import { findProjectName } from '../../find-cloud.ts'
+import { findTarget, type TargetOptions } from '../../find-target.ts'
 import { createReporter, formatAge, formatCount } from '../../reporter.ts'
 
-type Options = CloudOptions & { json?: boolean }
-
 /** `moka previews`: what each shows, where and until when. */
-export async function listPreviews(options: Options): Promise<void> {
+export async function listPreviews(options: TargetOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
-  const cloud = await findCloud(options)
+  const target = await findTarget(options, { reporter })
   try {
     const project = await findProjectName(options)
-    const previews = await cloud.api.previews.list(project)
+    const previews = await target.api.previews.list(project)
     const nowMs = Date.now()
     for (const { name, release, url, deployedMs, expiresMs, isLocked, database } of previews) {
       const more = [isLocked ? 'password' : '', database && `database: ${database}`]
@@ -26,20 +25,20 @@ export async function listPreviews(options: Options): Promise<void> {
     }
     reporter.result(previews, `${formatCount(previews.length, 'preview')} of ${project}`)
   } finally {
-    cloud.close()
+    await target.close()
   }
 }
 
 /** `moka previews remove`: its address, functions and database go at once. */
-export async function removePreview(name: string, options: Options): Promise<void> {
+export async function removePreview(name: string, options: TargetOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
-  const cloud = await findCloud(options)
+  const target = await findTarget(options, { reporter })
   try {
     const project = await findProjectName(options)
-    await cloud.api.previews.remove(project, name)
+    await target.api.previews.remove(project, name)
     reporter.result({ project, preview: name }, `preview ${name} of ${project} is removed`)
   } finally {
-    cloud.close()
+    await target.close()
   }
 }
 

@@ -4,7 +4,7 @@ import { createReleaseSigner, makeSigningKey } from '../../../../releases/proven
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import type { SiteOutputs } from '../stack/names.ts'
-import type { BackendReleases } from './functions/aws-backend.ts'
+import { type BackendReleases, openAwsBackend } from './functions/aws-backend.ts'
 import { Bucket } from './objects/bucket.ts'
 import { ReleaseTarget } from './release-target.ts'
 import type { LockHolder } from './shelf/deploy-lock.ts'
@@ -19,7 +19,8 @@ const SIGNING_KEY = 'keys/release-signing.pem'
 export interface AwsTargetOptions {
   clock: Clock
   outputs: SiteOutputs
-  backend: BackendReleases
+  /** Default: the project's functions on Lambda. */
+  backend?: BackendReleases
   isDryRun?: boolean
   /** Told once of each deploy that is waited for. */
   onWait?(holder: LockHolder): void
@@ -46,11 +47,12 @@ export async function openReleaseTarget(
   }
   const bucket = await Bucket.open(outputs.BucketName, project.aws.region)
   const store = await LiveStore.open(outputs.KeyValueStoreArn)
-  const address = `https://${outputs.DistributionDomain}`
+  const address = addressOf(outputs)
   const shelf = new ReleaseShelf(bucket, project.name)
   const index = new SiteIndex(store, () => openSigner(bucket))
+  const backend = options.backend ?? (await openAwsBackend({ project, bucket, outputs }))
   return new ReleaseTarget({
-    ...{ project: project.name, bucket, store, shelf, index, backend: options.backend },
+    ...{ project: project.name, bucket, store, shelf, index, backend },
     previews: new PreviewShelf({ store, shelf, index, address, clock }),
     ...{ address, ask: options.ask ?? askSite, clock, isDryRun },
     lock: {
@@ -59,6 +61,11 @@ export async function openReleaseTarget(
       ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
     },
   })
+}
+
+/** Where the site is asked from outside. `MOKA_AWS_SITE` names it where there is no CloudFront. */
+function addressOf({ DistributionDomain }: SiteOutputs): string {
+  return process.env.MOKA_AWS_SITE ?? `https://${DistributionDomain}`
 }
 
 /** The key that the project's releases are signed with lies in its bucket, and is made once. */

@@ -82,6 +82,11 @@ export class ReleaseTarget implements DeployTarget {
     if (parts.secrets !== undefined) this.secrets = parts.secrets
   }
 
+  /** Where the site is asked from outside. */
+  get address(): string {
+    return this.#parts.address
+  }
+
   async live(): Promise<LiveRelease | undefined> {
     if (!this.#parts.isDryRun) await this.lock()
     const { live } = await this.#read()

@@ -39,8 +39,8 @@ export interface AwsBackendParts {
   project: Project
   bucket: Bucket
   outputs: SiteOutputs
-  /** Of a database of the project's own; where a release gives none. */
-  secrets: Pick<CloudApi['secrets'], 'forBuild'>
+  /** Values of secrets. */
+  secrets?: Pick<CloudApi['secrets'], 'forBuild'>
 }
 
 const sqlKey = (sha256: string) => `migrations/${sha256}.sql`
@@ -53,8 +53,8 @@ export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendRel
     ...{ project: project.name, settings: project.aws, bucket },
     async environmentOf(name, settings) {
       const names = settings.secrets ?? []
-      const values = names.length === 0 ? {} : await parts.secrets.forBuild(project.name, names)
-      return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
+      const values = names.length === 0 ? {} : await parts.secrets?.forBuild(project.name, names)
+      return functionEnvironment(name, settings, new Map(Object.entries(values ?? {})), access)
     },
   })
   return {
