@@ -12,6 +12,7 @@ export interface StackEvent {
   type: string
   status: string
   reason?: string
+  token?: string
   at: Date
 }
 
@@ -57,6 +58,8 @@ export class Stack {
   readonly events: StackEvent[] = []
   readonly changeSets = new Map<string, ChangeSet>()
   isProtected = false
+  /** Of the change that is under way, by who began it. */
+  token: string | undefined
   readonly created = new Date()
   readonly #behind: Behind
   readonly #troubles: Trouble[]
@@ -83,6 +86,7 @@ export class Stack {
     this.events.push({
       ...{ id: `${logicalId}-${status}-${randomUUID()}`, logicalId, physicalId, type, status },
       ...(reason === undefined ? {} : { reason }),
+      ...(this.token === undefined ? {} : { token: this.token }),
       at: new Date(),
     })
   }

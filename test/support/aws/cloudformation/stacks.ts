@@ -102,6 +102,7 @@ export class Stacks {
         }
         refuseBusy(stack)
         stack.changeSets.clear()
+        stack.token = form.get('ClientRequestToken') ?? undefined
         this.#start(stack.apply(set.kind, set))
         return {}
       }
@@ -113,6 +114,7 @@ export class Stacks {
           throw new Refused('ValidationError', message)
         }
         if (stack.status === 'DELETE_IN_PROGRESS') return {}
+        stack.token = form.get('ClientRequestToken') ?? undefined
         this.#start(stack.delete(list(form, 'RetainResources')))
         return {}
       }
@@ -359,6 +361,7 @@ function describeEvent(stack: Stack, event: Stack['events'][number]) {
     ...{ LogicalResourceId: event.logicalId, PhysicalResourceId: event.physicalId },
     ...{ ResourceType: event.type, ResourceStatus: event.status },
     ...(event.reason === undefined ? {} : { ResourceStatusReason: event.reason }),
+    ...(event.token === undefined ? {} : { ClientRequestToken: event.token }),
     Timestamp: event.at.toISOString(),
   }
 }

@@ -41,8 +41,11 @@ export const secretParameter = (project: string, name: string) =>
 
 /** Tag on everything; the value is the project's name. */
 export const PROJECT_TAG = 'mokapot:project'
-/** Tag of a stack: the SHA-256 of the template it was made by, so that the same is not made twice. */
-export const TEMPLATE_TAG = 'mokapot:template'
+/**
+ * Output of a stack: the SHA-256 of what it was made by, so that the same is not made twice. No tag,
+ * for CloudFormation would change the tags of everything in the stack with it.
+ */
+export const TEMPLATE_OUTPUT = 'MokapotTemplate'
 
 /** Outputs of the site's stack. */
 export interface SiteOutputs {

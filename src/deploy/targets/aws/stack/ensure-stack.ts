@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto'
+import type { Stack, StackEvent } from '@aws-sdk/client-cloudformation'
+import { MokaError } from '../../../../shared/errors.ts'
+import type { Template } from '../template/format.ts'
+import { type PlannedChange, planChanges, refuseLoss } from './change-plan.ts'
+import {
+  Backoff,
+  followStack,
+  isAtRest,
+  newestEvent,
+  stuck,
+  type Wait,
+  waitForOther,
+} from './follow-stack.ts'
+import { TEMPLATE_OUTPUT } from './names.ts'
+import { stackFailed } from './stack-failure.ts'
+import type { StackService } from './stack-service.ts'
+import { templateSource } from './template-body.ts'
+
+/** Told what happens to a stack while it happens. */
+export interface StackObserver {
+  /** Before anything is changed. */
+  onPlan?(stack: string, changes: readonly PlannedChange[]): void
+  onEvent?(event: StackEvent): void
+  /** Something else changes it; `who` where another moka does. */
+  onWait?(stack: string, status: string, who: string | undefined): void
+  /** A stack that never came up is deleted, to be made anew. */
+  onCleanUp?(stack: string, status: string): void
+}
+
+export interface EnsureStackOptions {
+  service: StackService
+  name: string
+  template: Template
+  /** As `service.find` gave it. */
+  found: Stack | undefined
+  /** Values of the template's parameters. */
+  parameters: Readonly<Record<string, string>>
+  /** On the stack and, by CloudFormation, on everything in it. */
+  tags: Readonly<Record<string, string>>
+  /** Who does it, as `requestToken` writes it. */
+  token: string
+  wait: Wait
+  /** Ids of resources with data that may go or be made anew. */
+  mayLose?: readonly string[]
+  /** The plan alone: nothing is changed. */
+  isDryRun?: boolean
+  observer?: StackObserver
+}
+
+export interface EnsuredStack {
+  outputs: Record<string, string>
+  isChanged: boolean
+}
+
+/**
+ * Makes a stack be as its template says: finds it → brings it to rest → compares → plans a change
+ * set → executes it → follows it to its end. One call where it is so already.
+ */
+export async function ensureStack(options: EnsureStackOptions): Promise<EnsuredStack> {
+  const { service, name, isDryRun = false, observer } = options
+  const { text, hash } = withHash(options)
+  const stack = await startable(options)
+  if (stack !== undefined && outputsOf(stack)[TEMPLATE_OUTPUT] === hash) {
+    return { outputs: outputsOf(stack), isChanged: false }
+  }
+  if (isDryRun && stack === undefined) {
+    observer?.onPlan?.(name, allNew(options.template))
+    return { outputs: {}, isChanged: true }
+  }
+  const changeSet = `moka-${options.token.slice(-9)}-${hash.slice(0, 12)}`
+  const isPlanned = await planChangeSet(options, { text, changeSet, isNew: stack === undefined })
+  if (!isPlanned || isDryRun) {
+    await service.deleteChangeSet(name, changeSet)
+    return { outputs: outputsOf(stack), isChanged: isPlanned }
+  }
+  const since = await newestEvent(service, name)
+  await service.execute(name, changeSet, options.token)
+  const followed = await followStack(service, name, {
+    ...{ since, wait: options.wait },
+    ...(observer?.onEvent && { onEvent: event => observer.onEvent?.(event) }),
+  })
+  if (!/^(?:CREATE|UPDATE)_COMPLETE$/.test(followed.status)) {
+    const verb = stack === undefined ? 'make' : 'change'
+    throw stackFailed(name, service.region, verb, followed.events)
+  }
+  return { outputs: outputsOf(followed.stack), isChanged: true }
+}
+
+/** What a stack gives to those who use it. */
+export function outputsOf(stack: Stack | undefined): Record<string, string> {
+  const outputs: Record<string, string> = {}
+  for (const { OutputKey = '', OutputValue = '' } of stack?.Outputs ?? []) {
+    outputs[OutputKey] = OutputValue
+  }
+  return outputs
+}
+
+/** The template with the hash of all that the stack is made from, in few bytes. */
+function withHash({ template, parameters, tags }: EnsureStackOptions): {
+  text: string
+  hash: string
+} {
+  const sorted = (values: Readonly<Record<string, string>>) => Object.entries(values).sort()
+  const made = JSON.stringify([template, sorted(parameters), sorted(tags)])
+  const hash = createHash('sha256').update(made).digest('hex')
+  const output = { Description: 'By what it was made; the same is not made twice', Value: hash }
+  const Outputs = { ...template.Outputs, [TEMPLATE_OUTPUT]: output }
+  return { text: JSON.stringify({ ...template, Outputs }), hash }
+}
+
+/** The stack as one that can be changed, or undefined where one has to be made. */
+async function startable(options: EnsureStackOptions): Promise<Stack | undefined> {
+  const { service, name, wait, observer, isDryRun } = options
+  let stack = options.found
+  if (stack !== undefined && !isAtRest(stack.StackStatus ?? '')) {
+    stack = await waitForOther(service, stack, wait, (status, who) =>
+      observer?.onWait?.(name, status, who),
+    )
+  }
+  if (stack === undefined) return undefined
+  const status = stack.StackStatus ?? ''
+  switch (status) {
+    case 'REVIEW_IN_PROGRESS':
+      // It has change sets and nothing else; one that was never executed is in nobody's way.
+      if (isDryRun !== true) {
+        const left = await service.changeSets(name)
+        for (const changeSet of left) await service.deleteChangeSet(name, changeSet)
+      }
+      return undefined
+    case 'CREATE_FAILED':
+    case 'ROLLBACK_COMPLETE':
+    case 'ROLLBACK_FAILED':
+      if (isDryRun !== true) {
+        observer?.onCleanUp?.(name, status)
+        await deleteFailed(options, stack)
+      }
+      return undefined
+    case 'UPDATE_ROLLBACK_FAILED':
+    case 'DELETE_FAILED':
+    case 'UPDATE_FAILED':
+      throw stuck(stack, service.region)
+    default:
+      return stack
+  }
+}
+
+/** A stack that never came up takes no change: it goes, and with it nothing that was ever used. */
+async function deleteFailed(options: EnsureStackOptions, stack: Stack): Promise<void> {
+  const { service, name, wait, token } = options
+  const id = stack.StackId ?? name
+  const since = await newestEvent(service, id)
+  await service.delete(name, token)
+  const { status, events } = await followStack(service, id, { since, wait })
+  if (status !== 'DELETE_COMPLETE') throw stackFailed(name, service.region, 'delete', events)
+}
+
+/** Makes the change set and shows what is in it; false where there is nothing. */
+async function planChangeSet(
+  options: EnsureStackOptions,
+  planned: { text: string; changeSet: string; isNew: boolean },
+): Promise<boolean> {
+  const { service, name, template, parameters, tags, observer, mayLose = [], wait } = options
+  const { text, changeSet, isNew } = planned
+  await service.createChangeSet({
+    StackName: name,
+    ChangeSetName: changeSet,
+    ChangeSetType: isNew ? 'CREATE' : 'UPDATE',
+    Capabilities: ['CAPABILITY_NAMED_IAM'],
+    ...(await templateSource(text, service.region)),
+    Parameters: Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({
+      ParameterKey,
+      ParameterValue,
+    })),
+    Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+    Description: String(template.Description),
+  })
+  const backoff = new Backoff(wait)
+  for (;;) {
+    const { status, reason = '', changes } = await service.describeChangeSet(name, changeSet)
+    if (status === 'CREATE_COMPLETE') {
+      const plan = planChanges(changes)
+      observer?.onPlan?.(name, plan)
+      try {
+        refuseLoss(name, plan, mayLose)
+      } catch (error) {
+        await service.deleteChangeSet(name, changeSet)
+        throw error
+      }
+      return true
+    }
+    if (status === 'FAILED') {
+      if (/didn't contain changes|No updates are to be performed/.test(reason)) return false
+      await service.deleteChangeSet(name, changeSet)
+      throw new MokaError(
+        'AWS_STACK_REFUSED',
+        `cannot plan a change of stack "${name}": ${reason.replace(/\.$/, '')}`,
+        { hint: 'moka export cloudformation prints the template; cfn-lint says more of it' },
+      )
+    }
+    await backoff.pause()
+  }
+}
+
+function allNew(template: Template): PlannedChange[] {
+  return Object.entries(template.Resources).map(([id, resource]) => ({
+    ...{ sign: '+' as const, id, isReplaced: 'no' as const, properties: [] },
+    type: (resource as { Type: string }).Type,
+  }))
+}

@@ -1,0 +1,82 @@
+import type { Stack } from '@aws-sdk/client-cloudformation'
+import type { Project } from '../../../../config/project.ts'
+import { explainAwsError } from '../sdk/errors.ts'
+import { sdk } from '../sdk/sdk.ts'
+import { GITHUB_ISSUER, GITHUB_PROVIDER_PARAMETER } from '../template/access/github-provider.ts'
+import type { Template } from '../template/format.ts'
+import {
+  RESERVED_CONCURRENCY_PARAMETER,
+  reservedExecutions,
+} from '../template/functions/project-function.ts'
+import type { DomainOutputs } from './names.ts'
+
+/** Executions that AWS keeps for functions that have reserved none. */
+const KEPT_UNRESERVED = 100
+
+/** Values of what the site's template leaves open: the domain's stack and the account say it. */
+export async function siteParameters(
+  project: Project,
+  template: Template,
+  known: { before: Stack | undefined; domain: DomainOutputs | undefined },
+): Promise<Record<string, string>> {
+  const { before, domain } = known
+  const wanted = Object.keys(template.Parameters ?? {})
+  // A stack that never came up says nothing of what is there.
+  const isUp = !/^(?:REVIEW|ROLLBACK|CREATE_FAILED)/.test(before?.StackStatus ?? 'REVIEW')
+  const previous = new Map(
+    (isUp ? (before?.Parameters ?? []) : []).map(each => [each.ParameterKey, each.ParameterValue ?? '']),
+  )
+  const values = await Promise.all(
+    wanted.map(async (name): Promise<[string, string][]> => {
+      const value = await valueOf(name)
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
+  return Object.fromEntries(values.flat())
+
+  function valueOf(name: string): string | undefined | Promise<string> {
+    switch (name) {
+      case 'HostedZoneId':
+        return domain?.HostedZoneId
+      case 'CertificateArn':
+        return domain?.CertificateArn
+      case GITHUB_PROVIDER_PARAMETER:
+        // The one that is there now may be this stack's own: named as somebody else's, it would go.
+        return previous.get(name) ?? githubProvider()
+      case RESERVED_CONCURRENCY_PARAMETER:
+        return previous.get(name) === 'true' ? 'true' : allowsReserved(project)
+      default:
+        return undefined
+    }
+  }
+}
+
+/** ARN of the account's provider for GitHub; empty where there is none. */
+async function githubProvider(): Promise<string> {
+  const { IAMClient, ListOpenIDConnectProvidersCommand } = await sdk.iam()
+  const client = new IAMClient({ region: 'us-east-1' })
+  try {
+    const answer = await client.send(new ListOpenIDConnectProvidersCommand({}))
+    const arns = (answer.OpenIDConnectProviderList ?? []).map(({ Arn }) => Arn ?? '')
+    return arns.find(arn => arn.endsWith(`:oidc-provider/${GITHUB_ISSUER}`)) ?? ''
+  } catch (error) {
+    throw explainAwsError(error, 'read the identity providers of the account')
+  } finally {
+    client.destroy()
+  }
+}
+
+/** Whether enough executions stay for the rest of the account when the project has reserved its own. */
+async function allowsReserved(project: Project): Promise<string> {
+  const { LambdaClient, GetAccountSettingsCommand } = await sdk.lambda()
+  const client = new LambdaClient({ region: project.aws.region })
+  try {
+    const { AccountLimit } = await client.send(new GetAccountSettingsCommand({}))
+    const free = AccountLimit?.UnreservedConcurrentExecutions ?? 0
+    return String(free - reservedExecutions(project) >= KEPT_UNRESERVED)
+  } catch (error) {
+    throw explainAwsError(error, 'read how many executions the account has')
+  } finally {
+    client.destroy()
+  }
+}

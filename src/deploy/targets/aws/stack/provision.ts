@@ -1,0 +1,160 @@
+import type { Project } from '../../../../config/project.ts'
+import type { Clock } from '../../../../shared/clock.ts'
+import { MokaError } from '../../../../shared/errors.ts'
+import type { Template } from '../template/format.ts'
+import { projectTags } from '../template/tags.ts'
+import { domainTemplate, siteTemplate } from '../template/template.ts'
+import { ensureStack, outputsOf, type StackObserver } from './ensure-stack.ts'
+import { realWait, requestToken, type Wait } from './follow-stack.ts'
+import { nameServersOf } from './name-servers.ts'
+import {
+  type DomainOutputs,
+  domainStackName,
+  GLOBAL_REGION,
+  type SiteOutputs,
+  siteStackName,
+} from './names.ts'
+import { siteParameters } from './parameters.ts'
+import { StackService } from './stack-service.ts'
+
+/** Told what happens while a project's stacks are made. */
+export interface ProvisionObserver extends StackObserver {
+  /**
+   * A zone was made, and the certificate waits until the registrar names these servers. Told while
+   * it waits.
+   */
+  onNameServers?(domain: string, nameServers: readonly string[]): void
+}
+
+export interface ProvisionOptions {
+  clock: Clock
+  /** Who does it, for those who wait. */
+  who: { user: string; host: string }
+  isDryRun?: boolean
+  /** Ids of resources with data that may go or be made anew, as `--may-lose` names them. */
+  mayLose?: readonly string[]
+  observer?: ProvisionObserver
+  /** Default: timers. */
+  wait?: Wait
+}
+
+export interface Provisioned {
+  /** Undefined after a dry run of a project that is not there yet. */
+  outputs: SiteOutputs | undefined
+  domain: DomainOutputs | undefined
+  isChanged: boolean
+}
+
+/**
+ * Makes a project's stacks be as its configuration says: zone and certificate first, then the site.
+ * Where they are so already, one question to each is all that is asked.
+ */
+export async function provision(project: Project, options: ProvisionOptions): Promise<Provisioned> {
+  const domain = domainTemplate(project)
+  const zone = domain === undefined ? undefined : await provisionDomain(project, domain, options)
+  const isZoneMissing = domain !== undefined && zone?.outputs === undefined
+  const service = await StackService.open(project.aws.region)
+  try {
+    const name = siteStackName(project.name)
+    const template = siteTemplate(project)
+    const before = await service.find(name)
+    const parameters = await siteParameters(project, template, {
+      before,
+      domain: isZoneMissing ? PLANNED_ZONE : zone?.outputs,
+    })
+    const { outputs, isChanged } = await ensureStack({
+      ...{ service, name, template, parameters, found: before },
+      ...common(project, options),
+    })
+    return {
+      outputs: outputs.BucketName === undefined ? undefined : (outputs as unknown as SiteOutputs),
+      domain: zone?.outputs,
+      isChanged: isChanged || zone?.isChanged === true,
+    }
+  } finally {
+    service.close()
+  }
+}
+
+/** In a dry run, of a zone that is not made yet. */
+const PLANNED_ZONE: DomainOutputs = {
+  HostedZoneId: 'Z00000000PLANNED',
+  CertificateArn: 'arn:aws:acm:us-east-1:000000000000:certificate/planned',
+}
+
+async function provisionDomain(
+  project: Project,
+  template: Template,
+  options: ProvisionOptions,
+): Promise<{ outputs: DomainOutputs | undefined; isChanged: boolean }> {
+  const { observer } = options
+  const service = await StackService.open(GLOBAL_REGION)
+  const name = domainStackName(project.name)
+  const shown: Promise<void>[] = []
+  try {
+    const { outputs, isChanged } = await ensureStack({
+      ...{ service, name, template, parameters: {}, found: await service.find(name) },
+      ...common(project, options),
+      observer: {
+        ...observer,
+        onEvent(event) {
+          observer?.onEvent?.(event)
+          const isMade =
+            event.ResourceType === 'AWS::Route53::HostedZone' &&
+            event.ResourceStatus === 'CREATE_COMPLETE'
+          if (isMade) shown.push(showNameServers(project, event.PhysicalResourceId ?? '', observer))
+        },
+      },
+    })
+    return {
+      outputs:
+        outputs.CertificateArn === undefined ? undefined : (outputs as unknown as DomainOutputs),
+      isChanged,
+    }
+  } finally {
+    await Promise.all(shown)
+    service.close()
+  }
+}
+
+/** The certificate may wait for days until the registrar names them: so they are told at once. */
+async function showNameServers(
+  { domain = '' }: Project,
+  zone: string,
+  observer: ProvisionObserver | undefined,
+): Promise<void> {
+  if (observer?.onNameServers === undefined) return
+  // What is told besides must not end the deploy; the stack's outputs have them, too.
+  const servers = await nameServersOf(zone).catch(() => [])
+  if (servers.length > 0) observer.onNameServers(domain, servers)
+}
+
+function common(project: Project, options: ProvisionOptions) {
+  const { clock, who, isDryRun, mayLose, observer, wait = realWait } = options
+  return {
+    tags: projectTags(project),
+    token: requestToken(who.user, who.host, clock.now()),
+    wait,
+    ...(isDryRun !== undefined && { isDryRun }),
+    ...(mayLose !== undefined && { mayLose }),
+    ...(observer !== undefined && { observer }),
+  }
+}
+
+/** Outputs of a project that is there already: what releases, logs and secrets need. */
+export async function findSite(project: Project): Promise<SiteOutputs> {
+  const service = await StackService.open(project.aws.region)
+  try {
+    const outputs = outputsOf(await service.find(siteStackName(project.name)))
+    if (outputs.BucketName !== undefined) return outputs as unknown as SiteOutputs
+  } finally {
+    service.close()
+  }
+  throw new MokaError(
+    'AWS_NOT_DEPLOYED',
+    `cannot find project "${project.name}" on AWS: region "${project.aws.region}" has no stack "${siteStackName(project.name)}"`,
+    {
+      hint: '`moka deploy --to aws` makes it; is aws.region, or AWS_REGION, the one it was made in?',
+    },
+  )
+}
