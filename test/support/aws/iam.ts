@@ -1,10 +1,16 @@
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 import type { Project } from '../../../src/config/project.ts'
 import { siteStackName } from '../../../src/deploy/targets/aws/stack/names.ts'
-import { backendFragments } from '../../../src/deploy/targets/aws/template/backend.ts'
-import { mergeFragments } from '../../../src/deploy/targets/aws/template/fragment.ts'
+import { formatTemplate } from '../../../src/deploy/targets/aws/template/format.ts'
+import { siteTemplate } from '../../../src/deploy/targets/aws/template/template.ts'
 import { ACCOUNT } from './account.ts'
-import { type Json, resolve, type Scope, type Template } from './cloudformation/template.ts'
+import {
+  type Json,
+  parseTemplate,
+  resolve,
+  type Scope,
+  type Template,
+} from './cloudformation/template.ts'
 
 /** One call, as IAM sees it. */
 export interface IamCall {
@@ -24,12 +30,6 @@ export interface IamRole {
   trust: Json
 }
 
-/** What the rest of the template makes, and the roles name. */
-const BESIDES: Template['Resources'] = {
-  Bucket: { Type: 'AWS::S3::Bucket' },
-  KeyValueStore: { Type: 'AWS::CloudFront::KeyValueStore' },
-  Distribution: { Type: 'AWS::CloudFront::Distribution' },
-}
 const HOSTED_ZONE_ID = 'Z0123456789'
 
 /** Ids and ARNs as AWS would give them. `PROJECT` is in the names of what has one. */
@@ -44,6 +44,10 @@ function made(id: string, project: string, resources: Template['Resources']) {
     KeyValueStore: {
       id: 'live',
       attributes: { Arn: `arn:aws:cloudfront::${ACCOUNT}:key-value-store/${project}-store` },
+    },
+    AccessLogs: {
+      id: `mokapot-${project}-logs`,
+      attributes: { Arn: `arn:aws:s3:::mokapot-${project}-logs` },
     },
     Distribution: { id: `E${project.toUpperCase()}`, attributes: {} },
     Api: { id: 'a1b2c3', attributes: { ApiEndpoint: 'https://a1b2c3.execute-api' } },
@@ -78,12 +82,7 @@ function made(id: string, project: string, resources: Template['Resources']) {
 
 /** The roles of a project's template, by their ids. */
 export function iamRoles(project: Project, isProviderThere = false): Map<string, IamRole> {
-  const merged = mergeFragments(backendFragments(project).fragments)
-  const template = {
-    Parameters: { ...merged.parameters, HostedZoneId: { Type: 'String' } },
-    Conditions: merged.conditions,
-    Resources: { ...merged.resources, ...BESIDES },
-  } as unknown as Template
+  const template = parseTemplate(formatTemplate(siteTemplate(project)))
   const provider = `arn:aws:iam::${ACCOUNT}:oidc-provider/token.actions.githubusercontent.com`
   const scope: Scope = {
     stackName: siteStackName(project.name),
@@ -100,16 +99,13 @@ export function iamRoles(project: Project, isProviderThere = false): Map<string,
   const roles = new Map<string, IamRole>()
   for (const [id, { Type, Properties = {} }] of Object.entries(template.Resources)) {
     if (Type !== 'AWS::IAM::Role') continue
-    const properties = resolve(JSON.parse(JSON.stringify(Properties)), scope)
+    const properties = resolve(Properties, scope)
     roles.set(id, {
       policies: properties.Policies.map((policy: Json) => ({
         name: policy.PolicyName,
         policy: policy.PolicyDocument,
       })),
-      boundary:
-        properties.PermissionsBoundary === undefined
-          ? undefined
-          : resolve(JSON.parse(JSON.stringify(boundary)), scope),
+      boundary: properties.PermissionsBoundary === undefined ? undefined : resolve(boundary, scope),
       trust: properties.AssumeRolePolicyDocument,
     })
   }

@@ -74,7 +74,7 @@ describe('the role that deploys', () => {
     const long = sampleProject({
       name: 'a'.repeat(40),
       domain: `${'d'.repeat(60)}.example.org`,
-      functions: Array.from({ length: 100 }, (_, index) => sampleFunction(`f${index}`)),
+      functions: Array.from({ length: 40 }, (_, index) => sampleFunction(`f${index}`)),
       aws: { github, database: 'rds' },
     })
     const { policies } = iamRoles(long).get('DeployRole')!

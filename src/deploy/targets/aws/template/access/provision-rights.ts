@@ -3,6 +3,7 @@ import { lambdaPrefix } from '../../stack/names.ts'
 import { getAtt, ref, sub, type Value } from '../fragment.ts'
 import { BOUNDARY_ID, functionRolePath, type Statement } from '../functions/execution-role.ts'
 import { DISTRIBUTION_ID } from '../functions/function-url.ts'
+import { hasAccessLogs } from '../storage/access-logs.ts'
 import { accessPath } from './boundary.ts'
 import { arnOf, ownTag } from './release-rights.ts'
 
@@ -147,7 +148,7 @@ function tags(project: Project): Statement[] {
         ...['s3:GetBucketTagging', 's3:PutBucketTagging', 's3:PutLifecycleConfiguration'],
         's3:GetLifecycleConfiguration',
       ],
-      getAtt('Bucket', 'Arn'),
+      ['Bucket', ...(hasAccessLogs(project) ? ['AccessLogs'] : [])].map(id => getAtt(id, 'Arn')),
     ),
     through(
       'TagsOfRoles',
