@@ -1,3 +1,4 @@
+import { REGION } from '../../config/aws/validate-aws.ts'
 import type { Project } from '../../config/project.ts'
 import { MokaError } from '../../shared/errors.ts'
 import { type Estimate, estimate } from './estimate.ts'
@@ -7,9 +8,6 @@ import { inCents } from './price.ts'
 import { pricesOf, READ_ON } from './prices-aws.ts'
 import { HOME_SERVERS, type HomeServer } from './prices-home.ts'
 import { ASSUMED, type MeasuredCalls, usageOf } from './usage.ts'
-
-/** A region's name, as all of AWS's are: not whether there is one. */
-const REGION = /^[a-z]{2}(?:-[a-z]+)+-\d$/
 
 /** What a project costs on AWS in a month, for a traffic and for ten times that, and at home. */
 export interface CostReport {

@@ -18,6 +18,24 @@ export function addReports(program: Command): void {
       await cost(options)
     })
   program
+    .command('crc')
+    .description(
+      'score this project against the steps of the Cloud Resume Challenge, with what shows each',
+    )
+    .addOption(
+      new Option('--to <target>', 'where it is looked at').choices(['home', 'aws']).default('home'),
+    )
+    .addOption(
+      new Option('--cloud <url>', 'control address of the cloud, with MOKA_TOKEN').env(
+        'MOKA_CLOUD',
+      ),
+    )
+    .option('--json', 'print the score as JSON')
+    .action(async options => {
+      const { crc } = await import('./crc.ts')
+      await crc(options)
+    })
+  program
     .command('export')
     .description('print what other tools can go on with')
     .command('cloudformation')
