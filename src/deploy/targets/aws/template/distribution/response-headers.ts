@@ -37,7 +37,9 @@ export function responseHeadersPolicy(
 ): Value | undefined {
   const { remove = [], set = {}, add = {}, security } = behavior?.responseHeaders ?? {}
   const fields = new Map<string, { value: string; isForced: boolean }>()
-  const defaults = isFiles || security === true ? DEFAULTS : {}
+  // Who may frame a file is said by viewer-response alone: a Content-Security-Policy may say it better.
+  const { 'x-frame-options': _, ...unframed } = DEFAULTS
+  const defaults = security === true ? DEFAULTS : isFiles ? unframed : {}
   const lower = (some: object) =>
     Object.entries(some).map(([name, value]) => [name.toLowerCase(), String(value)] as const)
   for (const [name, value] of lower(defaults)) fields.set(name, { value, isForced: false })

@@ -23,7 +23,9 @@ async function handler(event) {
   const found = await findRelease(ask)
   if (found) return found
   ask.path_ = decodePath(request.uri)
-  if (ask.path_ === undefined) return page(ask, 400, 'The path of the request is malformed.')
+  if (ask.path_ === undefined) {
+    return page({ request_: request }, 400, 'The path of the request is malformed.')
+  }
   const head = ask.head_
   if (head.w && hash(head.s + credentials(ask).replace(/^[^:]*:?/, '')) !== head.w) {
     return unauthorised(
@@ -56,7 +58,7 @@ async function findRelease(ask) {
     return
   }
   if (!ask.preview_) return page(ask, 503, 'Nothing was deployed here yet.')
-  const gone = await page(ask, 404, 'There is no such preview any more.')
+  const gone = await page({ request_: ask.request_ }, 404, 'There is no such preview any more.')
   if (!byHost) gone.cookies = previewCookie('', '; Max-Age=0')
   return gone
 }
@@ -264,7 +266,7 @@ function respond(ask, status, cache, fields, body) {
   Object.keys(fields).forEach(name => set(headers, name, fields[name]))
   const isPrivate = ask.isLocked_ || (head && head.w && cache !== NO_STORE)
   if (cache) set(headers, 'cache-control', isPrivate ? 'private, no-cache' : cache)
-  if (status > 204 && status !== 307) setSecurity(headers)
+  if (status > 204) setSecurity(headers)
   const response = { statusCode: status, headers: headers }
   if (body) response.body = body
   return response

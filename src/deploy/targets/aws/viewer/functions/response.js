@@ -4,11 +4,19 @@
 // this function sees it, so there is a second way to the same: the address, as it came or as it was
 // rewritten, and the mark that the error page has as an object of the bucket.
 
+// As src/http/media-types.ts has it: text, and what is worth compressing besides.
+const COMPRESSIBLE =
+  /^(text\/|application\/(javascript|json|xml|toml|yaml|sql|wasm|x-tar|vnd\.ms-fontobject)(;|$)|font\/[ot]tf|image\/(bmp|vnd\.microsoft\.icon)|[^;]+\+(json|xml)(;|$))/
+
 async function handler(event) {
   const response = event.response
   const headers = response.headers
   const seen = await decisionOf(event)
   const isError = seen.status >= 400
+  const type = headers['content-type']
+  // A 304 does not say of what.
+  if (!headers.vary && (type ? COMPRESSIBLE.test(type.value) : response.statusCode === 304))
+    set(headers, 'vary', 'Accept-Encoding')
   if (seen.headers) {
     const text = await getPieces(`${seen.rules}:h`, seen.headers)
     applyRules(headers, JSON.parse(text), seen.path)
@@ -61,7 +69,8 @@ async function decisionOf(event) {
     status: isMarked ? 404 : 200,
     rules: head.i,
     headers: head.h,
-    flags: (preview ? 'p' : '') + (head.w ? 'l' : ''),
+    // Who has brought a name and a password may have opened a lock by it.
+    flags: (preview ? 'p' : '') + (head.w || (head.l && request.headers.authorization) ? 'l' : ''),
     path: decodePath(path) || '/',
     hsts: head.t,
   }
