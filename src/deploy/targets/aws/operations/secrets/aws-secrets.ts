@@ -99,19 +99,20 @@ export class AwsSecrets implements SecretsApi {
     )
   }
 
-  /** Builds for AWS run where the deploy does, and take values from its shell, as everywhere else. */
-  async forBuild(_project: string, names: readonly string[]): Promise<Record<string, string>> {
-    throw new MokaError(
-      'AWS_SECRETS_NOT_FOR_BUILDS',
-      `cannot read ${names.map(name => `"${name}"`).join(', ')} for a build: secrets on AWS are for functions alone`,
-      { hint: `a build takes them from its shell: export ${names[0]}=…` },
-    )
-  }
-
-  /** All of them, to be put into functions: for nobody's eyes. */
-  async values(project: string): Promise<Map<string, string>> {
+  /** For functions, and for a build that does not find one in its shell. Throws `SECRETS_NOT_SET`. */
+  async forBuild(project: string, names: readonly string[]): Promise<Record<string, string>> {
     const parameters = await this.#parameters(project, true)
-    return new Map(parameters.map(({ Name = '', Value = '' }) => [nameOf(Name), Value]))
+    const values = new Map(parameters.map(({ Name = '', Value = '' }) => [nameOf(Name), Value]))
+    const found = names.map(name => {
+      const value = values.get(name)
+      if (value !== undefined) return [name, value]
+      throw new MokaError(
+        'SECRETS_NOT_SET',
+        `cannot find secret "${name}" of project "${project}": it is not set on AWS`,
+        { hint: `moka secrets set ${name} --to aws` },
+      )
+    })
+    return Object.fromEntries(found) as Record<string, string>
   }
 
   async #parameters(project: string, withValues: boolean): Promise<Parameter[]> {
