@@ -36,10 +36,12 @@ export function assembleTemplate(
     Resources: resources,
     Outputs: outputs,
   }
+  const written = formatTemplate(template)
   requireSize('resources', Object.keys(resources).length, MAX_RESOURCES)
   requireSize('outputs', Object.keys(outputs).length, MAX_OUTPUTS)
-  requireSize('bytes', Buffer.byteLength(formatTemplate(template)), MAX_BYTES)
-  return template
+  requireSize('bytes', Buffer.byteLength(written), MAX_BYTES)
+  // As it is read again: what is undefined is not there.
+  return JSON.parse(written) as Template
 }
 
 /** The same project gives the same text, octet for octet. */

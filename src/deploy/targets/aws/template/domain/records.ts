@@ -10,8 +10,8 @@ const CLOUDFRONT_ZONE_ID = 'Z2FDTNDATAQYW2'
 /** What leads browsers to the site: addresses, and that it speaks HTTP/3 before they have asked. */
 const ALIAS_TYPES = ['A', 'AAAA', 'HTTPS'] as const
 const DEFAULT_TTL_SECONDS = 300
-/** Octets of one string of a TXT record (RFC 1035 §3.3). */
-const MAX_STRING_BYTES = 255
+/** Of one string of a TXT record (RFC 1035 §3.3). */
+const MAX_STRING_LENGTH = 255
 /** The authority that AWS Certificate Manager stands for (its manual, "Configure a CAA record"). */
 const AMAZON_CAA = '0 issue "amazon.com"'
 
@@ -169,19 +169,23 @@ function formatCaa(value: string): string {
   return `${flags} ${tag} "${text.replace(/^"(.*)"$/, '$1')}"`
 }
 
-/** Literal text as strings of 255 octets, with what is no plain ASCII as octal. */
+/**
+ * Literal text as strings of 255 characters at most, in which quotes and what is no plain ASCII are
+ * octal: Route 53's manual counts octets, and others what is written.
+ */
 function formatText(text: string): string {
-  const bytes = Buffer.from(text)
-  const strings: string[] = []
-  for (let at = 0; at === 0 || at < bytes.length; at += MAX_STRING_BYTES) {
-    const escaped = [...bytes.subarray(at, at + MAX_STRING_BYTES)].map(escapeOctet)
-    strings.push(`"${escaped.join('')}"`)
+  const strings = ['']
+  for (const octet of Buffer.from(text)) {
+    const written = escapeOctet(octet)
+    const last = strings.at(-1)!
+    if (last.length + written.length > MAX_STRING_LENGTH) strings.push(written)
+    else strings[strings.length - 1] = last + written
   }
-  return strings.join(' ')
+  return strings.map(string => `"${string}"`).join(' ')
 }
 
 function escapeOctet(octet: number): string {
-  if (octet === 0x22 || octet === 0x5c) return `\\${String.fromCharCode(octet)}`
-  const isPlain = octet >= 0x20 && octet < 0x7f
+  if (octet === 0x5c) return '\\\\'
+  const isPlain = octet >= 0x20 && octet < 0x7f && octet !== 0x22
   return isPlain ? String.fromCharCode(octet) : `\\${octet.toString(8).padStart(3, '0')}`
 }
