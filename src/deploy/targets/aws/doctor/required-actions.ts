@@ -31,7 +31,7 @@ export interface Place {
  * that every type of the templates is here.
  */
 export const MAKING: Readonly<Record<string, readonly string[]>> = {
-  'AWS::ApiGatewayV2::Api': ['apigateway:GET', 'apigateway:POST', 'apigateway:TagResource'],
+  'AWS::ApiGatewayV2::Api': ['apigateway:GET', 'apigateway:POST'],
   'AWS::ApiGatewayV2::Integration': ['apigateway:POST'],
   'AWS::ApiGatewayV2::Route': ['apigateway:POST'],
   'AWS::ApiGatewayV2::Stage': ['apigateway:POST', 'apigateway:PATCH'],
@@ -136,7 +136,7 @@ export function requiredActions(
   const byResource = new Map<string, Set<string>>()
   const need = (resource: string, actions: readonly string[]) => {
     const known = byResource.get(resource) ?? new Set()
-    for (const action of actions) known.add(action)
+    for (const action of actions.flatMap(expand)) known.add(action)
     byResource.set(resource, known)
   }
   const changing = place.isNew ? [] : provisionRights(project, hasApi)
@@ -151,6 +151,13 @@ export function requiredActions(
   return [...byResource]
     .map(([resource, actions]) => ({ resource, actions: [...actions].sort() }))
     .sort((a, b) => (a.resource < b.resource ? -1 : 1))
+}
+
+/** IAM simulates no patterns: of one, such as `ec2:Describe*`, those count that making takes. */
+function expand(action: string): string[] {
+  if (!action.includes('*')) return [action]
+  const pattern = new RegExp(`^${action.replaceAll('*', '\\w*')}$`)
+  return [...new Set(Object.values(MAKING).flat())].filter(known => pattern.test(known))
 }
 
 /** What conditions of a policy look at, as it is in a deploy. */
