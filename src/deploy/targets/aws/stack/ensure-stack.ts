@@ -15,7 +15,7 @@ import {
 import { TEMPLATE_OUTPUT } from './names.ts'
 import { stackFailed } from './stack-failure.ts'
 import type { StackService } from './stack-service.ts'
-import { templateSource } from './template-body.ts'
+import { sendTemplate } from './template-body.ts'
 
 /** Told what happens to a stack while it happens. */
 export interface StackObserver {
@@ -162,19 +162,25 @@ async function planChangeSet(
 ): Promise<boolean> {
   const { service, name, template, parameters, tags, observer, mayLose = [], wait } = options
   const { text, changeSet, isNew } = planned
-  await service.createChangeSet({
-    StackName: name,
-    ChangeSetName: changeSet,
-    ChangeSetType: isNew ? 'CREATE' : 'UPDATE',
-    Capabilities: ['CAPABILITY_NAMED_IAM'],
-    ...(await templateSource(text, service.region)),
-    Parameters: Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({
-      ParameterKey,
-      ParameterValue,
-    })),
-    Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-    Description: String(template.Description),
-  })
+  const bucket = outputsOf(options.found).BucketName
+  const sent = await sendTemplate(text, service.region, bucket)
+  try {
+    await service.createChangeSet({
+      StackName: name,
+      ChangeSetName: changeSet,
+      ChangeSetType: isNew ? 'CREATE' : 'UPDATE',
+      Capabilities: ['CAPABILITY_NAMED_IAM'],
+      ...sent.source,
+      Parameters: Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({
+        ParameterKey,
+        ParameterValue,
+      })),
+      Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+      Description: String(template.Description),
+    })
+  } finally {
+    await sent.dispose()
+  }
   const backoff = new Backoff(wait)
   for (;;) {
     const { status, reason = '', changes } = await service.describeChangeSet(name, changeSet)

@@ -24,7 +24,10 @@ export async function siteParameters(
   // A stack that never came up says nothing of what is there.
   const isUp = !/^(?:REVIEW|ROLLBACK|CREATE_FAILED)/.test(before?.StackStatus ?? 'REVIEW')
   const previous = new Map(
-    (isUp ? (before?.Parameters ?? []) : []).map(each => [each.ParameterKey, each.ParameterValue ?? '']),
+    (isUp ? (before?.Parameters ?? []) : []).map(each => [
+      each.ParameterKey,
+      each.ParameterValue ?? '',
+    ]),
   )
   const values = await Promise.all(
     wanted.map(async (name): Promise<[string, string][]> => {

@@ -1,10 +1,9 @@
 import type { Project } from '../../../../config/project.ts'
 import type { Clock } from '../../../../shared/clock.ts'
-import { MokaError } from '../../../../shared/errors.ts'
 import type { Template } from '../template/format.ts'
 import { projectTags } from '../template/tags.ts'
 import { domainTemplate, siteTemplate } from '../template/template.ts'
-import { ensureStack, outputsOf, type StackObserver } from './ensure-stack.ts'
+import { ensureStack, type StackObserver } from './ensure-stack.ts'
 import { realWait, requestToken, type Wait } from './follow-stack.ts'
 import { nameServersOf } from './name-servers.ts'
 import {
@@ -139,22 +138,4 @@ function common(project: Project, options: ProvisionOptions) {
     ...(mayLose !== undefined && { mayLose }),
     ...(observer !== undefined && { observer }),
   }
-}
-
-/** Outputs of a project that is there already: what releases, logs and secrets need. */
-export async function findSite(project: Project): Promise<SiteOutputs> {
-  const service = await StackService.open(project.aws.region)
-  try {
-    const outputs = outputsOf(await service.find(siteStackName(project.name)))
-    if (outputs.BucketName !== undefined) return outputs as unknown as SiteOutputs
-  } finally {
-    service.close()
-  }
-  throw new MokaError(
-    'AWS_NOT_DEPLOYED',
-    `cannot find project "${project.name}" on AWS: region "${project.aws.region}" has no stack "${siteStackName(project.name)}"`,
-    {
-      hint: '`moka deploy --to aws` makes it; is aws.region, or AWS_REGION, the one it was made in?',
-    },
-  )
 }

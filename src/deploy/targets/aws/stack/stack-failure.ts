@@ -5,11 +5,7 @@ import { parseDenial, policyLine } from '../sdk/denial.ts'
 /** What of a stack's events counts here. */
 export type FailureEvent = Pick<
   StackEvent,
-  | 'LogicalResourceId'
-  | 'ResourceType'
-  | 'ResourceStatus'
-  | 'ResourceStatusReason'
-  | 'PhysicalResourceId'
+  'LogicalResourceId' | 'ResourceType' | 'ResourceStatus' | 'ResourceStatusReason'
 >
 
 /** Those that stopped because another one had failed; CloudFormation's own words. */
@@ -83,6 +79,11 @@ const QUOTAS = (service: string, region: string) =>
 /** The first that holds counts. */
 const HINTS: readonly Hint[] = [
   {
+    holds: /account must be verified before you can add/i,
+    text: () =>
+      'AWS wants to know a new account first: open a case of kind "Account and billing" at https://console.aws.amazon.com/support/home (free), and send it this sentence',
+  },
+  {
     holds: /not authorized to perform|AccessDenied|UnauthorizedOperation/,
     text({ reason }) {
       const denial = parseDenial(reason)
@@ -97,11 +98,6 @@ const HINTS: readonly Hint[] = [
     holds: /CNAMEAlreadyExists|CNAMEs you provided are already associated/i,
     text: () =>
       'another distribution has this name, maybe in another account; `aws cloudfront list-conflicting-aliases` tells which: take the name from it there, then do it again',
-  },
-  {
-    holds: /account must be verified before you can add/i,
-    text: () =>
-      'AWS wants to know a new account first: open a case of kind "Account and billing" at https://console.aws.amazon.com/support/home (free), and send it this sentence',
   },
   {
     holds: /UnreservedConcurrentExecution|ReservedConcurrentExecutions.*(?:decreases|below)/i,
@@ -172,8 +168,8 @@ export function plain(reason: string): string {
     reason,
   )?.[1]
   return (message ?? reason)
-    .replace(/\s*\((?:Service|RequestToken): [^)]*\)+/g, '')
-    .replace(/^Invalid request provided: (?=AWS::)/, '')
+    .replace(/\s*\((?:Service|RequestToken|SDK Attempt Count): [^)]*\)+/g, '')
+    .replace(/^Invalid request provided: (?:AWS::\w+::\w+: )?/, '')
     .trim()
     .replace(/\.$/, '')
 }

@@ -1,49 +1,51 @@
-import { createHash } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { explainAwsError } from '../sdk/errors.ts'
 import { sdk } from '../sdk/sdk.ts'
 
 /** CloudFormation takes no more in the request itself; from a bucket, 1 MB. */
 const MAX_BODY_BYTES = 51_200
-/** Nobody reads a template twice. */
-const KEPT_DAYS = 1
+/** Beside the code of functions, which visitors cannot read in any mode. */
+const TEMPLATE_KEY = 'code/template.json'
 
 /** How CloudFormation is given a template. */
-export type TemplateSource = { TemplateBody: string } | { TemplateURL: string }
-
-/**
- * The template itself, or where it was put: a bucket for templates alone, which is made when the
- * first one is too large. (The project's own bucket is not there before its stack is.)
- */
-export async function templateSource(text: string, region: string): Promise<TemplateSource> {
-  if (Buffer.byteLength(text) <= MAX_BODY_BYTES) return { TemplateBody: text }
-  try {
-    return { TemplateURL: await putTemplate(text, region) }
-  } catch (error) {
-    throw explainAwsError(error, 'send the template, which is too large for a request,')
-  }
+export interface SentTemplate {
+  source: { TemplateBody: string } | { TemplateURL: string }
+  /** When CloudFormation has read it. */
+  dispose(): Promise<void>
 }
 
-async function putTemplate(text: string, region: string): Promise<string> {
-  const { STSClient, GetCallerIdentityCommand } = await sdk.sts()
-  const { Account } = await new STSClient({ region }).send(new GetCallerIdentityCommand({}))
-  const { S3Client, HeadBucketCommand, PutObjectCommand } = await sdk.s3()
+/**
+ * The template itself or, where that is too large, an object that has it: in the project's bucket,
+ * and in one that lasts as long as it is needed before there is a bucket.
+ */
+export async function sendTemplate(
+  text: string,
+  region: string,
+  bucket: string | undefined,
+): Promise<SentTemplate> {
+  if (Buffer.byteLength(text) <= MAX_BODY_BYTES) {
+    return { source: { TemplateBody: text }, dispose: async () => {} }
+  }
+  const { S3Client, PutObjectCommand } = await sdk.s3()
   const s3 = new S3Client({ region })
+  const Bucket = bucket ?? `mokapot-template-${randomBytes(10).toString('hex')}`
   try {
-    const Bucket = `mokapot-${Account}-${region}-templates`
-    const owned = { Bucket, ...(Account !== undefined && { ExpectedBucketOwner: Account }) }
-    const isThere = await s3.send(new HeadBucketCommand(owned)).then(
-      () => true,
-      error => {
-        if (error?.$metadata?.httpStatusCode === 404) return false
-        throw error
-      },
-    )
-    if (!isThere) await makeBucket(s3, Bucket, region)
-    const Key = `${createHash('sha256').update(text).digest('hex')}.json`
-    await s3.send(new PutObjectCommand({ ...owned, Key, Body: text }))
-    return `https://${Bucket}.s3.${region}.amazonaws.com/${Key}`
-  } finally {
+    if (bucket === undefined) await makeBucket(s3, Bucket, region)
+    await s3.send(new PutObjectCommand({ Bucket, Key: TEMPLATE_KEY, Body: text }))
+  } catch (error) {
     s3.destroy()
+    throw explainAwsError(
+      error,
+      `send the template, which is too large for a request, to "${Bucket}"`,
+    )
+  }
+  return {
+    source: { TemplateURL: `https://${Bucket}.s3.${region}.amazonaws.com/${TEMPLATE_KEY}` },
+    async dispose() {
+      // What is left then is an empty-handed bucket, and no reason to end a deploy.
+      if (bucket === undefined) await removeBucket(s3, Bucket).catch(() => {})
+      s3.destroy()
+    },
   }
 }
 
@@ -51,21 +53,15 @@ type S3 = InstanceType<Awaited<ReturnType<typeof sdk.s3>>['S3Client']>
 
 /** Private and encrypted is what every bucket is that AWS makes since 2023. */
 async function makeBucket(s3: S3, Bucket: string, region: string): Promise<void> {
-  const { CreateBucketCommand, PutBucketLifecycleConfigurationCommand } = await sdk.s3()
-  const constraint = { LocationConstraint: region as 'eu-central-1' }
-  await s3.send(
-    new CreateBucketCommand({
-      Bucket,
-      // us-east-1 is the one region that must not be named.
-      ...(region !== 'us-east-1' && { CreateBucketConfiguration: constraint }),
-    }),
-  )
-  const rule = {
-    ID: 'templates-are-read-once',
-    Status: 'Enabled' as const,
-    Filter: { Prefix: '' },
-    Expiration: { Days: KEPT_DAYS },
-  }
-  const LifecycleConfiguration = { Rules: [rule] }
-  await s3.send(new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration }))
+  const { CreateBucketCommand } = await sdk.s3()
+  const CreateBucketConfiguration = { LocationConstraint: region as 'eu-central-1' }
+  // us-east-1 is the one region that must not be named.
+  const place = region === 'us-east-1' ? {} : { CreateBucketConfiguration }
+  await s3.send(new CreateBucketCommand({ Bucket, ...place }))
+}
+
+async function removeBucket(s3: S3, Bucket: string): Promise<void> {
+  const { DeleteBucketCommand, DeleteObjectCommand } = await sdk.s3()
+  await s3.send(new DeleteObjectCommand({ Bucket, Key: TEMPLATE_KEY }))
+  await s3.send(new DeleteBucketCommand({ Bucket }))
 }
