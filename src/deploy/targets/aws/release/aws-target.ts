@@ -7,7 +7,7 @@ import type { SiteOutputs } from '../stack/names.ts'
 import { type BackendReleases, openAwsBackend } from './functions/aws-backend.ts'
 import { Bucket } from './objects/bucket.ts'
 import { ReleaseTarget } from './release-target.ts'
-import type { LockHolder } from './shelf/deploy-lock.ts'
+import type { DeployLock, LockHolder } from './shelf/deploy-lock.ts'
 import { PreviewShelf } from './shelf/preview-shelf.ts'
 import { ReleaseShelf } from './shelf/release-shelf.ts'
 import { type AskSite, askSite } from './site/ask-site.ts'
@@ -22,6 +22,8 @@ export interface AwsTargetOptions {
   /** Default: the project's functions on Lambda. */
   backend?: BackendReleases
   isDryRun?: boolean
+  /** The lock, where it is held already. */
+  lock?: DeployLock | undefined
   /** Told once of each deploy that is waited for. */
   onWait?(holder: LockHolder): void
   /** How long another deploy is waited for. */
@@ -54,7 +56,7 @@ export async function openReleaseTarget(
   return new ReleaseTarget({
     ...{ project: project.name, bucket, store, shelf, index, backend },
     previews: new PreviewShelf({ store, shelf, index, address, clock }),
-    ...{ address, ask: options.ask ?? askSite, clock, isDryRun },
+    ...{ address, ask: options.ask ?? askSite, clock, isDryRun, held: options.lock },
     lock: {
       clock,
       ...(options.onWait && { onWait: options.onWait }),

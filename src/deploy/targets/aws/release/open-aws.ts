@@ -1,3 +1,5 @@
+import { hostname } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import type { Project } from '../../../../config/project.ts'
 import type {
   Activated,
@@ -16,10 +18,14 @@ import type { ActivationStep } from '../../../../releases/releases.ts'
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import type { DeployTarget } from '../../../deploy.ts'
+import { formatChange } from '../stack/change-plan.ts'
+import type { SiteOutputs } from '../stack/names.ts'
+import { provision } from '../stack/provision.ts'
 import { openReleaseTarget } from './aws-target.ts'
 import type { ReleaseTarget } from './release-target.ts'
-import { describeHolder } from './shelf/deploy-lock.ts'
+import { describeHolder, type LockHolder, userName } from './shelf/deploy-lock.ts'
 import { readSiteOutputs } from './site-outputs.ts'
+import { planStacks } from './stack-plan.ts'
 
 export interface OpenAwsOptions {
   clock: Clock
@@ -27,6 +33,8 @@ export interface OpenAwsOptions {
   isDeploy?: boolean
   /** Nothing is written. */
   isDryRun?: boolean
+  /** Ids of resources with data that may go. */
+  mayLose?: readonly string[]
   /** What is under way, for people. */
   onProgress?(text: string): void
   /** What they should not miss. */
@@ -132,15 +140,77 @@ class LazyAwsTarget implements AwsTarget {
   }
 }
 
+/**
+ * Finds the stack, takes the lock in its bucket, and brings the stack up to date: one that is being
+ * made has no bucket yet, and CloudFormation itself lets nobody make it twice.
+ */
 async function openTarget(
   project: Project,
   options: OpenAwsOptions,
 ): Promise<ReleaseTarget | undefined> {
-  const { clock, isDryRun = false, onNote } = options
-  const outputs = await readSiteOutputs(project)
-  if (outputs === undefined) return undefined
-  return openReleaseTarget(project, {
-    ...{ clock, outputs, isDryRun },
-    onWait: holder => onNote?.(`${describeHolder(holder, clock.now())}; waiting for it`),
+  const { clock, isDryRun = false, isDeploy = false, onNote } = options
+  const found = await readSiteOutputs(project)
+  if (isDryRun && isDeploy) await tellPlan(project, options)
+  if (found === undefined && (isDryRun || !isDeploy)) return undefined
+  const settings = {
+    ...{ clock, isDryRun },
+    onWait: (holder: LockHolder) =>
+      onNote?.(`${describeHolder(holder, clock.now())}; waiting for it`),
+  }
+  const outputs = found ?? (await makeStacks(project, options))
+  const target = await openReleaseTarget(project, { ...settings, outputs })
+  if (found === undefined || isDryRun || !isDeploy) return target
+  try {
+    await target.lock()
+    const updated = await makeStacks(project, options)
+    if (isDeepStrictEqual(updated, found)) return target
+    return await openReleaseTarget(project, {
+      ...settings,
+      outputs: updated,
+      lock: target.giveLock(),
+    })
+  } catch (error) {
+    await target.close()
+    throw error
+  }
+}
+
+async function makeStacks(project: Project, options: OpenAwsOptions): Promise<SiteOutputs> {
+  const { clock, onProgress, onNote, mayLose } = options
+  const { outputs } = await provision(project, {
+    ...{ clock, who: { user: userName(), host: hostname() } },
+    ...(mayLose && { mayLose }),
+    observer: {
+      onPlan(stack, changes) {
+        const isNew = changes.every(({ sign }) => sign === '+')
+        if (isNew) onNote?.(`stack ${stack}: ${changes.length} resources are made`)
+        else for (const change of changes) onNote?.(formatChange(change))
+      },
+      onEvent: ({ LogicalResourceId, ResourceStatus }) =>
+        onProgress?.(`${LogicalResourceId} ${ResourceStatus?.toLowerCase().replaceAll('_', ' ')}`),
+      onWait: (stack, status, who) =>
+        onNote?.(
+          `stack ${stack} is ${status}${who === undefined ? '' : ` by ${who}`}; waiting for it`,
+        ),
+      onCleanUp: (stack, status) =>
+        onNote?.(`stack ${stack} never came up (${status}): it is removed and made anew`),
+      onNameServers: (domain, servers) =>
+        onNote?.(
+          `name servers of ${domain}, for its registrar: ${servers.join(', ')}\nthe certificate is made as soon as the registrar has them`,
+        ),
+    },
   })
+  if (outputs !== undefined) return outputs
+  throw new MokaError(
+    'AWS_NO_OUTPUTS',
+    `cannot release project "${project.name}": its stack tells no bucket`,
+    {
+      hint: 'was its template changed by hand? `moka deploy --to aws` puts it back once moka.config.ts changes',
+    },
+  )
+}
+
+async function tellPlan(project: Project, { onNote }: OpenAwsOptions): Promise<void> {
+  const changes = await planStacks(project)
+  for (const { sign, stack, id, type } of changes) onNote?.(`${sign} ${stack} ${id} ${type}`)
 }

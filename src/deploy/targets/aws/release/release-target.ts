@@ -52,6 +52,8 @@ export interface ReleaseTargetParts {
   address: string
   ask: AskSite
   lock: LockOptions
+  /** The lock, where it is held already. */
+  held?: DeployLock | undefined
   clock: Clock
   /** Nothing is written, nor locked. */
   isDryRun: boolean
@@ -79,6 +81,7 @@ export class ReleaseTarget implements DeployTarget {
 
   constructor(parts: ReleaseTargetParts) {
     this.#parts = parts
+    this.#lock = parts.held
     if (parts.secrets !== undefined) this.secrets = parts.secrets
   }
 
@@ -91,6 +94,13 @@ export class ReleaseTarget implements DeployTarget {
     if (!this.#parts.isDryRun) await this.lock()
     const { live } = await this.#read()
     return live && { id: live.id, manifestSha256: live.manifestSha256, manifest: live.manifest }
+  }
+
+  /** The lock, for a target that takes this one's place. */
+  giveLock(): DeployLock | undefined {
+    const lock = this.#lock
+    this.#lock = undefined
+    return lock
   }
 
   async lock(): Promise<void> {

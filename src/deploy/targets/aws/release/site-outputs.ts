@@ -1,24 +1,15 @@
 import type { Project } from '../../../../config/project.ts'
-import { explainAwsError } from '../sdk/errors.ts'
-import { sdk } from '../sdk/sdk.ts'
+import { outputsOf } from '../stack/ensure-stack.ts'
 import { type SiteOutputs, siteStackName } from '../stack/names.ts'
+import { StackService } from '../stack/stack-service.ts'
 
 /** What the project's stack made; undefined where there is none, or none that came up. */
 export async function readSiteOutputs({ name, aws }: Project): Promise<SiteOutputs | undefined> {
-  const { CloudFormationClient, DescribeStacksCommand } = await sdk.cloudformation()
-  const client = new CloudFormationClient({ region: aws.region })
-  const StackName = siteStackName(name)
+  const service = await StackService.open(aws.region)
   try {
-    const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName }))
-    const outputs = Stacks[0]?.Outputs ?? []
-    const values = Object.fromEntries(
-      outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]),
-    ) as unknown as SiteOutputs
-    return values.BucketName === undefined ? undefined : values
-  } catch (error) {
-    if (/does not exist/.test((error as Error).message)) return undefined
-    throw explainAwsError(error, `read stack "${StackName}"`)
+    const outputs = outputsOf(await service.find(siteStackName(name)))
+    return outputs.BucketName === undefined ? undefined : (outputs as unknown as SiteOutputs)
   } finally {
-    client.destroy()
+    service.close()
   }
 }

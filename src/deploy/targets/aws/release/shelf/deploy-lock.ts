@@ -179,7 +179,7 @@ function whoDeploys(): string {
 }
 
 /** A container's user need not have a name. */
-function userName(): string {
+export function userName(): string {
   try {
     return userInfo().username
   } catch {
