@@ -1,13 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Project } from '../../../../../config/project.ts'
-import type { BlobUpload, CloudApi } from '../../../../../control/cloud-api.ts'
+import type { BlobUpload } from '../../../../../control/cloud-api.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../../../../../releases/manifest.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
 import { DatabaseFunction } from '../../operations/database/database-function.ts'
+import { migrateUrl } from '../../operations/database/migrate-url.ts'
 import {
   databaseAccess,
   functionEnvironment,
 } from '../../operations/functions/function-environment.ts'
+import { SecretParameters } from '../../operations/secrets/secret-parameters.ts'
 import type { SiteOutputs } from '../../stack/names.ts'
 import type { Bucket } from '../objects/bucket.ts'
 import { readBlob } from '../objects/read-blob.ts'
@@ -39,8 +41,6 @@ export interface AwsBackendParts {
   project: Project
   bucket: Bucket
   outputs: SiteOutputs
-  /** Values of secrets. */
-  secrets?: Pick<CloudApi['secrets'], 'forBuild'>
 }
 
 const sqlKey = (sha256: string) => `migrations/${sha256}.sql`
@@ -49,12 +49,12 @@ const sqlKey = (sha256: string) => `migrations/${sha256}.sql`
 export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendReleases> {
   const { project, bucket, outputs } = parts
   const access = databaseAccess(project.name, project.aws, outputs, urlOf(project))
+  const secrets = await SecretParameters.open(project.name, project.aws.region)
   const functions = await FunctionReleases.open({
     ...{ project: project.name, settings: project.aws, bucket },
     async environmentOf(name, settings) {
-      const names = settings.secrets ?? []
-      const values = names.length === 0 ? {} : await parts.secrets?.forBuild(project.name, names)
-      return functionEnvironment(name, settings, new Map(Object.entries(values ?? {})), access)
+      const values = await secrets.values(settings.secrets ?? [])
+      return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
     },
   })
   return {
@@ -87,7 +87,8 @@ export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendRel
   }
 
   async function migrate(migrations: Parameters<DatabaseFunction['migrate']>[0]) {
-    if (access.kind === 'none' || access.kind === 'url') return []
+    if (access.kind === 'none') return []
+    if (access.kind === 'url') return migrateUrl(access.url, migrations)
     const database = new DatabaseFunction(functions.client, project.name)
     const roles = await functions.roles(project.functions.map(({ name }) => name))
     await database.prepare(access, project.aws.region, roles)
