@@ -71,9 +71,10 @@ export function database(evidence: ApiEvidence, { database: { kind } }: Project)
   }
   const name = kind === 'embedded' ? 'PostgreSQL' : 'the PostgreSQL at database.url'
   const count = 'let the function count each request in the database and answer the number'
-  if (evidence.kind !== 'answered') {
+  if (evidence.kind === 'none') {
     return unknown(`there is ${name}, and no function that answers with a count`, count)
   }
+  if (evidence.kind === 'silent') return unknown(evidence.why, 'ask again when the site answers')
   const { method, call, first, second } = evidence
   const [before, after] = [numberIn(first), second && numberIn(second)]
   if (before === undefined || after === undefined) {

@@ -94,7 +94,9 @@ export function frontEnd(facts: ProjectFacts, project: Project, place: Place): O
   if (project.site === undefined) return missing('the project has no site', 'step 2 comes first')
   const deployer = deployerOf(facts, project, place)
   if (deployer === undefined) return noDeployer(place)
-  return done(`${deployer.told} the site at each push`)
+  return done(
+    `${deployer.told} at each push; a release takes the place of the one before as a whole`,
+  )
 }
 
 function deployerOf(

@@ -39,7 +39,7 @@ export function css({ styles, hasInlineStyle }: Page): Outcome {
 /** Step 4: it is online, as files. */
 export function staticSite({ answer }: Page, { kind, live, address }: Place): Outcome {
   const release = answer.headers['x-moka-release']
-  const told = tellRequest('GET', `${address}/`, answer)
+  const told = tellRequest('GET', '/', answer, `at ${address}`)
   if (answer.status !== 200) return missing(told, '`moka deploy` puts the site there')
   const edge = answer.headers['x-amz-cf-pop']
   if (kind === 'aws' && edge !== undefined)
