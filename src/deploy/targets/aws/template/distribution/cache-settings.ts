@@ -2,6 +2,7 @@ import type { Value } from '../fragment.ts'
 import { MANAGED, type Policies } from './policies.ts'
 import type { EdgeBehavior } from './rules.ts'
 
+type Cache = NonNullable<EdgeBehavior['cache']>
 type Choice = 'all' | 'none' | { only?: readonly string[]; allBut?: readonly string[] }
 
 const YEAR_SECONDS = 31_536_000
@@ -71,29 +72,39 @@ export function originCacheSettings(
       warn(`names ${count} ${what}, and a policy takes ${MAX_NAMES}: ask AWS for a higher quota`)
     }
   }
-  const isKept = maxTtlSeconds > 0
-  if (namesOf(forwarded.headers).includes('authorization') && hasOnly(forwarded.headers)) {
-    // CloudFront passes it on from the cache key, or with all other fields.
-    if (isKept) keyed.headers = [...new Set([...keyed.headers, 'authorization'])]
-    else forwarded.headers = 'all'
-  }
-  if (!isKept) {
+  warnOfFields(cache, warn)
+  if (maxTtlSeconds === 0) {
     // A policy that keeps nothing must not say what tells answers apart; the origin gets that, too.
     const all = {
       query: either(forwarded.query, keyed.query),
       cookies: either(forwarded.cookies, keyed.cookies),
       headers: either(forwarded.headers, plain({ only: keyed.headers })),
     }
+    // CloudFront passes Authorization on with all other fields, or not at all.
+    if (names(all.headers, 'authorization') && hasOnly(all.headers)) all.headers = 'all'
     const OriginRequestPolicyId = requestPolicy(all, forwardsHost, pattern, policies)
     return { CachePolicyId: MANAGED.cachingDisabled, OriginRequestPolicyId }
   }
   const OriginRequestPolicyId = requestPolicy(forwarded, forwardsHost, pattern, policies)
+  // What it may have shaped is kept for whoever sends the same alone (RFC 9111 §3.5 keeps less).
+  if (isChosen(forwarded.headers, 'authorization')) {
+    keyed.headers = [...new Set([...keyed.headers, 'authorization'])]
+  }
+  // What a cookie may have shaped is never kept by guess, at home neither.
+  const isGuess = (cache.defaultTtlSeconds ?? 0) > minTtlSeconds
+  const isForAll = forwarded.cookies === 'none' || isSame(forwarded.cookies, keyed.cookies)
+  if (isGuess && !isForAll) {
+    warn(
+      'keeps nothing by its defaultTtlSeconds, since cookies reach the origin that do not tell answers apart: forward cookies "none", or name them in cache.key',
+    )
+  }
+  const defaultTtlSeconds = isForAll ? (cache.defaultTtlSeconds ?? 0) : 0
   const isCompressed = behavior.compress !== false
   const CachePolicyId = policies.use(
     'CachePolicy',
     {
       MinTTL: minTtlSeconds,
-      DefaultTTL: Math.min(Math.max(cache.defaultTtlSeconds ?? 0, minTtlSeconds), maxTtlSeconds),
+      DefaultTTL: Math.min(Math.max(defaultTtlSeconds, minTtlSeconds), maxTtlSeconds),
       MaxTTL: maxTtlSeconds,
       ParametersInCacheKeyAndForwardedToOrigin: {
         EnableAcceptEncodingBrotli: isCompressed,
@@ -160,6 +171,28 @@ function config(what: 'Cookie' | 'Header' | 'QueryString', choice: Choice): Valu
   if (typeof choice === 'string') return { [behavior]: choice }
   const names = { [list]: [...namesOf(choice)] }
   return { [behavior]: choice.only === undefined ? 'allExcept' : 'whitelist', ...names }
+}
+
+const names = (choice: Choice, name: string) => namesOf(choice).includes(name)
+const isSame = (some: Choice, other: Choice) => JSON.stringify(some) === JSON.stringify(other)
+
+function isChosen(choice: Choice, name: string): boolean {
+  if (typeof choice === 'string') return choice === 'all'
+  return names(choice, name) === (choice.only !== undefined)
+}
+
+/** What the edge at home can do with what it keeps, and CloudFront has no word for. */
+function warnOfFields(
+  { setCookie, viewerDirectives, maxBodyBytes, staleIfErrorSeconds }: Cache,
+  warn: (problem: string) => void,
+): void {
+  const idle = [
+    ...(setCookie === 'never' ? ['setCookie'] : []),
+    ...(viewerDirectives === 'obeyed' ? ['viewerDirectives'] : []),
+    ...(maxBodyBytes === undefined ? [] : ['maxBodyBytes']),
+    ...(staleIfErrorSeconds === undefined ? [] : ['staleIfErrorSeconds']),
+  ]
+  if (idle.length > 0) warn(`has no effect on AWS by ${idle.join(', ')} of its cache`)
 }
 
 const hasOnly = (choice: Choice) => typeof choice === 'object' && choice.only !== undefined

@@ -9,13 +9,13 @@ export function intersectPatterns(route: string, pattern: string): string[] {
   if (coversPattern(pattern, route)) return [route]
   if (!route.endsWith('*')) return []
   const prefix = route.slice(0, -1)
-  const found = [...restsAfter(prefix, pattern)].map(rest => `${prefix}${rest}`)
-  return found.filter(
-    (some, index) =>
-      !found.some(
-        (other, at) => at !== index && coversPattern(other, some) && (other !== some || at < index),
-      ),
-  )
+  let kept: string[] = []
+  for (const rest of restsAfter(prefix, pattern)) {
+    const both = `${prefix}${rest}`
+    if (kept.some(other => coversPattern(other, both))) continue
+    kept = [...kept.filter(other => !coversPattern(both, other)), both]
+  }
+  return kept
 }
 
 /** What of a pattern may be left when these characters are gone: several, because of its stars. */
