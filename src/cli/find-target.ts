@@ -2,6 +2,7 @@ import { loadProject } from '../config/load.ts'
 import type { Project } from '../config/project.ts'
 import type { CloudApi } from '../control/cloud-api.ts'
 import type { DeployTarget } from '../deploy/deploy.ts'
+import type { AwsTarget } from '../deploy/targets/aws/release/open-aws.ts'
 import { systemClock } from '../shared/clock.ts'
 import { type CloudOptions, findCloud } from './find-cloud.ts'
 import { projectAddress } from './project-address.ts'
@@ -48,17 +49,8 @@ export async function findTarget(options: TargetOptions, use: TargetUse): Promis
   }
 }
 
-async function awsTarget(
-  options: TargetOptions,
-  { reporter, isDeploy = false, isDryRun = false }: TargetUse,
-): Promise<FoundTarget> {
-  const project = await projectOf(options)
-  const { openAwsTarget } = await import('../deploy/targets/aws/release/open-aws.ts')
-  const target = openAwsTarget(project, {
-    ...{ clock: systemClock, isDeploy, isDryRun },
-    onProgress: text => reporter.progress(`${text} …`),
-    onNote: text => reporter.note(text),
-  })
+async function awsTarget(options: TargetOptions, use: TargetUse): Promise<FoundTarget> {
+  const { target } = await openAws(options, use)
   return {
     kind: 'aws',
     api: target,
@@ -69,6 +61,21 @@ async function awsTarget(
     describeConfirmed: by => by.join(', '),
     close: () => target.close(),
   }
+}
+
+/** The project in this folder, and where it stands on AWS. */
+export async function openAws(
+  options: TargetOptions,
+  { reporter, isDeploy = false, isDryRun = false }: TargetUse,
+): Promise<{ project: Project; target: AwsTarget }> {
+  const project = await projectOf(options)
+  const { openAwsTarget } = await import('../deploy/targets/aws/release/open-aws.ts')
+  const target = openAwsTarget(project, {
+    ...{ clock: systemClock, isDeploy, isDryRun },
+    onProgress: text => reporter.progress(`${text} …`),
+    onNote: text => reporter.note(text),
+  })
+  return { project, target }
 }
 
 /** The project in this folder, under the name that was asked for. */

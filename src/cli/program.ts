@@ -4,6 +4,7 @@ import { addReports } from './commands/aws/add-reports.ts'
 import type { HooksOptions } from './commands/git/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
+import type { LogsOptions } from './commands/logs.ts'
 import { type PreviewOptions, parseLifetime } from './commands/previews/preview-options.ts'
 import type { CloudOptions } from './find-cloud.ts'
 import type { TargetOptions } from './find-target.ts'
@@ -223,7 +224,7 @@ function addInvalidate(program: Command): void {
 }
 
 function addInvoke(program: Command): void {
-  withCloud(program.command('invoke'))
+  withTarget(program.command('invoke'))
     .description('invoke a function of the live release and print what it returns')
     .argument('<function>')
     .option('--payload <json>', 'the event: JSON, @file, or - for standard input (default: {})')
@@ -237,53 +238,43 @@ function addInvoke(program: Command): void {
 }
 
 function addLogs(program: Command): void {
-  withCloud(program.command('logs'))
+  withTarget(program.command('logs'))
     .description('print what functions wrote')
     .argument('[function]', 'only of this one')
     .option('-f, --follow', 'go on with what comes')
     .option('-n, --lines <count>', 'how many of the last lines', wholeNumber, 100)
     .option('--preview <name>', 'of this preview, in place of the live site')
-    .action(
-      async (
-        name: string | undefined,
-        options: CloudOptions & {
-          json?: boolean
-          follow?: boolean
-          lines: number
-          preview?: string
-        },
-      ) => {
-        const { logs } = await import('./commands/logs.ts')
-        await logs(name, options)
-      },
-    )
+    .action(async (name: string | undefined, options: LogsOptions) => {
+      const { logs } = await import('./commands/logs.ts')
+      await logs(name, options)
+    })
 }
 
 function addSecrets(program: Command): void {
   const secrets = program
     .command('secrets')
     .description('values that functions and builds get and nobody can read: names are listed alone')
-  withCloud(secrets.command('set'))
+  withTarget(secrets.command('set'))
     .description('set or change one; its value is asked for, or taken from standard input')
     .argument(
       '<name>',
       'such as STRIPE_KEY, which is the variable’s name in functions that name it',
     )
     .allowExcessArguments() // a value, which is refused in words of its own
-    .action(async (name: string, options: CloudOptions & { json?: boolean }, { args }: Command) => {
+    .action(async (name: string, options: TargetOptions, { args }: Command) => {
       const { setSecret } = await import('./commands/secrets/secrets.ts')
       await setSecret(args.length > 1 ? `${name}=` : name, options)
     })
-  withCloud(secrets.command('list'))
+  withTarget(secrets.command('list'))
     .description('list their names, when each was set, and who gets it')
-    .action(async (options: CloudOptions & { json?: boolean }) => {
+    .action(async (options: TargetOptions) => {
       const { listSecrets } = await import('./commands/secrets/secrets.ts')
       await listSecrets(options)
     })
-  withCloud(secrets.command('remove'))
+  withTarget(secrets.command('remove'))
     .description('remove one that the live release does not need')
     .argument('<name>')
-    .action(async (name: string, options: CloudOptions & { json?: boolean }) => {
+    .action(async (name: string, options: TargetOptions) => {
       const { removeSecret } = await import('./commands/secrets/secrets.ts')
       await removeSecret(name, options)
     })

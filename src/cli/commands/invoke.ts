@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { requestEvent } from '../../cloud/request-event.ts'
+import type { Invoked } from '../../control/cloud-api.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { MokaError } from '../../shared/errors.ts'
-import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
-import { createReporter } from '../reporter.ts'
+import { findCloud, findProjectName } from '../find-cloud.ts'
+import { projectOf, type TargetOptions } from '../find-target.ts'
+import { createReporter, type Reporter } from '../reporter.ts'
 
-export interface InvokeOptions extends CloudOptions {
-  json?: boolean
+export interface InvokeOptions extends TargetOptions {
   payload?: string
   path?: string
   method?: string
@@ -17,16 +18,31 @@ export interface InvokeOptions extends CloudOptions {
 export async function invoke(name: string, options: InvokeOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
   const payload = readEvent(options)
+  if (options.to === 'aws') {
+    const { openAwsOperations } = await import(
+      '../../deploy/targets/aws/operations/open-operations.ts'
+    )
+    const project = await projectOf(options)
+    const { log, ...result } = await openAwsOperations(project, systemClock).invoke(name, payload)
+    tell(reporter, name, result)
+    if (result.kind === 'error') reporter.note(log.trimEnd())
+    return
+  }
   const cloud = await findCloud(options)
   try {
-    const result = await cloud.api.invoke(await findProjectName(options), name, payload)
-    reporter.result(result, JSON.stringify(result.payload, null, 2))
-    if (result.kind === 'error') {
-      reporter.note(`function "${name}" ended with an error; \`moka logs ${name}\` has its stack`)
-      process.exitCode = 1
-    }
+    tell(reporter, name, await cloud.api.invoke(await findProjectName(options), name, payload))
   } finally {
     cloud.close()
+  }
+
+  function tell(reporter: Reporter, name: string, result: Invoked): void {
+    reporter.result(result, JSON.stringify(result.payload, null, 2))
+    if (result.kind === 'success') return
+    const to = options.to === 'aws' ? ' --to aws' : ''
+    reporter.note(
+      `function "${name}" ended with an error; \`moka logs ${name}${to}\` has its stack`,
+    )
+    process.exitCode = 1
   }
 }
 

@@ -1,12 +1,19 @@
 import type { FunctionLogEntry } from '../../functions/version.ts'
-import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
+import { systemClock } from '../../shared/clock.ts'
+import { MokaError } from '../../shared/errors.ts'
+import { findCloud, findProjectName } from '../find-cloud.ts'
+import { projectOf, type TargetOptions } from '../find-target.ts'
 import { createReporter, type Reporter } from '../reporter.ts'
 
+export interface LogsOptions extends TargetOptions {
+  follow?: boolean
+  lines: number
+  preview?: string
+}
+
 /** `moka logs`: the last lines that functions wrote, and with `--follow` what comes. */
-export async function logs(
-  functionName: string | undefined,
-  options: CloudOptions & { json?: boolean; follow?: boolean; lines: number; preview?: string },
-): Promise<void> {
+export async function logs(functionName: string | undefined, options: LogsOptions): Promise<void> {
+  if (options.to === 'aws') return logsOnAws(functionName, options)
   const reporter = createReporter(options.json === true)
   const cloud = await findCloud(options)
   try {
@@ -30,6 +37,29 @@ export async function logs(
   } finally {
     cloud.close()
   }
+}
+
+async function logsOnAws(name: string | undefined, options: LogsOptions): Promise<void> {
+  if (options.preview !== undefined) {
+    throw new MokaError(
+      'AWS_PREVIEW_HAS_NO_FUNCTIONS',
+      `cannot show the log of preview "${options.preview}": on AWS a preview is of files, and its functions are those of the live site`,
+      { hint: 'moka logs --to aws' },
+    )
+  }
+  const reporter = createReporter(options.json === true)
+  const { openAwsOperations } = await import(
+    '../../deploy/targets/aws/operations/open-operations.ts'
+  )
+  const aws = openAwsOperations(await projectOf(options), systemClock)
+  const show = (entry: FunctionLogEntry) => reporter.result(entry, format(entry, reporter))
+  if (options.follow !== true) {
+    for (const entry of await aws.logs(name, options.lines)) show(entry)
+    return
+  }
+  const ended = new AbortController()
+  process.once('SIGINT', () => ended.abort())
+  await aws.followLogs(name, options.lines, show, ended.signal)
 }
 
 function format(entry: FunctionLogEntry, reporter: Reporter): string {

@@ -1,16 +1,18 @@
+import type { SecretsApi } from '../../../control/secrets-api.ts'
 import { MokaError } from '../../../shared/errors.ts'
-import { type CloudOptions, type FoundCloud, findCloud, findProjectName } from '../../find-cloud.ts'
+import { findCloud, findProjectName } from '../../find-cloud.ts'
+import { openAws, type TargetOptions } from '../../find-target.ts'
 import { createReporter, formatAge, formatCount, type Reporter } from '../../reporter.ts'
 import { readValue } from './read-value.ts'
 
-type Options = CloudOptions & { json?: boolean }
+type Options = TargetOptions
 
 /** `moka secrets set`: gives a secret its value, which comes from a terminal or standard input. */
 export async function setSecret(name: string, options: Options): Promise<void> {
   refuseArgument(name)
-  await withProject(options, async (cloud, project, reporter) => {
+  await withProject(options, async (api, project, reporter) => {
     const value = await readValue(name)
-    const changed = await cloud.api.secrets.set(project, name, value)
+    const changed = await api.set(project, name, value)
     const { functions } = changed
     const who =
       functions.length === 0
@@ -25,8 +27,8 @@ export async function setSecret(name: string, options: Options): Promise<void> {
 
 /** `moka secrets list`: names and who uses them; values stay where they are. */
 export async function listSecrets(options: Options): Promise<void> {
-  await withProject(options, async (cloud, project, reporter) => {
-    const secrets = await cloud.api.secrets.list(project)
+  await withProject(options, async (api, project, reporter) => {
+    const secrets = await api.list(project)
     const nowMs = Date.now()
     const width = Math.max(0, ...secrets.map(({ name }) => name.length))
     const lines = secrets.map(({ name, setMs, functions, isForNotifications }) => {
@@ -45,19 +47,29 @@ export async function listSecrets(options: Options): Promise<void> {
 /** `moka secrets remove`. */
 export async function removeSecret(name: string, options: Options): Promise<void> {
   refuseArgument(name)
-  await withProject(options, async (cloud, project, reporter) => {
-    await cloud.api.secrets.remove(project, name)
+  await withProject(options, async (api, project, reporter) => {
+    await api.remove(project, name)
     reporter.result({ project, name }, `secret ${name} of ${project} is removed`)
   })
 }
 
 async function withProject(
   options: Options,
-  work: (cloud: FoundCloud, project: string, reporter: Reporter) => Promise<void>,
+  work: (secrets: SecretsApi, project: string, reporter: Reporter) => Promise<void>,
 ): Promise<void> {
+  const reporter = createReporter(options.json === true)
+  if (options.to === 'aws') {
+    const { project, target } = await openAws(options, { reporter })
+    try {
+      await work(target.secrets, project.name, reporter)
+    } finally {
+      await target.close()
+    }
+    return
+  }
   const cloud = await findCloud(options)
   try {
-    await work(cloud, await findProjectName(options), createReporter(options.json === true))
+    await work(cloud.api.secrets, await findProjectName(options), reporter)
   } finally {
     cloud.close()
   }

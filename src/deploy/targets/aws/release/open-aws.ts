@@ -18,6 +18,8 @@ import type { ActivationStep } from '../../../../releases/releases.ts'
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import type { DeployTarget } from '../../../deploy.ts'
+import { AwsSecrets } from '../operations/secrets/aws-secrets.ts'
+import { SecretParameters } from '../operations/secrets/secret-parameters.ts'
 import { formatChange } from '../stack/change-plan.ts'
 import type { SiteOutputs } from '../stack/names.ts'
 import { provision } from '../stack/provision.ts'
@@ -46,6 +48,7 @@ export interface AwsTarget
   extends DeployTarget,
     Pick<CloudApi, 'live' | 'releases' | 'rollback' | 'publish'> {
   readonly previews: PreviewsApi
+  readonly secrets: CloudApi['secrets']
   /** Where visitors find the site; undefined before the first deploy of one without a domain. */
   address(): Promise<string | undefined>
   /** Gives up the lock, where it was taken. */
@@ -108,6 +111,13 @@ class LazyAwsTarget implements AwsTarget {
     shown: async (...preview) => (await this.#find())?.previews.shown(...preview),
     remove: async (...preview) => (await this.#open()).previews.remove(...preview),
   }
+
+  /** They may be set before the first deploy, which needs them. */
+  readonly secrets = new AwsSecrets({
+    parameters: () => SecretParameters.open(this.#project.name, this.#project.aws.region),
+    live: async () => (await this.#find())?.peek(),
+    renew: async () => (await this.#open()).renew(),
+  })
 
   async address(): Promise<string | undefined> {
     const { domain } = this.#project

@@ -103,6 +103,24 @@ export class ReleaseTarget implements DeployTarget {
     return lock
   }
 
+  /** What is live by now, without the lock. */
+  async peek(): Promise<ReleaseManifest | undefined> {
+    return (await this.#read()).live?.manifest
+  }
+
+  /** Publishes functions of the live release again whose variables differ: a secret has changed. */
+  async renew(): Promise<void> {
+    await this.lock()
+    const { live, history } = await this.#read()
+    if (live === undefined) return
+    const versions = await this.#parts.backend.publish(live.manifest, {})
+    this.#check()
+    await this.#parts.backend.activate(versions)
+    const entry = history.releases.find(({ id }) => id === live.id)
+    if (entry === undefined) return
+    await this.#parts.shelf.writeHistory(withRelease(history, { ...entry, versions }))
+  }
+
   async lock(): Promise<void> {
     this.#lock ??= await DeployLock.acquire(this.#parts.bucket, this.#parts.lock)
   }
@@ -188,9 +206,9 @@ export class ReleaseTarget implements DeployTarget {
     onStep?.('check')
     const release = await this.#parts.shelf.get(wanted, history)
     const head = await this.#parts.index.ensure(release, history)
-    const { versions = {} } = history.releases.find(({ id }) => id === wanted) ?? {}
-    const unknown = Object.keys(release.manifest.functions).find(name => !(name in versions))
-    if (unknown !== undefined) throw versionUnknown(wanted, unknown)
+    const before = history.releases.find(({ id }) => id === wanted)?.versions
+    // Secrets may have changed since: what differs by them is published again.
+    const versions = await this.#parts.backend.publish(release.manifest, {}, before)
     onStep?.('activate')
     await this.#goLive({ release, head, versions }, 'files-first', onStep)
     return this.#activated(release, [])
@@ -354,14 +372,6 @@ function noPrevious(project: string, live: string | undefined): MokaError {
     'RELEASES_NO_PREVIOUS',
     `cannot roll back project "${project}": no release was live before ${live === undefined ? 'now' : `"${live}"`}`,
     { hint: '`moka releases --to aws` lists the releases there are' },
-  )
-}
-
-function versionUnknown(id: string, name: string): MokaError {
-  return new MokaError(
-    'AWS_VERSIONS_UNKNOWN',
-    `cannot make release "${id}" live: which version of function "${name}" it had is not known any more`,
-    { hint: 'check its commit out, and deploy it: `moka deploy --to aws`' },
   )
 }
 

@@ -9,7 +9,7 @@ const MAX_VALUE_BYTES = 4096
 const NAME = /^[A-Za-z]\w{1,127}$/
 
 export interface AwsSecretsParts {
-  parameters: SecretParameters
+  parameters(): Promise<SecretParameters>
   /** What is live, or undefined before the first release. */
   live(): Promise<ReleaseDraft | undefined>
   /** Publishes the live release's functions again where their variables differ. */
@@ -28,7 +28,8 @@ export class AwsSecrets implements SecretsApi {
   }
 
   async list(): Promise<ListedSecret[]> {
-    const { parameters, live } = this.#parts
+    const { live } = this.#parts
+    const parameters = await this.#parts.parameters()
     const [secrets, release] = await Promise.all([parameters.list(), live()])
     return secrets.map(({ name, setMs }) => ({
       ...{ name, setMs, functions: functionsWith(release, name) },
@@ -38,15 +39,16 @@ export class AwsSecrets implements SecretsApi {
 
   async set(_project: string, name: string, value: string): Promise<ChangedSecret> {
     check(name, value)
-    const { parameters, live, renew } = this.#parts
-    const isNew = await parameters.put(name, value)
+    const { live, renew } = this.#parts
+    const isNew = await (await this.#parts.parameters()).put(name, value)
     const functions = functionsWith(await live(), name)
     if (functions.length > 0) await renew()
     return { name, isNew, functions }
   }
 
   async remove(project: string, name: string): Promise<void> {
-    const { parameters, live } = this.#parts
+    const { live } = this.#parts
+    const parameters = await this.#parts.parameters()
     const names = (await parameters.list()).map(secret => secret.name)
     if (!names.includes(name)) {
       throw new MokaError(
@@ -68,8 +70,8 @@ export class AwsSecrets implements SecretsApi {
     await parameters.remove(name)
   }
 
-  forBuild(_project: string, names: readonly string[]): Promise<Record<string, string>> {
-    return this.#parts.parameters.values(names)
+  async forBuild(_project: string, names: readonly string[]): Promise<Record<string, string>> {
+    return (await this.#parts.parameters()).values(names)
   }
 }
 

@@ -23,10 +23,14 @@ export interface BackendReleases {
   keep(draft: ReleaseDraft, blobs: ReadonlyMap<string, BlobUpload>): Promise<void>
   /** Applies migrations that the database lacks; the names of what it applied. */
   migrate(draft: ReleaseDraft, live: ReleaseManifest | undefined): Promise<string[]>
-  /** Publishes what differs from what visitors are answered by. `secrets` are those of the draft. */
+  /**
+   * Publishes what differs from what visitors are answered by, and from the versions that the release
+   * had `before`. `secrets` are those of the draft.
+   */
   publish(
     release: ReleaseManifest,
     secrets: Readonly<Record<string, string>>,
+    before?: FunctionVersions,
   ): Promise<FunctionVersions>
   /** Moves the alias of every function, all or none; what moves them back. */
   activate(versions: FunctionVersions): Promise<() => Promise<void>>
@@ -79,7 +83,7 @@ export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendRel
       )
       return migrate(migrations)
     },
-    publish: (release, secrets) => functions.publish(release, secrets),
+    publish: (release, secrets, before) => functions.publish(release, secrets, before),
     activate: versions => functions.activate(versions),
     current: names => functions.current(names),
     forget: (kept, names) => functions.forget(kept, names),

@@ -96,22 +96,29 @@ export class FunctionReleases {
     }
   }
 
-  /** Publishes what differs from what the alias leads to; the version of each function. */
+  /**
+   * The version of each function of a release: the live one or that of `before`, where it is the same
+   * with the same variables, else one that is published.
+   */
   async publish(
     release: ReleaseManifest,
     secrets: Readonly<Record<string, string>>,
+    before: FunctionVersions = {},
   ): Promise<FunctionVersions> {
     const versions = await Promise.all(
       Object.entries(release.functions).map(async ([name, settings]) => {
         const environment = await this.#parts.environmentOf(name, settings, secrets)
         const description = describe(release.id, settings, environment)
-        const live = await this.#configuration(name, LIVE_ALIAS)
-        if (
-          live.Version !== undefined &&
-          fingerprintOf(live.Description) === description.fingerprint
+        const candidates = [this.#configuration(name, LIVE_ALIAS)]
+        const earlier = before[name]
+        if (earlier !== undefined) candidates.push(this.#findVersion(name, earlier))
+        const same = (await Promise.all(candidates)).find(
+          ({ Version, Description }) =>
+            Version !== undefined && fingerprintOf(Description) === description.fingerprint,
         )
-          return [name, live.Version] as const
-        return [name, await this.#publish(name, settings, environment, description.text)] as const
+        const version =
+          same?.Version ?? (await this.#publish(name, settings, environment, description.text))
+        return [name, version] as const
       }),
     )
     return Object.fromEntries(versions)
@@ -261,6 +268,14 @@ export class FunctionReleases {
       'look at',
       name,
     )
+  }
+
+  /** Nothing where somebody has removed it. */
+  async #findVersion(name: string, version: string): Promise<FunctionConfiguration> {
+    return this.#configuration(name, version).catch((error: unknown) => {
+      if (error instanceof MokaError && error.code === 'AWS_FUNCTION_GONE') return {}
+      throw error
+    })
   }
 
   async #aliasOf(name: string): Promise<string> {
