@@ -1,40 +1,26 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createAskServer } from '../../src/deploy/doctor/dns/ask-server.ts'
 import { findCaa } from '../../src/deploy/doctor/dns/caa.ts'
 import { findDelegation } from '../../src/deploy/doctor/dns/delegation.ts'
 import type { DnsView } from '../../src/deploy/doctor/dns/view.ts'
 import type { DnsRecord } from '../../src/dns/record.ts'
-import { openDnsServer } from '../../src/dns/server.ts'
-import { createZone } from '../../src/dns/zone/create-zone.ts'
-import { silentLogger } from '../../src/shared/logger.ts'
+import { openWorld, withDs } from './world.ts'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-/** A server of these zones, which is the resolver, too. Its name is ns.test. */
-async function openWorld(zones: Record<string, DnsRecord[]>): Promise<DnsView> {
-  const nameServers = ['ns.test.']
-  const test: DnsRecord[] = [{ name: 'ns', type: 'A', value: '127.0.0.1' }]
-  const all: Record<string, DnsRecord[]> = { test, ...zones }
-  const server = await openDnsServer({
-    host: '127.0.0.1',
-    port: 0,
-    logger: silentLogger,
-    zones: Object.entries(all).map(([origin, records]) =>
-      createZone({ origin, nameServers, serial: 1, records }),
-    ),
-  })
-  closers.push(() => server.close())
-  return { ask: createAskServer({ port: server.port, timeoutMs: 500 }), resolvers: ['127.0.0.1'] }
+async function open(zones: Record<string, DnsRecord[]>): Promise<DnsView> {
+  const world = await openWorld(zones)
+  closers.push(() => world.close())
+  return world.view
 }
 
 const servers: DnsRecord = { name: 'example', type: 'NS', value: ['ns2.old.net.', 'NS1.old.net.'] }
 
 describe('findDelegation', () => {
   it('finds at the servers of the zone above what the registrar has set', async () => {
-    const view = await openWorld({ org: [servers] })
+    const view = await open({ org: [servers] })
     expect(await findDelegation(view, 'example.org')).toEqual({
       kind: 'delegated',
       parent: 'org',
@@ -45,7 +31,7 @@ describe('findDelegation', () => {
 
   it('asks the nearest zone above, which need not be the nearest label', async () => {
     const records: DnsRecord[] = [{ name: 'shop.eu', type: 'NS', value: 'ns1.old.net.' }]
-    const view = await openWorld({ org: [], 'example.org': records })
+    const view = await open({ org: [], 'example.org': records })
     expect(await findDelegation(view, 'shop.eu.example.org')).toMatchObject({
       kind: 'delegated',
       parent: 'example.org',
@@ -53,7 +39,7 @@ describe('findDelegation', () => {
   })
 
   it('knows a name that nobody registered from one that is not delegated', async () => {
-    const view = await openWorld({ org: [{ name: 'example', type: 'A', value: '192.0.2.1' }] })
+    const view = await open({ org: [{ name: 'example', type: 'A', value: '192.0.2.1' }] })
     expect(await findDelegation(view, 'example.org')).toEqual({
       kind: 'undelegated',
       parent: 'org',
@@ -62,21 +48,14 @@ describe('findDelegation', () => {
   })
 
   it('tells the key tags of DS records', async () => {
-    const view = await openWorld({ org: [servers] })
-    const ask: DnsView['ask'] = async (server, question, signal) => {
-      const message = await view.ask(server, question, signal)
-      if (question.type !== 'DS') return message
-      const octets = Uint8Array.of(0x12, 0x34, 13, 2, 1, 2, 3)
-      const data = { type: 'OTHER', code: 43, octets } as const
-      return { ...message, answers: [{ name: 'example.org.', class: 1, ttlSeconds: 60, data }] }
-    }
-    expect(await findDelegation({ ...view, ask }, 'example.org')).toMatchObject({
+    const view = await open({ org: [servers] })
+    expect(await findDelegation(withDs(view, 'example.org', 0x1234), 'example.org')).toMatchObject({
       keyTags: [0x1234],
     })
   })
 
   it('says so where no resolver answers', async () => {
-    const view = await openWorld({})
+    const view = await open({})
     await closers.pop()?.()
     await expect(findDelegation(view, 'example.org')).rejects.toMatchObject({
       code: 'DNS_NO_ANSWER',
@@ -88,7 +67,7 @@ describe('findCaa', () => {
   const caa = (name: string, ...value: string[]): DnsRecord => ({ name, type: 'CAA', value })
 
   it('takes the records of the nearest name that has some', async () => {
-    const view = await openWorld({
+    const view = await open({
       org: [caa('@', '0 issue "other.example"')],
       'example.org': [caa('@', '0 issue "Amazon.com; x=1"', '0 iodef "mailto:a@example.org"')],
     })
@@ -100,7 +79,7 @@ describe('findCaa', () => {
   })
 
   it('keeps apart who lets nobody issue and who says nothing of it', async () => {
-    const view = await openWorld({
+    const view = await open({
       org: [],
       'a.org': [caa('@', '0 issue ";"')],
       'b.org': [caa('@', '0 iodef "mailto:a@example.org"')],

@@ -11,6 +11,10 @@ export class AccountDesk {
   codeBytes = 0
   /** Who asks is allowed all of this; undefined: everything. */
   policy: object | undefined
+  /** moto lists its own without their aliases; undefined: as moto has them. */
+  distributions: { id: string; host: string; aliases: string[] }[] | undefined
+  /** ARN of who asks; undefined: a user of moto's. */
+  caller: string | undefined
   /** As GetAccountPlanState has it; undefined: an account from before there were plans. */
   plan: object | undefined = { accountPlanType: 'PAID', accountPlanStatus: 'ACTIVE' }
   /** Types that CloudFormation cannot make here. */
@@ -31,6 +35,10 @@ export class AccountDesk {
         return this.#settings()
       case 'iam:SimulatePrincipalPolicy':
         return this.#simulate(new URLSearchParams(String(body)))
+      case 'cloudfront:ListDistributions':
+        return this.distributions === undefined ? undefined : this.#list(this.distributions)
+      case 'sts:GetCallerIdentity':
+        return this.caller === undefined ? undefined : this.#identity(this.caller)
       case 'freetier:GetAccountPlanState':
         if (this.plan === undefined) throw new Refused('ResourceNotFoundException', 'No plan.')
         return json(200, this.plan)
@@ -41,6 +49,24 @@ export class AccountDesk {
       default:
         return url.includes('/conflicting-alias') ? this.#conflicts(url) : undefined
     }
+  }
+
+  #list(distributions: NonNullable<AccountDesk['distributions']>): Answer {
+    const items = distributions.map(({ id, host, aliases }) => ({
+      ...{ Id: id, DomainName: host, Status: 'Deployed', Enabled: true },
+      Aliases: { Quantity: aliases.length, Items: { CNAME: aliases } },
+    }))
+    return xml(200, {
+      DistributionList: {
+        ...{ Marker: '', MaxItems: 100, IsTruncated: false, Quantity: items.length },
+        Items: { DistributionSummary: items },
+      },
+    })
+  }
+
+  #identity(Arn: string): Answer {
+    const GetCallerIdentityResult = { Arn, UserId: 'AIDATEST', Account: Arn.split(':')[4] }
+    return xml(200, { GetCallerIdentityResponse: { GetCallerIdentityResult } })
   }
 
   #settings(): Answer {

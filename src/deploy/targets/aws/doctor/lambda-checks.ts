@@ -1,7 +1,11 @@
-import type { ProjectFunction } from '../../../../config/project.ts'
+import type { Project } from '../../../../config/project.ts'
 import type { Check, Found } from '../../../doctor/finding.ts'
 import { listNames } from '../../../doctor/finding.ts'
 import { sdk } from '../sdk/sdk.ts'
+import {
+  RESERVED_CONCURRENCY_PARAMETER,
+  reservedExecutions,
+} from '../template/functions/project-function.ts'
 import type { AwsContext } from './context.ts'
 
 /** Lambda keeps that many executions for functions without a reservation. */
@@ -26,33 +30,36 @@ export function concurrencyCheck(aws: AwsContext): Check {
       const all = limit?.ConcurrentExecutions ?? 0
       const free = limit?.UnreservedConcurrentExecutions ?? all
       const code = describeCode(usage?.TotalCodeSize ?? 0, limit?.TotalCodeSize)
-      const found = describeConcurrency(aws.project.functions, all, free, aws.project.aws.region)
+      const site = await aws.stack('site').catch(() => undefined)
+      const isReserved = site?.Parameters?.some(
+        each =>
+          each.ParameterKey === RESERVED_CONCURRENCY_PARAMETER && each.ParameterValue === 'true',
+      )
+      const own = isReserved === true ? reservedExecutions(aws.project) : 0
+      const found = describeConcurrency(aws.project, all, free + own)
       return code === undefined ? found : [found, code]
     },
   }
 }
 
-/** `free` is what no function has reserved. */
-export function describeConcurrency(
-  functions: readonly ProjectFunction[],
-  all: number,
-  free: number,
-  region: string,
-): Found {
+/** `free` is what no function of anybody else has reserved. */
+export function describeConcurrency(project: Project, all: number, free: number): Found {
+  const { functions, aws } = project
   const reserving = functions.filter(each => (each.reservedConcurrency ?? 0) > 0)
-  const wanted = reserving.reduce((sum, each) => sum + each.reservedConcurrency!, 0)
+  const wanted = reservedExecutions(project)
   const fits = wanted === 0 || free - wanted >= MUST_STAY_UNRESERVED
-  const what = `${all} executions at once in ${region}, ${free} of them unreserved`
+  const reserved = all === free ? '' : `, ${all - free} of them reserved by others`
+  const what = `${all} executions at once in ${aws.region}${reserved}`
   if (fits && all >= MUST_STAY_UNRESERVED) return { level: 'ok', what }
   const names = listNames(reserving.map(({ name }) => name))
-  const left = fits
-    ? `${all} visitors at once who wait for a function are the most; the next ones get 429`
-    : `${MUST_STAY_UNRESERVED} have to stay unreserved, so that \`reservedConcurrency\` of ${names} (${wanted} in all) is left out; \`rateLimit\` holds`
+  const limited = reserving.some(({ rateLimit }) => rateLimit !== undefined)
   return {
     level: 'note',
-    what: all < MUST_STAY_UNRESERVED ? `${what}: a new account’s limit` : what,
-    why: left,
-    fix: `ask for more, which is free and takes a day or two: aws service-quotas request-service-quota-increase --service-code lambda --quota-code ${QUOTA} --desired-value 1000 --region ${region}, or https://${region}.console.aws.amazon.com/servicequotas/home/services/lambda/quotas/${QUOTA}`,
+    what: all < MUST_STAY_UNRESERVED ? `${what}, as new accounts have` : what,
+    why: fits
+      ? `${all} requests at once are the most that functions answer; the next ones get 429`
+      : `${MUST_STAY_UNRESERVED} have to stay unreserved, so that \`reservedConcurrency\` of ${names} (${wanted}) is left out${limited ? '; `rateLimit` holds' : ''}`,
+    fix: `ask for 1000, which is free and takes a day or two: https://${aws.region}.console.aws.amazon.com/servicequotas/home/services/lambda/quotas/${QUOTA} or aws service-quotas request-service-quota-increase --service-code lambda --quota-code ${QUOTA} --desired-value 1000 --region ${aws.region}`,
   }
 }
 

@@ -122,6 +122,9 @@ export const MAKING: Readonly<Record<string, readonly string[]>> = {
   'AWS::S3::BucketPolicy': ['s3:PutBucketPolicy', 's3:GetBucketPolicy'],
 }
 
+/** A pattern for log groups covers their streams as well; IAM simulates one of these. */
+const STREAM_ACTIONS: readonly string[] = ['logs:GetLogEvents']
+
 /**
  * All that a deploy of this project needs, each action once for a resource: the calls of the release
  * itself, and those that CloudFormation makes in the caller's name for `types`, the resource types of
@@ -135,13 +138,21 @@ export function requiredActions(
   const hasApi = types.some(type => type.startsWith('AWS::ApiGatewayV2::'))
   const byResource = new Map<string, Set<string>>()
   const need = (resource: string, actions: readonly string[]) => {
+    if (actions.length === 0) return
     const known = byResource.get(resource) ?? new Set()
     for (const action of actions.flatMap(expand)) known.add(action)
     byResource.set(resource, known)
   }
   const changing = place.isNew ? [] : provisionRights(project, hasApi)
   for (const { Action, Resource } of [...releaseRights(project), ...changing]) {
-    for (const resource of resolveResources(Resource, project, place)) need(resource, Action)
+    for (const resource of resolveResources(Resource, project, place)) {
+      const ofStreams = Action.filter(action => STREAM_ACTIONS.includes(action))
+      need(
+        resource,
+        Action.filter(action => !ofStreams.includes(action)),
+      )
+      if (ofStreams.length > 0) need(`${resource}:log-stream:x`, ofStreams)
+    }
   }
   if (place.isNew) {
     for (const action of new Set(types.flatMap(type => MAKING[type] ?? []))) {

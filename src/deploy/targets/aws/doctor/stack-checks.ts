@@ -1,5 +1,6 @@
 import type { Stack } from '@aws-sdk/client-cloudformation'
 import type { Check, Found } from '../../../doctor/finding.ts'
+import { stuck } from '../stack/follow-stack.ts'
 import { domainStackName, GLOBAL_REGION, siteStackName } from '../stack/names.ts'
 import type { AwsContext } from './context.ts'
 
@@ -30,45 +31,36 @@ export function stackCheck(aws: AwsContext): Check {
 /** Statuses: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html */
 export function describeState(name: string, region: string, stack: Stack | undefined): Found {
   const status = stack?.StackStatus
-  if (status === undefined) return { level: 'ok', what: `"${name}" is not made yet` }
-  const fix = (command: string) =>
-    `aws cloudformation ${command} --stack-name ${name} --region ${region}`
-  const reason = stack?.StackStatusReason
-  const what = `stack "${name}" is ${status}${reason === undefined ? '' : `: ${reason.replace(/\.$/, '')}`}`
+  if (stack === undefined || status === undefined) {
+    return { level: 'ok', what: `"${name}" is not made yet` }
+  }
+  const what = `stack "${name}" is ${status}`
   switch (status) {
+    case 'CREATE_FAILED':
     case 'ROLLBACK_COMPLETE':
     case 'ROLLBACK_FAILED':
-    case 'CREATE_FAILED':
       return {
-        level: 'problem',
+        level: 'note',
         what,
-        why: 'it never came up, and CloudFormation changes no such stack: it has to be deleted first',
-        fix: fix('delete-stack'),
-      }
-    case 'DELETE_FAILED':
-      return {
-        level: 'problem',
-        what,
-        why: 'what could not be deleted, such as a bucket that is not empty, holds it',
-        fix: `${fix('describe-stack-events')} tells what it was; then ${fix('delete-stack')}`,
+        why: 'it never came up: the next deploy deletes it, with nothing that was ever used, and makes it anew',
+        fix: `what failed first: aws cloudformation describe-stack-events --stack-name ${name} --region ${region}`,
       }
     case 'UPDATE_ROLLBACK_FAILED':
+    case 'UPDATE_FAILED':
+    case 'DELETE_FAILED': {
+      const { message, hint } = stuck(stack, region)
       return {
         level: 'problem',
-        what,
-        why: 'the way back failed, and nothing can be changed until it is gone to its end',
-        fix: `mend what it names, then ${fix('continue-update-rollback')}`,
+        what: `${what}${message.split(status)[1] ?? ''}`,
+        why: 'CloudFormation changes nothing of it until somebody brings it forward',
+        ...(hint === undefined ? {} : { fix: hint }),
       }
+    }
     case 'REVIEW_IN_PROGRESS':
-      return { level: 'ok', what: `"${name}" is only a change set yet` }
+      return { level: 'ok', what: `"${name}" is a change set, and nothing is made yet` }
     default:
       break
   }
   if (!status.endsWith('_IN_PROGRESS')) return { level: 'ok', what: `"${name}" is ${status}` }
-  return {
-    level: 'note',
-    what,
-    why: 'somebody changes it now: a deploy waits for that',
-    fix: fix('describe-stacks'),
-  }
+  return { level: 'note', what, why: 'somebody changes it now: a deploy waits for that' }
 }
