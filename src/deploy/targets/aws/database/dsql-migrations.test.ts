@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { checkDsqlMigrations, dsqlForm, requireDsqlMigrations } from './dsql-migrations.ts'
+import { dsqlForm } from './dsql-form.ts'
+import { checkDsqlMigrations, requireDsqlMigrations } from './dsql-migrations.ts'
 
 const problemsOf = (sql: string) =>
   checkDsqlMigrations([{ name: '1.sql', sql }]).map(({ problem }) => problem)

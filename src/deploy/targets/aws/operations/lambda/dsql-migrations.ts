@@ -3,6 +3,7 @@ import { type Migration, readApplied } from '../../../../../database/migrations/
 import { checkMigration, failedMigration } from '../../../../../database/migrations/check.ts'
 import { planMigrations } from '../../../../../database/migrations/plan.ts'
 import { splitStatements } from '../../../../../database/migrations/statements.ts'
+import { runOnDsql } from './dsql-jobs.ts'
 
 /**
  * Applies migrations to Aurora DSQL, which has one statement of DDL in a transaction and no locks: each
@@ -21,7 +22,7 @@ export async function applyToDsql(
     try {
       for (const statement of splitStatements(migration.sql)) {
         offset = statement.offset
-        await patiently(() => connection.sql.unsafe(statement.text))
+        await patiently(() => runOnDsql(connection, statement.text))
         done += 1
       }
       await patiently(() =>
