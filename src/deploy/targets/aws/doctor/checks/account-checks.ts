@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
-import { nearestName } from '../../../../config/hints.ts'
-import { type Check, type Found, listNames } from '../../../doctor/finding.ts'
-import { SDK_PACKAGES, sdk } from '../sdk/sdk.ts'
-import type { AwsContext } from './context.ts'
-import { REGIONS } from './regions.ts'
+import { nearestName } from '../../../../../config/hints.ts'
+import { type Check, type Found, listNames } from '../../../../doctor/finding.ts'
+import { SDK_PACKAGES, sdk } from '../../sdk/sdk.ts'
+import type { AwsContext } from '../context.ts'
+import { REGIONS } from '../regions.ts'
 
 const MINUTE_MS = 60_000
 /** Of versions published after the first week of January 2027: https://a.co/c895JFp */

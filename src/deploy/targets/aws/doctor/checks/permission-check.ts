@@ -1,10 +1,10 @@
 import type { EvaluationResult, IAMClient } from '@aws-sdk/client-iam'
-import type { Check, Found } from '../../../doctor/finding.ts'
-import { isAwsFailure } from '../sdk/errors.ts'
-import { sdk } from '../sdk/sdk.ts'
+import type { Check, Found } from '../../../../doctor/finding.ts'
+import { isAwsFailure } from '../../sdk/errors.ts'
+import { sdk } from '../../sdk/sdk.ts'
+import { type AwsContext, type Identity, output } from '../context.ts'
+import { type RequiredActions, requestContext, requiredActions } from '../required-actions.ts'
 import { shortArn } from './account-checks.ts'
-import { type AwsContext, type Identity, output } from './context.ts'
-import { type RequiredActions, requestContext, requiredActions } from './required-actions.ts'
 
 const MAX_SHOWN = 6
 /** A statement longer than that is read in the data, not in a terminal. */

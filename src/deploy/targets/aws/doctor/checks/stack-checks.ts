@@ -1,8 +1,8 @@
 import type { Stack } from '@aws-sdk/client-cloudformation'
-import type { Check, Found } from '../../../doctor/finding.ts'
-import { stuck } from '../stack/follow-stack.ts'
-import { domainStackName, GLOBAL_REGION, siteStackName } from '../stack/names.ts'
-import type { AwsContext } from './context.ts'
+import type { Check, Found } from '../../../../doctor/finding.ts'
+import { stuck } from '../../stack/follow-stack.ts'
+import { domainStackName, GLOBAL_REGION, siteStackName } from '../../stack/names.ts'
+import type { AwsContext } from '../context.ts'
 
 /** What CloudFormation has of this project, and whether that lets itself be changed. */
 export function stackCheck(aws: AwsContext): Check {

@@ -1,10 +1,10 @@
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import type { Project } from '../../../../config/project.ts'
-import type { Check, Found } from '../../../doctor/finding.ts'
-import { sdk } from '../sdk/sdk.ts'
-import { GLOBAL_REGION } from '../stack/names.ts'
-import type { AwsContext } from './context.ts'
+import type { Project } from '../../../../../config/project.ts'
+import type { Check, Found } from '../../../../doctor/finding.ts'
+import { sdk } from '../../sdk/sdk.ts'
+import { GLOBAL_REGION } from '../../stack/names.ts'
+import type { AwsContext } from '../context.ts'
 
 /** What GetAccountPlanState answers. */
 export interface PlanState {

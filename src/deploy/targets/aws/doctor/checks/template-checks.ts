@@ -1,8 +1,8 @@
-import type { Check, Found } from '../../../doctor/finding.ts'
-import { sdk } from '../sdk/sdk.ts'
-import { GLOBAL_REGION, siteStackName } from '../stack/names.ts'
-import type { AwsContext } from './context.ts'
-import type { TemplateFacts } from './template-facts.ts'
+import type { Check, Found } from '../../../../doctor/finding.ts'
+import { sdk } from '../../sdk/sdk.ts'
+import { GLOBAL_REGION, siteStackName } from '../../stack/names.ts'
+import type { AwsContext } from '../context.ts'
+import type { TemplateFacts } from '../template-facts.ts'
 
 /** CloudFormation's. */
 const MAX_RESOURCES = 500

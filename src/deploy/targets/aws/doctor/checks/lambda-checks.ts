@@ -1,12 +1,12 @@
-import type { Project } from '../../../../config/project.ts'
-import type { Check, Found } from '../../../doctor/finding.ts'
-import { listNames } from '../../../doctor/finding.ts'
-import { sdk } from '../sdk/sdk.ts'
+import type { Project } from '../../../../../config/project.ts'
+import type { Check, Found } from '../../../../doctor/finding.ts'
+import { listNames } from '../../../../doctor/finding.ts'
+import { sdk } from '../../sdk/sdk.ts'
 import {
   RESERVED_CONCURRENCY_PARAMETER,
   reservedExecutions,
-} from '../template/functions/project-function.ts'
-import type { AwsContext } from './context.ts'
+} from '../../template/functions/project-function.ts'
+import type { AwsContext } from '../context.ts'
 
 /** Lambda keeps that many executions for functions without a reservation. */
 export const MUST_STAY_UNRESERVED = 100
