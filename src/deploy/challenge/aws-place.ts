@@ -2,11 +2,11 @@ import type { Project } from '../../config/project.ts'
 import { openPlace, type Place } from './place.ts'
 
 /**
- * A project on AWS, as its visitors meet it. Without a domain it is the distribution's own address,
- * which the outputs of the stack tell.
+ * A project on AWS, as its visitors meet it. `address` is the distribution's own, for a project
+ * without a domain.
  */
-export async function openAwsPlace(project: Project, distribution?: string): Promise<Place> {
-  const host = project.domain ?? distribution
+export async function openAwsPlace(project: Project, address?: string): Promise<Place> {
+  const host = project.domain ?? (address && new URL(address).hostname)
   const { siteTemplate, domainTemplate } = await import('../targets/aws/template/template.ts')
   const templates = [siteTemplate(project), domainTemplate(project)]
   const resources = templates.flatMap(template => Object.values(template?.Resources ?? {}))
@@ -18,6 +18,6 @@ export async function openAwsPlace(project: Project, distribution?: string): Pro
     functions: Object.fromEntries(
       project.functions.map(({ name, runtime, routes }) => [name, { runtime, routes }]),
     ),
-    made: `a template of ${resources.length} resources`,
+    made: `the template of ${resources.length} resources that \`moka export cloudformation\` prints`,
   })
 }

@@ -15,10 +15,10 @@ export const ASSUMED = {
   fieldsBytes: 500,
   /** Requests for files that CloudFront has not in its cache, and asks S3 for. */
   missRatio: 0.2,
-  /** The function at the viewer's request and the one at the response. */
-  edgeFunctionsPerRequest: 2,
-  /** Where the release is, which file the path is, where it lies. */
-  readsPerRequest: 3,
+  /** For a file: the function at the viewer's request, and the one at the response. */
+  edgeFunctionsPerFile: 2,
+  /** For a file: what is live, where the path's file lies, what `_headers` says. */
+  readsPerFile: 3,
   /** What Lambda and a function write of one call. */
   logBytesPerCall: 600,
   /** A line of CloudFront's access log, compressed. */
@@ -72,15 +72,16 @@ export function usageOf(
   const fileRequests = visits * page.files
   const requests = fileRequests + calls
   const isClassic = aws.mode === 'classic'
-  const edgeRuns = requests * ASSUMED.edgeFunctionsPerRequest
   const siteBytes = site?.bytes ?? ASSUMED.pageBytes * 10
   return {
     cloudfrontRequests: requests,
     cloudfrontGb:
       (visits * page.bytes + fileRequests * ASSUMED.fieldsBytes + calls * ASSUMED.answerBytes) /
       1e9,
-    edgeFunctionRuns: edgeRuns,
-    keyValueReads: isClassic ? 0 : requests * ASSUMED.readsPerRequest,
+    // Before the HTTP API stands no function; before a function's own address one.
+    edgeFunctionRuns:
+      fileRequests * ASSUMED.edgeFunctionsPerFile + callsOfEach * (functions.length - overHttpApi),
+    keyValueReads: isClassic ? 0 : fileRequests * ASSUMED.readsPerFile,
     invalidatedPaths: isClassic ? ASSUMED.deploysPerMonth * ASSUMED.changedFilesPerDeploy : 0,
     // What stays of earlier releases is what changed since.
     s3Gb: (siteBytes * 2 + requests * ASSUMED.accessLogBytesPerRequest) / 1e9,

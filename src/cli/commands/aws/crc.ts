@@ -3,6 +3,7 @@ import type { Project } from '../../../config/project.ts'
 import { type Score, type Step, scoreChallenge } from '../../../deploy/challenge/challenge.ts'
 import { openHomePlace } from '../../../deploy/challenge/home-place.ts'
 import type { Place } from '../../../deploy/challenge/place.ts'
+import { systemClock } from '../../../shared/clock.ts'
 import { MokaError } from '../../../shared/errors.ts'
 import { type CloudOptions, type FoundCloud, findCloud } from '../../find-cloud.ts'
 import { createReporter, type Reporter } from '../../reporter.ts'
@@ -15,7 +16,9 @@ export async function crc(
   reporter.progress('looking…')
   const project = await loadProject(process.cwd())
   const score =
-    options.to === 'aws' ? await scoreOnAws(project) : await scoreAtHome(project, options, reporter)
+    options.to === 'aws'
+      ? await scoreOnAws(project, reporter)
+      : await scoreAtHome(project, options, reporter)
   print(score, reporter)
   reporter.result(
     score,
@@ -46,9 +49,25 @@ async function findRunning(options: CloudOptions): Promise<FoundCloud | undefine
   }
 }
 
-async function scoreOnAws(project: Project): Promise<Score> {
+async function scoreOnAws(project: Project, reporter: Reporter): Promise<Score> {
   const { openAwsPlace } = await import('../../../deploy/challenge/aws-place.ts')
-  return scoreIn(project, await openAwsPlace(project))
+  return scoreIn(project, await openAwsPlace(project, await findAddress(project, reporter)))
+}
+
+/** The distribution's own address, for a project without a domain: AWS is asked for that alone. */
+async function findAddress(project: Project, reporter: Reporter): Promise<string | undefined> {
+  if (project.domain !== undefined) return undefined
+  const { openAwsTarget } = await import('../../../deploy/targets/aws/release/open-aws.ts')
+  const target = openAwsTarget(project, { clock: systemClock })
+  try {
+    return await target.address()
+  } catch (error) {
+    if (!(error instanceof MokaError)) throw error
+    reporter.note(`${error.message}${error.hint === undefined ? '' : `\ntry: ${error.hint}`}`)
+    return undefined
+  } finally {
+    await target.close()
+  }
 }
 
 async function scoreIn(project: Project, place: Place): Promise<Score> {
