@@ -1,0 +1,100 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import {
+  type CloudFrontRequest,
+  type CloudFrontResponse,
+  loadFunction,
+} from '../../../src/deploy/targets/aws/viewer/testing/function-runtime.ts'
+import type { Aws } from './start.ts'
+
+/** A CloudFront of one project: its own functions with the account's store, and its bucket behind them. */
+export interface TestEdge {
+  /** For `MOKA_AWS_SITE`. */
+  address: string
+  /** Answers that a test wants in place of the site's, while it is set. */
+  instead?: { status: number; body: string } | undefined
+  close(): Promise<void>
+}
+
+/** Reads functions and keys anew for each request: nothing is cached, and nothing is old. */
+export async function startEdge(aws: Aws, project: string, region = 'eu-central-1') {
+  const s3 = new S3Client({
+    ...{ endpoint: aws.motoEndpoint, region, forcePathStyle: true },
+    credentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
+  })
+  const named = (what: string) => `${project}-${what}-${region}`
+  const answer = async (
+    asked: IncomingMessage,
+  ): Promise<CloudFrontResponse & { bytes?: Buffer }> => {
+    const store = aws.keyValueStores.get(named('live')).keys
+    const [uri = '/', query] = (asked.url ?? '/').split('?')
+    const request: CloudFrontRequest = {
+      ...{ method: asked.method ?? 'GET', uri, querystring: {}, cookies: cookiesOf(asked) },
+      headers: { host: { value: 'site.example' } },
+    }
+    const viewer = loadFunction(aws.edgeFunctions.liveCode(named('request')) ?? '', store)
+    const result = await viewer.onRequest(request, query)
+    if (result.kind === 'response') return result.response
+    const Key = decodeURIComponent(result.request.uri.slice(1))
+    const Bucket = await bucketOf(aws, project, s3)
+    const object = await s3.send(new GetObjectCommand({ Bucket, Key })).catch(() => undefined)
+    const origin: CloudFrontResponse = {
+      statusCode: object === undefined ? 404 : 200,
+      headers: {
+        'content-type': { value: object?.ContentType ?? 'text/plain' },
+        'cache-control': { value: object?.CacheControl ?? '' },
+      },
+    }
+    const after = loadFunction(aws.edgeFunctions.liveCode(named('response')) ?? '', store)
+    const { response } = await after.onResponse(result.request, origin)
+    return { ...response, bytes: Buffer.from((await object?.Body?.transformToByteArray()) ?? []) }
+  }
+  const edge: Partial<TestEdge> = {}
+  const server = createServer((asked, response) => {
+    if (edge.instead !== undefined) {
+      response.writeHead(edge.instead.status).end(edge.instead.body)
+      return
+    }
+    answer(asked).then(
+      made => send(response, made),
+      error => response.writeHead(500).end(String(error)),
+    )
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  edge.address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  edge.close = async () => {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+  }
+  return edge as TestEdge
+}
+
+function send(
+  response: ServerResponse,
+  { statusCode, headers, cookies = {}, body, bytes }: CloudFrontResponse & { bytes?: Buffer },
+): void {
+  for (const [name, { value }] of Object.entries(headers)) response.setHeader(name, value)
+  for (const [name, { value, attributes }] of Object.entries(cookies)) {
+    response.appendHeader('set-cookie', `${name}=${value}; ${attributes}`)
+  }
+  response.writeHead(statusCode).end(body ?? bytes)
+}
+
+function cookiesOf(asked: IncomingMessage): Record<string, { value: string }> {
+  const pairs = (asked.headers.cookie ?? '').split(/;\s*/).filter(pair => pair !== '')
+  return Object.fromEntries(
+    pairs.map(pair => {
+      const [name = '', value = ''] = pair.split('=')
+      return [name, { value }]
+    }),
+  )
+}
+
+async function bucketOf(aws: Aws, project: string, s3: S3Client): Promise<string> {
+  const { ListBucketsCommand } = await import('@aws-sdk/client-s3')
+  const { Buckets = [] } = await s3.send(new ListBucketsCommand())
+  const found = Buckets.find(({ Name = '' }) => Name.startsWith(`mokapot-${project}-bucket`))
+  if (found?.Name === undefined) throw new Error(`no bucket of "${project}" at ${aws.endpoint}`)
+  return found.Name
+}
