@@ -32,7 +32,9 @@ function read(path) {
 
 /** One section for each interface, one entry for each field, from their docstrings. */
 function configPage() {
-  const sources = ['src/config/schema.ts', 'src/config/edge/edge-schema.ts', 'src/dns/record.ts']
+  const sources = ['schema.ts', 'edge/edge-schema.ts', 'aws/aws-schema.ts']
+    .map(file => `src/config/${file}`)
+    .concat('src/dns/record.ts')
   const sections = sources.flatMap(source =>
     parseInterfaces(readFileSync(join(root, source), 'utf8')),
   )

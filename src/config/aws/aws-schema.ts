@@ -45,7 +45,7 @@ export interface AwsConfig {
   /** Who is told by mail before a month gets dearer than that. Default: nobody. */
   budget?: AwsBudgetConfig
 
-  /** Days that logs of functions are kept, one of those CloudWatch offers. Default: 30. */
+  /** Days that logs of functions and of requests are kept, one of those CloudWatch offers. Default: 30. */
   logRetentionDays?: number
 
   /** Tags on everything that is made, besides `mokapot:project`. Default: none. */
