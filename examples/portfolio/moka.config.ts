@@ -4,6 +4,8 @@ export default defineConfig({
   name: 'portfolio',
   domain: 'portfolio.example',
   site: { build: 'node build.mjs', directory: 'dist' },
+  // Before each push goes live, and with `moka deploy --test`.
+  ...(hasPython('3.9') && { test: 'python3 -m unittest discover -s tests' }),
   functions: {
     visits: {
       // Python where this machine has it, TypeScript where not: the same function twice.

@@ -58,7 +58,9 @@ describe('moka crc', () => {
     )
     expect(steps.get(8)?.evidence).toMatch(/^POST \/api\/visits twice: (\d+), then \d+, kept/)
     expect(steps.get(10)?.kind).toBe(hasPython('3.9') ? 'done' : 'missing')
+    expect(steps.get(11)?.evidence).toContain('tests/test_visits.py, 3 tests')
     expect(steps.get(13)?.kind).toBe('missing')
+    expect(steps.get(14)?.kind).toBe(hasPython('3.9') ? 'done' : 'missing')
   })
 
   it('finds tests and a repository as they come', async () => {
