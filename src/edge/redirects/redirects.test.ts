@@ -189,3 +189,9 @@ test('no capture turns a path into another site, or leaves printable ASCII', () 
     }),
   )
 })
+
+test('passes over a rule that leads to the same page by its whole address, an empty query or not', () => {
+  const rules = [{ from: '/home', to: 'http://site.test/home' }]
+  expect([location(rules, '/home'), location(rules, '/home?')]).toEqual(['none', 'none'])
+  expect(location(rules, '/home', { scheme: 'https' })).toBe('301 http://site.test/home')
+})

@@ -108,7 +108,8 @@ function apply(
     const isHere =
       to.url.host.replace(/:\d*$/, '') === request.host &&
       to.url.protocol === `${request.scheme}:` &&
-      to.url.search === request.query &&
+      // Of a URL an empty query is none.
+      to.url.search === (request.query === '?' ? '' : request.query) &&
       isSamePage(to.url.pathname)
     return isHere ? undefined : { kind: 'redirect', status, location: to.url.href, isForced }
   }

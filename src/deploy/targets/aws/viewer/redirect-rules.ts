@@ -45,6 +45,7 @@ export function storeRedirects(salt: string, rules: readonly ViewedRedirect[]): 
   const groups = new Map<string, StoredRule[]>()
   const patterns: StoredRule[] = []
   for (const [number, rule] of rules.entries()) {
+    if (!leadsSomewhere(rule)) continue
     const stored = storedRedirect(number, rule)
     const size = bytesOf(JSON.stringify([stored]))
     if (size > MAX_VALUE_BYTES) throw tooLong(rule, size)
@@ -90,6 +91,16 @@ export function storedRedirect(number: number, rule: ViewedRedirect): StoredRule
     c: rule.status ?? 301,
     ...targetOf(rule.to),
   }
+}
+
+/** Whether its target can be an address: at home, one that cannot is passed over. */
+export function leadsSomewhere({ from, path = from, query = {}, to }: ViewedRedirect): boolean {
+  const [, scheme, authority] = ABSOLUTE.exec(to) ?? []
+  if (authority === undefined) return true
+  const { segments, hasSplat } = compilePattern(path)
+  const captured = new Set([...segments, ...Object.values(query), ...(hasSplat ? [':splat'] : [])])
+  const filled = authority.replace(/:[A-Za-z_]\w*/g, name => (captured.has(name) ? 'x' : name))
+  return URL.canParse(`${scheme}${filled}`)
 }
 
 function valuesOf(name: string, wanted: readonly string[] | string | undefined): string[] {

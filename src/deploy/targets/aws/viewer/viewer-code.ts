@@ -4,7 +4,7 @@ import { findFile } from '../../../../edge/site/pretty-urls.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import { readHeaders } from './header-rules.ts'
 import { saltedHash } from './path-index.ts'
-import { isExact, storedRedirect } from './redirect-rules.ts'
+import { isExact, leadsSomewhere, storedRedirect } from './redirect-rules.ts'
 import type { ViewedHeaders, ViewedRedirect } from './viewed-release.ts'
 
 // The JavaScript of the CloudFront Functions, for the template. It is written to be read in
@@ -49,7 +49,7 @@ export interface ClassicSite {
 export function classicRequestCode({ paths, redirects }: ClassicSite): string {
   const files = new Set(paths)
   const pages = [...files].filter(path => path.endsWith('.html')).sort()
-  const rules = redirects.map((rule, number) => {
+  const rules = redirects.filter(leadsSomewhere).map((rule, number) => {
     const stored = storedRedirect(number, rule)
     // Whether there is a file where a rule for one path is: known here, and not at the edge.
     const isFree = isExact(stored) && findFile(files, `/${stored.p.join('/')}`) === undefined
