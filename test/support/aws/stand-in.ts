@@ -3,12 +3,14 @@ import { parseXml } from './answer.ts'
 import type { Stacks } from './cloudformation/stacks.ts'
 import type { EdgeFunctions } from './edge-functions.ts'
 import type { KeyValueStores } from './key-value-stores.ts'
+import type { Lambdas } from './lambda/lambdas.ts'
 import { Policies } from './policies.ts'
 import type { StandIn } from './proxy.ts'
 
 export interface Parts {
   account: AccountDesk
   keyValueStores: KeyValueStores
+  lambdas: Lambdas
   edgeFunctions: EdgeFunctions
   policies: Policies
   stacks: Stacks
@@ -16,7 +18,7 @@ export interface Parts {
 
 /** Who answers what moto lacks, by service and operation. */
 export function createStandIn(parts: Parts): StandIn {
-  const { account, keyValueStores, edgeFunctions, policies, stacks } = parts
+  const { account, keyValueStores, lambdas, edgeFunctions, policies, stacks } = parts
   return async (operation, asked, body) => {
     const { service, name, region } = operation
     const url = asked.url ?? ''
@@ -27,6 +29,7 @@ export function createStandIn(parts: Parts): StandIn {
     if (service === 'cloudformation') {
       return stacks.answer(name, region, new URLSearchParams(String(body)))
     }
+    if (service === 'lambda') return lambdas.answer(operation, asked, body)
     if (service !== 'cloudfront') return undefined
     if (name.includes('KeyValueStore')) {
       const sent = body.length > 0 ? Object.values(parseXml(String(body))).at(-1) : {}

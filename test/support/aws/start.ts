@@ -4,6 +4,7 @@ import './localhost-names.mjs'
 import { Stacks } from './cloudformation/stacks.ts'
 import { EdgeFunctions } from './edge-functions.ts'
 import { KeyValueStores } from './key-value-stores.ts'
+import { Lambdas } from './lambda/lambdas.ts'
 import { noAws, startMoto } from './moto.ts'
 import { Policies } from './policies.ts'
 import { startProxy } from './proxy.ts'
@@ -25,6 +26,8 @@ export interface Aws {
   account: AccountDesk
   stacks: Stacks
   keyValueStores: KeyValueStores
+  /** Runs what was sent to Lambda. */
+  lambdas: Lambdas
   edgeFunctions: EdgeFunctions
   close(): Promise<void>
 }
@@ -37,17 +40,18 @@ export async function startAws(region = 'eu-central-1'): Promise<Aws> {
   const edgeFunctions = new EdgeFunctions()
   keyValueStores.isInUse = arn => edgeFunctions.hasStore(arn)
   const account = new AccountDesk()
+  const lambdas = new Lambdas(moto.endpoint)
   const policies = new Policies()
   const stacks = new Stacks({ moto: moto.endpoint, keyValueStores, edgeFunctions, policies })
   const proxy = await startProxy(
     moto.endpoint,
     faults,
-    createStandIn({ account, keyValueStores, edgeFunctions, policies, stacks }),
+    createStandIn({ account, keyValueStores, lambdas, edgeFunctions, policies, stacks }),
   )
   const names = new URL('localhost-names.mjs', import.meta.url).href
   return {
     ...{ endpoint: proxy.endpoint, motoEndpoint: moto.endpoint },
-    ...{ faults, account, stacks, keyValueStores, edgeFunctions },
+    ...{ faults, account, stacks, keyValueStores, lambdas, edgeFunctions },
     env: {
       AWS_ENDPOINT_URL: proxy.endpoint,
       // The account is put in front of the host, which an address would not bear.
@@ -61,6 +65,7 @@ export async function startAws(region = 'eu-central-1'): Promise<Aws> {
       NODE_OPTIONS: `--import=${names}`,
     },
     async close() {
+      await lambdas.close()
       await proxy.close()
       await moto.close()
     },

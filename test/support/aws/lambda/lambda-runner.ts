@@ -23,13 +23,13 @@ export interface LambdaAnswer {
   payload: unknown
   isError: boolean
   requestId: string
+  /** What it wrote meanwhile. */
+  log: string
 }
 
 /** One execution environment: a process that has the archive's files and variables as on Lambda. */
 export interface LambdaEnvironment {
   invoke(event: unknown, timeoutMs?: number): Promise<LambdaAnswer>
-  /** What it wrote so far. */
-  log(): string
   close(): Promise<void>
 }
 
@@ -79,25 +79,27 @@ export async function startLambda(
       _HANDLER: handler,
     },
   })
-  let written = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', text => {
-      written += text
-    })
-  }
+  const outputs = [new Output(child.stdout!), new Output(child.stderr!)]
+  const logSince = (before: readonly number[]) =>
+    outputs.map(({ text }, index) => text.slice(before[index])).join('')
   const next = answersOf(child)
   const loaded = await next()
   return {
     async invoke(event, timeoutMs = 30_000) {
       const requestId = randomUUID()
-      if (loaded.error !== undefined) return { payload: loaded.error, isError: true, requestId }
+      if (loaded.error !== undefined) {
+        return { payload: loaded.error, isError: true, requestId, log: logSince([0, 0]) }
+      }
+      const before = outputs.map(({ text }) => text.length)
       child.stdin?.write(`${JSON.stringify({ event, requestId })}\n`)
       const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
       const { result, error } = await next()
       clearTimeout(timer)
-      return { payload: error ?? result ?? null, isError: error !== undefined, requestId }
+      await Promise.all(outputs.map(output => output.seen(requestId)))
+      const log = logSince(before)
+      return { payload: error ?? result ?? null, isError: error !== undefined, requestId, log }
     },
-    log: () => written,
+
     async close() {
       const ended = new Promise(resolve => child.once('exit', resolve))
       if (child.exitCode === null && child.signalCode === null) {
@@ -106,6 +108,35 @@ export async function startLambda(
       }
       await rm(root, { recursive: true, force: true })
     },
+  }
+}
+
+/** What a process writes to one of its streams, without the marks that end an invocation. */
+class Output {
+  text = ''
+  #raw = ''
+  #hasEnded = false
+  #wake: () => void = () => {}
+
+  constructor(stream: Readable) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      this.#raw += chunk
+      this.text = this.#raw.replaceAll(/\0[\w-]*\n?/g, '')
+      this.#wake()
+    })
+    stream.on('close', () => {
+      this.#hasEnded = true
+      this.#wake()
+    })
+  }
+
+  /** Resolves when all is there that was written in an invocation. */
+  async seen(requestId: string): Promise<void> {
+    while (!this.#raw.includes(`\0${requestId}\n`) && !this.#hasEnded) {
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
   }
 }
 

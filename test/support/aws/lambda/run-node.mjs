@@ -35,11 +35,15 @@ try {
 }
 for await (const line of createInterface({ input: process.stdin })) {
   const { event, requestId } = JSON.parse(line)
+  let told
   try {
     const result = await handler(event, { awsRequestId: requestId })
-    answer({ result: result === undefined ? null : result })
+    told = { result: result === undefined ? null : result }
   } catch (error) {
-    answer({ error: describe(error) })
+    told = { error: describe(error) }
   }
+  // So much has been written when the answer comes.
+  for (const stream of [1, 2]) writeSync(stream, `\0${requestId}\n`)
+  answer(told)
 }
 process.exit(0)

@@ -36,7 +36,11 @@ except Exception as error:
 for line in sys.stdin:
     request = json.loads(line)
     try:
-        answer({"result": handler(request["event"], Context(request["requestId"]))})
+        told = {"result": handler(request["event"], Context(request["requestId"]))}
     except Exception as error:
-        answer({"error": describe(error)})
-    sys.stdout.flush()
+        told = {"error": describe(error)}
+    # So much has been written when the answer comes.
+    for stream in (sys.stdout, sys.stderr):
+        stream.write("\0%s\n" % request["requestId"])
+        stream.flush()
+    answer(told)
