@@ -12,7 +12,7 @@ execFileSync(
   { stdio: ['ignore', 2, 2] },
 )
 for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
-  if (!entry.isFile() || /\.(?:ts|md|pyc)$/.test(entry.name)) continue
+  if (!entry.isFile() || /\.(?:ts|md|pyc|snap)$/.test(entry.name)) continue
   const from = join(entry.parentPath, entry.name)
   cpSync(from, join(root, 'dist', from.slice(join(root, 'src').length)))
 }
