@@ -6,15 +6,15 @@ import { openPlace, type Place } from './place.ts'
  * without a domain.
  */
 export async function openAwsPlace(project: Project, address?: string): Promise<Place> {
-  const host = project.domain ?? (address && new URL(address).hostname)
+  const site = project.domain === undefined ? address : `https://${project.domain}`
   const { siteTemplate, domainTemplate } = await import('../targets/aws/template/template.ts')
   const templates = [siteTemplate(project), domainTemplate(project)]
   const resources = templates.flatMap(template => Object.values(template?.Resources ?? {}))
   return openPlace({
     kind: 'aws',
-    site: host === undefined ? undefined : `https://${host}`,
-    https: host === undefined ? undefined : `https://${host}`,
-    host: host ?? `${project.name} on AWS`,
+    site,
+    https: site?.startsWith('https:') ? site : undefined,
+    host: site === undefined ? `${project.name} on AWS` : new URL(site).hostname,
     functions: Object.fromEntries(
       project.functions.map(({ name, runtime, routes }) => [name, { runtime, routes }]),
     ),
