@@ -214,6 +214,8 @@ describe('what can grow', () => {
       '"/song.mp3" alone, 4.0 MB, is past that after 250,000 downloads',
     )
     expect(found?.stops).toContain('signedBy')
+    write('dist/song.mp3', Buffer.alloc(4000))
+    expect((await growth({}, 'data to visitors'))?.grows).not.toContain('song.mp3')
   })
 
   it('is a function without a limit, with the setting that is one', async () => {

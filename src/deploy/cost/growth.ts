@@ -6,6 +6,8 @@ const HOURS = 730
 const SECONDS = HOURS * 3600
 /** Executions at once that a new account may have, and an old one by default (Lambda quotas). */
 const [NEW_ACCOUNT_CONCURRENCY, CONCURRENCY] = [10, 1000]
+/** What nobody can make dear by downloading it. */
+const SMALL_BYTES = 1_000_000
 /** db.t4g.micro has two, each with a tenth of its time paid for; more is bought by itself. */
 const [VCPUS, BASELINE] = [2, 0.1]
 
@@ -39,20 +41,19 @@ export function growthOf(
   return all.toSorted((a, b) => Number(a.isBounded) - Number(b.isBounded))
 }
 
-/** A month of one audio file that became known cost its owner 104,500 USD. */
 function dataOut({ edge }: Project, site: SiteWeight | undefined): Growth {
   const free = FREE_TIERS.cloudfrontData.quantity
   const perTb = dollars(GLOBAL_PRICES.cloudfrontData.usd * 1000)
   const largest = site?.largest
   const example =
-    largest === undefined
+    largest === undefined || largest.bytes < SMALL_BYTES
       ? ''
       : `; "${largest.path}" alone, ${megabytes(largest.bytes)}, is past that after ${count((free * 1e9) / largest.bytes)} downloads`
   const isSigned = (edge.behaviors ?? []).some(({ signedBy }) => signedBy !== undefined)
   return {
     what: 'data to visitors',
     isBounded: false,
-    grows: `${perTb} USD for each TB after the ${free / 1000} TB that is free, whoever asks${example}`,
+    grows: `${perTb} USD for each TB after the ${free / 1000} TB that is free, whoever asks: one audio file that became known was a bill of 104,500 USD in a month${example}`,
     stops: `nothing at AWS by itself: keep large files elsewhere, or ${isSigned ? 'under the paths that you have signed' : 'give their paths to those alone who have a signed address (behaviors: signedBy)'}, and have a budget tell you`,
   }
 }
