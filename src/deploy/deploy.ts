@@ -26,6 +26,8 @@ export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'publish'> &
     isCompressing?: boolean
     /** Publish also what differs in nothing from what is there. */
     mustPublish?: boolean
+    /** What becomes of a release there, for people. Throws where it cannot be there. */
+    review?(draft: ReleaseDraft): readonly string[]
   }
 
 export type DeployStep =
@@ -129,10 +131,11 @@ async function deployOnce(
   const live = await target.live(project.name)
   const isEncoded = target.isCompressing !== true
   const prepared = await prepareRelease(project, live?.manifest, options.clock.now(), isEncoded)
+  const warnings = [...prepared.warnings, ...(target.review?.(prepared.draft) ?? [])]
   const { draft, uploads } = options.isDryRun
     ? { draft: prepared.draft, uploads: [] }
     : await selectMissing(prepared, target, live)
-  const plan = makePlan(draft, live, prepared.warnings)
+  const plan = makePlan(draft, live, warnings)
   observer.onPlan?.(plan)
   const sizeBytes = uploads.reduce((sum, blob) => sum + blob.sizeBytes, 0)
   const uploaded = { blobs: uploads.length, sizeBytes }

@@ -14,11 +14,11 @@ export interface OriginAnswer {
 
 const UPLOADED_MS = Date.UTC(2026, 0, 2)
 
-/** GET of an object as S3 answers it; a path's "+" is a blank there, and who may not list learns no 404. */
+/** GET of an object as S3 answers it; a path's "+" is a blank there. */
 export function getObject(objects: ReadonlyMap<string, BucketObject>, uri: string): OriginAnswer {
   const key = decodeURIComponent(uri.slice(1).replaceAll('+', ' '))
   const object = objects.get(key)
-  if (object === undefined) return refusal(403, 'AccessDenied', 'Access Denied')
+  if (object === undefined) return refusal(404, 'NoSuchKey', 'The specified key does not exist.')
   const md5 = createHash('md5').update(object.body).digest('hex')
   const metadata = Object.entries(object.metadata ?? {})
   return {

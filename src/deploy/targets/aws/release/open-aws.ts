@@ -23,6 +23,7 @@ import { SecretParameters } from '../operations/secrets/secret-parameters.ts'
 import { formatChange } from '../stack/change-plan.ts'
 import type { SiteOutputs } from '../stack/names.ts'
 import { provision } from '../stack/provision.ts'
+import { reviewRelease } from '../viewer/review-release.ts'
 import { openReleaseTarget } from './aws-target.ts'
 import type { ReleaseTarget } from './release-target.ts'
 import { describeHolder, type LockHolder, userName } from './shelf/deploy-lock.ts'
@@ -69,6 +70,10 @@ class LazyAwsTarget implements AwsTarget {
   constructor(project: Project, options: OpenAwsOptions) {
     this.#project = project
     this.#options = options
+  }
+
+  review(draft: ReleaseDraft): readonly string[] {
+    return reviewRelease(draft, this.#project.aws.mode)
   }
 
   async live(): Promise<LiveRelease | undefined> {
