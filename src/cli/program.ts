@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ownVersion } from '../shared/own-version.ts'
+import { addDestroy } from './commands/aws/add-destroy.ts'
 import { addReports } from './commands/aws/add-reports.ts'
 import type { HooksOptions } from './commands/git/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
@@ -39,6 +40,7 @@ export function createProgram(): Command {
   addHooks(program)
   addDoctor(program)
   addReports(program)
+  addDestroy(program)
   for (const command of program.commands)
     for (const part of [command, ...command.commands]) {
       const words = part === command ? command.name() : `${command.name()} ${part.name()}`

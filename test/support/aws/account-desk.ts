@@ -24,6 +24,9 @@ export class AccountDesk {
   /** Hosted zone → key tag and DS record of the key that signs it. */
   readonly signedZones = new Map<string, { keyTag: number; ds: string }>()
 
+  /** How far the end of a zone's signing is. */
+  readonly #signingEnded = new Map<string, number>()
+
   /** Undefined for what moto answers, or somebody else here. */
   async answer(
     { service, name }: Operation,
@@ -46,6 +49,10 @@ export class AccountDesk {
         return this.#type(new URLSearchParams(String(body)))
       case 'route53:GetDNSSEC':
         return this.#dnssec(/hostedzone\/([^/]+)/.exec(url)?.[1] ?? '')
+      case 'route53:DisableHostedZoneDNSSEC':
+      case 'route53:DeactivateKeySigningKey':
+      case 'route53:DeleteKeySigningKey':
+        return this.#endSigning(name, /(?:hostedzone|keysigningkey)\/([^/]+)/.exec(url)?.[1] ?? '')
       default:
         return url.includes('/conflicting-alias') ? this.#conflicts(url) : undefined
     }
@@ -158,6 +165,19 @@ export class AccountDesk {
         KeySigningKeys: keys,
       },
     })
+  }
+
+  /** In this order alone: the signing, the key's use, the key. */
+  #endSigning(operation: string, zone: string): Answer {
+    const order = ['DisableHostedZoneDNSSEC', 'DeactivateKeySigningKey', 'DeleteKeySigningKey']
+    const done = this.#signingEnded.get(zone) ?? 0
+    if (order.indexOf(operation) !== done) {
+      throw new Refused('KeySigningKeyInUse', 'The key signing key is in use.')
+    }
+    this.#signingEnded.set(zone, done + 1)
+    if (done === 2) this.signedZones.delete(zone)
+    const ChangeInfo = { Id: '/change/C1', Status: 'INSYNC', SubmittedAt: new Date().toISOString() }
+    return xml(200, { [`${operation}Response`]: { ChangeInfo } })
   }
 
   #conflicts(url: string): Answer {

@@ -150,6 +150,8 @@ const ROUTE53: readonly Row[] = [
   ['GET', /\/dnssec$/, 'GetDNSSEC'],
   ['POST', /\/enable-dnssec$/, 'EnableHostedZoneDNSSEC'],
   ['POST', /\/disable-dnssec$/, 'DisableHostedZoneDNSSEC'],
+  ['POST', /\/keysigningkey\/[^/]+\/[^/]+\/deactivate$/, 'DeactivateKeySigningKey'],
+  ['DELETE', /\/keysigningkey\/[^/]+\/[^/]+$/, 'DeleteKeySigningKey'],
 ]
 
 const kvs = '^/key-value-stores/[^/]+'

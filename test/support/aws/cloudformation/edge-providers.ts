@@ -186,6 +186,12 @@ const hostedZone: Provider = {
       }),
     )
     const id = (made.HostedZone?.Id ?? '').replace('/hostedzone/', '')
+    const AddTags = tagsOf({ Tags: properties.HostedZoneTags }, context)
+    await asRoute53(context).send(
+      new route53.ChangeTagsForResourceCommand({
+        ...{ ResourceType: 'hostedzone', ResourceId: id, AddTags },
+      }),
+    )
     return { id, attributes: { Id: id, NameServers: made.DelegationSet?.NameServers } }
   },
   async delete(made, context) {

@@ -3,7 +3,16 @@ import { ACCOUNT } from '../account.ts'
 import { type Change, compare, isWanted, providerOf, type StackResource } from './changes.ts'
 import { validationRecord } from './edge-providers.ts'
 import type { Behind, Context } from './provider.ts'
-import { condition, parseTemplate, resolve, type Scope, type Template, waves } from './template.ts'
+import {
+  condition,
+  dependencies,
+  parseTemplate,
+  resolve,
+  type Scope,
+  type Template,
+  type TemplateResource,
+  waves,
+} from './template.ts'
 
 export interface StackEvent {
   id: string
@@ -261,6 +270,15 @@ export class Stack {
     for (const id of order) {
       const resource = this.resources.get(id)
       if (resource === undefined) continue
+      // What a resource needs that would not go stays with it.
+      const isNeeded = failed.some(other => {
+        const left = this.template.Resources[other]
+        return left !== undefined && this.#needs(left).includes(id)
+      })
+      if (isNeeded) {
+        failed.push(id)
+        continue
+      }
       const policy = retained.includes(id)
         ? 'Retain'
         : resource.deletionPolicy === released
@@ -276,6 +294,10 @@ export class Stack {
       }
     }
     return failed
+  }
+
+  #needs(resource: TemplateResource): string[] {
+    return dependencies(this.template, resource)
   }
 
   async #deleteOne(id: string, resource: StackResource, policy: string): Promise<void> {

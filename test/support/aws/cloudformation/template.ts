@@ -77,7 +77,8 @@ export function waves(template: Template, isMade: (id: string) => boolean): stri
   return order
 }
 
-function dependencies(template: Template, resource: TemplateResource): string[] {
+/** Ids of what a resource needs. */
+export function dependencies(template: Template, resource: TemplateResource): string[] {
   const found = new Set([resource.DependsOn ?? []].flat())
   const walk = (value: Json): void => {
     if (Array.isArray(value)) {

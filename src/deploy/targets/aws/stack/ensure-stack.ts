@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Stack, StackEvent } from '@aws-sdk/client-cloudformation'
-import { MokaError } from '../../../../shared/errors.ts'
 import type { Template } from '../template/format.ts'
+import { awaitChangeSet } from './await-change-set.ts'
 import { type PlannedChange, planChanges, refuseLoss } from './change-plan.ts'
 import {
-  Backoff,
   followStack,
   isAtRest,
   newestEvent,
@@ -181,31 +180,17 @@ async function planChangeSet(
   } finally {
     await sent.dispose()
   }
-  const backoff = new Backoff(wait)
-  for (;;) {
-    const { status, reason = '', changes } = await service.describeChangeSet(name, changeSet)
-    if (status === 'CREATE_COMPLETE') {
-      const plan = planChanges(changes)
-      observer?.onPlan?.(name, plan)
-      try {
-        refuseLoss(name, plan, mayLose)
-      } catch (error) {
-        await service.deleteChangeSet(name, changeSet)
-        throw error
-      }
-      return true
-    }
-    if (status === 'FAILED') {
-      if (/didn't contain changes|No updates are to be performed/.test(reason)) return false
-      await service.deleteChangeSet(name, changeSet)
-      throw new MokaError(
-        'AWS_STACK_REFUSED',
-        `cannot plan a change of stack "${name}": ${reason.replace(/\.$/, '')}`,
-        { hint: 'moka export cloudformation prints the template; cfn-lint says more of it' },
-      )
-    }
-    await backoff.pause()
+  const made = await awaitChangeSet(service, name, changeSet, wait)
+  if (made === undefined) return false
+  const plan = planChanges(made.changes)
+  observer?.onPlan?.(name, plan)
+  try {
+    refuseLoss(name, plan, mayLose)
+  } catch (error) {
+    await service.deleteChangeSet(name, changeSet)
+    throw error
   }
+  return true
 }
 
 function allNew(template: Template): PlannedChange[] {

@@ -64,6 +64,12 @@ export async function followStack(
       return { stack: await service.find(id), status, events }
     }
     if (fresh.length > 0) backoff.reset()
+    else {
+      // Somebody else may have deleted it, before the first event that counts here.
+      const stack = await service.find(id)
+      const now = stack?.StackStatus ?? 'DELETE_COMPLETE'
+      if (now === 'DELETE_COMPLETE') return { stack, status: now, events }
+    }
     await backoff.pause()
   }
 }
