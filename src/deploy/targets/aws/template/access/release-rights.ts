@@ -41,6 +41,7 @@ export function releaseRights(project: Project): Statement[] {
         'cloudformation:DescribeStacks',
         'cloudformation:ExecuteChangeSet',
         'cloudformation:GetTemplate',
+        'cloudformation:ListChangeSets',
         'cloudformation:ListStackResources',
         'cloudformation:TagResource',
         'cloudformation:UntagResource',
