@@ -18,6 +18,7 @@ import type { ActivationStep } from '../../../../releases/releases.ts'
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import type { DeployTarget } from '../../../deploy.ts'
+import { requireProjectMigrations } from '../database/project-migrations.ts'
 import { AwsSecrets } from '../operations/secrets/aws-secrets.ts'
 import { SecretParameters } from '../operations/secrets/secret-parameters.ts'
 import { formatChange } from '../stack/change-plan.ts'
@@ -164,6 +165,7 @@ async function openTarget(
   options: OpenAwsOptions,
 ): Promise<ReleaseTarget | undefined> {
   const { clock, isDryRun = false, isDeploy = false, onNote } = options
+  if (isDeploy) await requireProjectMigrations(project)
   const found = await readSiteOutputs(project)
   if (isDryRun && isDeploy) await tellPlan(project, options)
   if (found === undefined && (isDryRun || !isDeploy)) return undefined
