@@ -240,7 +240,7 @@ describe('what can grow', () => {
   it('is never a NAT gateway, and functions beside RDS are told what that means', async () => {
     expect(await growth({ database: true }, 'NAT')).toMatchObject({
       isBounded: true,
-      stops: expect.stringContaining('nothing else outside AWS'),
+      stops: expect.stringContaining('over IPv6 alone'),
     })
   })
 

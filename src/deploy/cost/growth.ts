@@ -129,7 +129,7 @@ function gateway({ aws }: Project): Growth {
     grows: `none is ever made; one is ${most} USD a month before it has carried anything`,
     stops:
       aws.database === 'rds'
-        ? 'functions reach the database and nothing else outside AWS; one that has to: database.url, or dsql'
+        ? 'functions go out over IPv6 alone, which costs nothing; one that has to reach a host without it: dsql, or database.url'
         : 'functions are in no network of their own',
   }
 }
