@@ -52,7 +52,13 @@ function composeSite(project: Project): { template: Template; warnings: string[]
   )
   return {
     template,
-    warnings: [...edge.warnings, ...dns.warnings, ...logWarnings(project), ...backend.warnings],
+    warnings: [
+      ...edge.warnings,
+      ...dns.warnings,
+      ...logWarnings(project),
+      ...nameWarnings(project),
+      ...backend.warnings,
+    ],
   }
 }
 
@@ -96,6 +102,16 @@ function notes({ aws, functions }: Project): string[] {
 function logWarnings(project: Project): string[] {
   if (hasAccessLogs(project)) return []
   return [`no access logs are written: CloudFront has no way into buckets of ${project.aws.region}`]
+}
+
+/** Of the first name in a certificate of ACM (X.509's common name). */
+const MAX_CERTIFIED_LENGTH = 64
+
+function nameWarnings({ domain = '' }: Project): string[] {
+  if (domain.length <= MAX_CERTIFIED_LENGTH) return []
+  return [
+    `domain "${domain}" has ${domain.length} characters, and AWS certifies ${MAX_CERTIFIED_LENGTH} at most`,
+  ]
 }
 
 /** It may come from the environment, where nobody has looked at it. */

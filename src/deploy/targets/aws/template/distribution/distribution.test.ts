@@ -196,6 +196,12 @@ describe('header fields of answers', () => {
   })
 })
 
+it('tells that the HTTP API knows nothing of a guard', () => {
+  const behaviors = [{ pattern: '/api/*', origin: 'site', countries: { only: ['DE'] } }]
+  const { warnings } = make({ behaviors }, [API])
+  expect(warnings).toContainEqual(expect.stringContaining('past the distribution'))
+})
+
 describe('what CloudFront has once for all paths', () => {
   const countries = { only: ['DE'] }
 

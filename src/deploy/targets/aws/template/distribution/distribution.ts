@@ -187,6 +187,15 @@ function cacheBehavior(rule: Rule, parts: Parts): Record<string, Value | undefin
     )
   }
   const { signedBy } = behavior ?? {}
+  if (
+    target.kind === 'function' &&
+    target.id === API_ORIGIN_ID &&
+    (signedBy ?? behavior?.countries) !== undefined
+  ) {
+    parts.warn(
+      `behavior "${behavior!.pattern}" guards functions that the HTTP API answers, too, past the distribution, to who knows its address: name them in aws.functionUrls`,
+    )
+  }
   return {
     ...answerer(rule, parts, warn),
     CachedMethods: READ,

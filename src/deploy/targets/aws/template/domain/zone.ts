@@ -6,7 +6,7 @@ const ZONE_ID = 'HostedZone'
 const KEY_ID = 'DnssecKey'
 
 const note = (...notes: string[]) => ({ Mokapot: { Notes: notes } })
-/** A zone or a key that goes takes the domain with it. */
+/** A key that goes takes the domain with it. */
 const KEPT = { DeletionPolicy: 'RetainExceptOnCreate', UpdateReplacePolicy: 'Retain' } as const
 
 /** Names that the certificate is for and the distribution answers to. */
@@ -37,7 +37,9 @@ function hostedZone(project: Project, domain: string): TemplateFragment {
     resources: {
       [ZONE_ID]: {
         Type: 'AWS::Route53::HostedZone',
-        ...KEPT,
+        // Where the certificate waits in vain, too: the registrar may know its name servers already.
+        DeletionPolicy: 'Retain',
+        UpdateReplacePolicy: 'Retain',
         Properties: {
           Name: domain,
           HostedZoneConfig: { Comment: `Project "${project.name}", made by Mokapot` },
@@ -45,7 +47,7 @@ function hostedZone(project: Project, domain: string): TemplateFragment {
         },
         Metadata: note(
           'Tell your registrar the name servers of this zone; the certificate waits for that.',
-          'Stays when the stack goes. Name it in aws.hostedZoneId to use it again.',
+          'Stays when the stack goes, or fails to come up. Name it in aws.hostedZoneId to use it again.',
         ),
       },
     },
