@@ -5,7 +5,10 @@ import type { Check, Finding } from './finding.ts'
 export interface CheckOptions {
   /** Until a check that gives no answer counts as one. */
   boundMs: number
-  /** What a failure means; default: that it could not be told, which stops nothing. */
+  /**
+   * What a failure means, `DOCTOR_LATE` among them; default: that it could not be told, which stops
+   * nothing.
+   */
   explain?(error: unknown, check: string): Finding | undefined
 }
 
@@ -24,12 +27,11 @@ async function runCheck(check: Check, { boundMs, explain }: CheckOptions): Promi
   // A check asks for as many things at once as it has.
   setMaxListeners(0, ending.signal)
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>(resolve => {
-    timer = setTimeout(() => resolve('late'), boundMs)
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(lateness(boundMs)), boundMs)
   })
   try {
     const found = await Promise.race([check.run(ending.signal), late])
-    if (found === 'late') return [lateFinding(name, boundMs)]
     return [found].flat().map(each => ({ check: name, ...each }))
   } catch (error) {
     return [explain?.(error, name) ?? unknownFinding(name, error)]
@@ -39,9 +41,10 @@ async function runCheck(check: Check, { boundMs, explain }: CheckOptions): Promi
   }
 }
 
-function lateFinding(check: string, boundMs: number): Finding {
-  const what = `no answer within ${(boundMs / 1000).toFixed(1)} s`
-  return { check, level: 'note', what, fix: 'run it again; is the network slow, or closed?' }
+function lateness(boundMs: number): MokaError {
+  return new MokaError('DOCTOR_LATE', `no answer within ${(boundMs / 1000).toFixed(1)} s`, {
+    hint: 'run it again; is the network slow, or closed?',
+  })
 }
 
 function unknownFinding(check: string, error: unknown): Finding {

@@ -31,7 +31,7 @@ export interface ClientConfig {
   region: string
   credentials: STSClient['config']['credentials']
   maxAttempts: number
-  requestHandler: { connectionTimeout: number; requestTimeout: number }
+  requestHandler: { connectionTimeout: number }
 }
 
 export interface Identity {
@@ -47,7 +47,7 @@ export interface Identity {
 /** A doctor says that there is no answer rather than wait for one. */
 const LIMITS = {
   maxAttempts: 2,
-  requestHandler: { connectionTimeout: 2000, requestTimeout: 3000 },
+  requestHandler: { connectionTimeout: 2000 },
 } as const
 
 /** Credentials are looked for once, however many clients ask: it may take a second, or a request. */

@@ -59,7 +59,7 @@ export function describeConcurrency(project: Project, all: number, free: number)
     why: fits
       ? `${all} requests at once are the most that functions answer; the next ones get 429`
       : `${MUST_STAY_UNRESERVED} have to stay unreserved, so that \`reservedConcurrency\` of ${names} (${wanted}) is left out${limited ? '; `rateLimit` holds' : ''}`,
-    fix: `ask for 1000, which is free and takes a day or two: https://${aws.region}.console.aws.amazon.com/servicequotas/home/services/lambda/quotas/${QUOTA} or aws service-quotas request-service-quota-increase --service-code lambda --quota-code ${QUOTA} --desired-value 1000 --region ${aws.region}`,
+    fix: `ask for 1000, which is free: https://${aws.region}.console.aws.amazon.com/servicequotas/home/services/lambda/quotas/${QUOTA}`,
   }
 }
 

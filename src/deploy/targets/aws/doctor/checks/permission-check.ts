@@ -140,7 +140,7 @@ export function describeDenied(denied: readonly Denied[], count: number, arn: st
   const isByOrganization = denied.some(each => each.isByOrganization)
   return {
     level: 'problem',
-    what: `${actions.length} of ${count} actions that a deploy takes are not allowed: ${shown.join(', ')}${left > 0 ? ` and ${left} more` : ''}`,
+    what: `${actions.length} of ${count} actions that a deploy takes ${actions.length === 1 ? 'is' : 'are'} not allowed: ${shown.join(', ')}${left > 0 ? ` and ${left} more` : ''}`,
     why: isByOrganization
       ? 'a policy of the organization denies some of them, which only who keeps that can change'
       : `${shortArn(arn)} has no policy that allows them (simulated by IAM; a policy limited to other resources counts as none)`,
