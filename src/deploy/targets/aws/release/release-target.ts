@@ -17,6 +17,7 @@ import type { ActivationStep } from '../../../../releases/releases.ts'
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import type { DeployTarget } from '../../../deploy.ts'
+import { isAwsFailure } from '../sdk/errors.ts'
 import { formatLive, parseLive, type ReleaseHead } from '../viewer/live.ts'
 import { LIVE_KEY } from '../viewer/store.ts'
 import type { BackendReleases } from './functions/aws-backend.ts'
@@ -150,13 +151,13 @@ export class ReleaseTarget implements DeployTarget {
   ): Promise<void> {
     for (const blob of blobs) this.#blobs.set(blob.sha256, blob)
     const { id, placement } = this.#place(draft)
-    await uploadFiles(placement.uploads, {
-      bucket: this.#parts.bucket,
-      release: id,
-      blobs: this.#blobs,
-      check: () => this.#check(),
-      ...(onProgress && { onProgress }),
-    })
+    const source = { bucket: this.#parts.bucket, release: id, blobs: this.#blobs }
+    const check = () => this.#check()
+    try {
+      await uploadFiles(placement.uploads, { ...source, check, ...(onProgress && { onProgress }) })
+    } catch (error) {
+      throw isAwsFailure(error, 'AWS_CREDENTIALS_EXPIRED') ? cutOff(error) : error
+    }
     await this.#parts.backend.keep(draft, this.#blobs)
   }
 
@@ -272,7 +273,7 @@ export class ReleaseTarget implements DeployTarget {
     const steps = [
       () => backend.activate(versions),
       async () => {
-        await store.update({ put: new Map([[LIVE_KEY, next]]) })
+        await this.#point(next)
         return () =>
           store.update(
             liveValue === undefined
@@ -298,6 +299,16 @@ export class ReleaseTarget implements DeployTarget {
       check: () => this.#check(),
     })
     this.#state = { history: pruned, live: release, liveValue: next }
+  }
+
+  /** An answer that was lost on its way is asked for again: SDKs repeat what has happened already. */
+  async #point(value: string): Promise<void> {
+    const { store } = this.#parts
+    try {
+      await store.update({ put: new Map([[LIVE_KEY, value]]) })
+    } catch (error) {
+      if ((await store.get(LIVE_KEY)) !== value) throw error
+    }
   }
 
   /** A release of a preview in the history. */
@@ -357,6 +368,16 @@ function retainedHeads({ pointer }: History, liveValue: string | undefined) {
   const wanted = new Set(pointer?.retained.map(({ id }) => id))
   const heads = [release, ...retained].filter(({ i }) => wanted.has(i))
   return heads as ReleaseHead[]
+}
+
+/** What was sent stays in the release's folder, which the next deploy goes on with. */
+function cutOff(error: unknown): unknown {
+  if (!(error instanceof MokaError)) return error
+  const { code, message, hint } = error
+  return new MokaError(code, message, {
+    hint: `${hint}; then deploy again: what was sent is not sent again`,
+    cause: error,
+  })
 }
 
 function baseChanged(project: string, live: string | undefined): MokaError {

@@ -154,6 +154,7 @@ export class Bucket {
       Key: key,
       Body: body,
       ContentLength: body.length,
+      ChecksumAlgorithm: 'SHA256',
       ChecksumSHA256: Buffer.from(sha256, 'hex').toString('base64'),
       ...headerFields(headers),
     })

@@ -78,7 +78,7 @@ export class DeployLock {
     }
     const text = JSON.stringify(holder)
     let waitedFor: string | undefined
-    for (const endMs = clock.now() + patienceMs; ; ) {
+    for (const endMs = performance.now() + patienceMs; ; ) {
       const renewedMs = clock.now()
       const etag = await bucket.writeIf(KEY, text, { isAbsent: true })
       if (etag !== undefined) return new DeployLock(bucket, clock, holder, { etag, renewedMs })
@@ -92,7 +92,7 @@ export class DeployLock {
         }
         continue
       }
-      if (clock.now() >= endMs) throw isDeploying(other, clock.now())
+      if (performance.now() >= endMs) throw isDeploying(other, clock.now())
       if (waitedFor !== other.token) options.onWait?.(other)
       waitedFor = other.token
       await wait(Math.min(ASKED_EVERY_MS, patienceMs))
