@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import * as rds from '@aws-sdk/client-rds'
 import * as s3 from '@aws-sdk/client-s3'
+import { ACCOUNT } from '../account.ts'
 import { Refused } from '../answer.ts'
 import {
   askQuery,
@@ -179,6 +180,16 @@ const parameterGroup: Provider = {
   },
 }
 
+/** moto's server does not lead to its own Aurora DSQL: a cluster here is its names alone. */
+const dsqlCluster: Provider = {
+  async create(_, { region }) {
+    const id = randomBytes(13).toString('hex')
+    const ResourceArn = `arn:aws:dsql:${region}:${ACCOUNT}:cluster/${id}`
+    const Endpoint = `${id}.dsql.${region}.on.aws`
+    return { id, attributes: { Identifier: id, ResourceArn, Endpoint } }
+  },
+}
+
 /** One action makes it, one deletes it, and the id is under `key`. */
 function network(
   word: string,
@@ -204,6 +215,7 @@ export const dataProviders: Record<string, Provider> = {
   'AWS::S3::Bucket': bucket,
   'AWS::S3::BucketPolicy': bucketPolicy,
   'AWS::RDS::DBInstance': database,
+  'AWS::DSQL::Cluster': dsqlCluster,
   'AWS::RDS::DBSubnetGroup': subnetGroup,
   'AWS::RDS::DBParameterGroup': parameterGroup,
   'AWS::EC2::VPC': network(
