@@ -2,7 +2,8 @@ import { constants } from 'node:fs'
 import { access, chmod, mkdir, realpath } from 'node:fs/promises'
 import { MokaError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
-import { formatConnectionUrl } from './client/connection-url.ts'
+import { backUp, type Restored, restore } from './backup/backup.ts'
+import { formatConnectionUrl, parseConnectionUrl } from './client/connection-url.ts'
 import { copyDatabase, dropDatabase } from './copies.ts'
 import { Credentials, roleOf, SUPERUSER } from './credentials.ts'
 import { Postmaster } from './launcher/postmaster.ts'
@@ -40,6 +41,17 @@ export interface Database {
   migrate(project: string, migrations: readonly Migration[]): Promise<MigrationResult>
   /** Makes a project's database anew as a copy of another one's: see {@link copyDatabase}. */
   copy(from: string, to: string, clear?: () => void): Promise<void>
+  /** A project's database, to be kept: see {@link backUp}. One at a time, with restores. */
+  backup(
+    project: string,
+    options: { nowMs: number; readMigration(sha256: string): Promise<string | undefined> },
+  ): AsyncGenerator<Buffer>
+  /** Puts a backup in the place of a project's database: see {@link restore}. */
+  restore(
+    project: string,
+    source: AsyncIterable<Uint8Array>,
+    options: { isReplacing: boolean },
+  ): Promise<Restored>
   /** Removes a project's database for good. */
   drop(project: string): Promise<void>
   /** The projects that have been asked for, and not dropped since. */
@@ -75,6 +87,17 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const direct = await projects.ensureAll()
     return { url: url(project, { host: '127.0.0.1', port: direct }) }
   }
+  const backups = new Turns()
+  const access = async (project: string) => {
+    await ensure(project)
+    const port = await projects.ensureAll()
+    const own = parseConnectionUrl(url(project, { host: '127.0.0.1', port }))
+    return {
+      project,
+      open: (name: string) => connectAsSuperuser(port, credentials, name),
+      target: (database: string) => ({ ...own, database }),
+    }
+  }
   return {
     port: door.port,
     get isRunning() {
@@ -88,6 +111,22 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       await Promise.all([ensure(from), ensure(to)])
       const port = await projects.ensureAll()
       await copyDatabase(name => connectAsSuperuser(port, credentials, name), from, to, clear)
+    },
+    async *backup(project, options) {
+      const turn = await backups.begin()
+      try {
+        yield* backUp(await access(project), options)
+      } finally {
+        turn.end()
+      }
+    },
+    async restore(project, source, options) {
+      const turn = await backups.begin()
+      try {
+        return await restore(await access(project), source, options)
+      } finally {
+        turn.end()
+      }
     },
     async drop(project) {
       const port = await projects.ensureAll()
@@ -107,6 +146,21 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       })
       await Promise.all([door.close(), postmaster.close(), flushed])
     },
+  }
+}
+
+/** One after the other. */
+class Turns {
+  #last: Promise<void> = Promise.resolve()
+
+  async begin(): Promise<{ end(): void }> {
+    const before = this.#last
+    let end = () => {}
+    this.#last = new Promise(resolve => {
+      end = resolve
+    })
+    await before
+    return { end }
   }
 }
 
