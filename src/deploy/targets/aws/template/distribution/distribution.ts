@@ -122,8 +122,7 @@ function distributionConfig(
     HttpVersion: 'http2and3',
     IPV6Enabled: true,
     PriceClass: 'PriceClass_All',
-    // Without it a request for "/" that no function rewrote would list the bucket.
-    DefaultRootObject: 'index.html',
+    // No DefaultRootObject: viewer-request would be shown "/index.html" for "/", and lead it to "/" again.
     Aliases: domain === undefined ? undefined : siteNames(project, domain),
     ViewerCertificate:
       domain === undefined
