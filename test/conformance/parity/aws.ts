@@ -10,16 +10,16 @@ import { encodeRelease } from '../../../src/deploy/targets/aws/viewer/encode-rel
 import { formatLive, formatPreview } from '../../../src/deploy/targets/aws/viewer/live.ts'
 import type { ViewedRelease } from '../../../src/deploy/targets/aws/viewer/viewed-release.ts'
 import { mediaTypeOf } from '../../../src/http/media-types.ts'
-import type { ParityRequest, Side } from './answer.ts'
+import type { ParityRequest } from './answer.ts'
 import type { BucketObject, OriginAnswer } from './bucket-origin.ts'
-import { type CloudFrontParts, openCloudFront } from './cloudfront.ts'
+import { type CloudFront, type CloudFrontParts, openCloudFront } from './cloudfront.ts'
 import * as site from './site.ts'
 
 /** The distribution of the generated template, with the releases in its bucket and store. */
 export function openAws(
   throttledAfter: number,
   responseSees: CloudFrontParts['responseSees'] = 'changed',
-): Side & { reads: string[][] } {
+): CloudFront {
   const objects = new Map<string, BucketObject>()
   const put = (id: string, contents: Readonly<Record<string, string>>) =>
     new Map(

@@ -2,6 +2,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import {
   type CloudFrontRequest,
   loadFunction,
+  type RecordedCall,
   type ViewerFunction,
 } from '../../../src/deploy/targets/aws/viewer/testing/function-runtime.ts'
 import { selectCoding } from '../../../src/http/accept-encoding.ts'
@@ -45,7 +46,16 @@ const COMPRESSED =
 const MIN_BYTES = 1000
 const MAX_BYTES = 10_000_000
 
-export function openCloudFront(parts: CloudFrontParts): Side & { reads: string[][] } {
+/** A distribution, and what its functions were asked. */
+export interface CloudFront extends Side {
+  /** Keys that each request has read, of both functions. */
+  reads: string[][]
+  /** By the code of the function. */
+  calls: Map<string, RecordedCall[]>
+  store: ReadonlyMap<string, string>
+}
+
+export function openCloudFront(parts: CloudFrontParts): CloudFront {
   const properties = Object.values(parts.resources).find(
     ({ Type }) => Type === 'AWS::CloudFront::Distribution',
   )!.Properties as {
@@ -53,12 +63,20 @@ export function openCloudFront(parts: CloudFrontParts): Side & { reads: string[]
   }
   const { DefaultCacheBehavior, CacheBehaviors = [] } = properties.DistributionConfig
   const functions = new Map<string, ViewerFunction>()
+  const calls = new Map<string, RecordedCall[]>()
   const functionOf = (behavior: Behavior, event: string): ViewerFunction | undefined => {
     const found = behavior.FunctionAssociations?.find(({ EventType }) => EventType === event)
     if (found === undefined) return undefined
     const [id] = found.FunctionARN['Fn::GetAtt']
     const { FunctionCode } = parts.resources[id]!.Properties as { FunctionCode: string }
-    if (!functions.has(id)) functions.set(id, loadFunction(FunctionCode, parts.store))
+    if (!functions.has(id)) {
+      const made: RecordedCall[] = []
+      calls.set(FunctionCode, made)
+      functions.set(
+        id,
+        loadFunction(FunctionCode, parts.store, call => made.push(call)),
+      )
+    }
     return functions.get(id)
   }
   const reads: string[][] = []
@@ -107,7 +125,7 @@ export function openCloudFront(parts: CloudFrontParts): Side & { reads: string[]
     }
     return finish(method, answer, policy)
   }
-  return { ask, reads }
+  return { ask, reads, calls, store: parts.store }
 }
 
 function split(target: string): [string, string | undefined] {

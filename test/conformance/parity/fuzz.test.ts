@@ -15,6 +15,7 @@ import { silentLogger } from '../../../src/shared/logger.ts'
 import { differencesOf, type ParityAnswer, type ParityRequest } from './answer.ts'
 import type { BucketObject } from './bucket-origin.ts'
 import { openCloudFront } from './cloudfront.ts'
+import { NJS, replayInNjs } from './njs.ts'
 
 // Random sites and requests, asked by HEAD of the edge at home in this process, and of the distribution.
 
@@ -105,7 +106,8 @@ function openThere({ paths, retained, redirects, headers }: Site) {
     },
     responseSees: 'changed',
   })
-  return (request: ParityRequest) => side.ask({ ...request, method: 'HEAD' })
+  const ask = (request: ParityRequest) => side.ask({ ...request, method: 'HEAD' })
+  return { ask, side }
 }
 
 const name = fc.constantFrom(
@@ -214,6 +216,8 @@ const requests = fc.array(fc.record({ asked: target, headers: fields }), {
   ...{ minLength: REQUESTS_A_SITE, maxLength: REQUESTS_A_SITE },
 })
 
+const seeded = process.env.MOKA_FUZZ_RUNS === undefined ? { seed: 1 } : {}
+
 describe('random sites', () => {
   it('are answered alike', async () => {
     await fc.assert(
@@ -221,12 +225,25 @@ describe('random sites', () => {
         const [here, there] = [openHere(made), openThere(made)]
         for (const { asked, headers } of all) {
           const request = { target: targetIn(made, asked), headers }
-          const [home, aws] = [await here(request), await there(request)]
+          const [home, aws] = [await here(request), await there.ask(request)]
           const differing = differencesOf(home, aws)
           expect(differing, JSON.stringify({ request, home, aws })).toEqual([])
         }
       }),
-      { numRuns: RUNS, ...(process.env.MOKA_FUZZ_RUNS === undefined && { seed: 1 }) },
+      { numRuns: RUNS, ...seeded },
+    )
+  })
+
+  it.skipIf(NJS === undefined)('are answered in njs as in Node (needs njs)', async () => {
+    await fc.assert(
+      fc.asyncProperty(site, requests, async (made, all) => {
+        const { ask, side } = openThere(made)
+        for (const { asked, headers } of all) await ask({ target: targetIn(made, asked), headers })
+        for (const { event, result, inNjs } of replayInNjs(side)) {
+          expect(JSON.parse(inNjs), event).toEqual(JSON.parse(result))
+        }
+      }),
+      { numRuns: Math.ceil(RUNS / 10), ...seeded },
     )
   })
 })

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { comparable, differencesOf, type ParityAnswer, type Side } from './answer.ts'
 import { openAws } from './aws.ts'
+import type { CloudFront } from './cloudfront.ts'
 import { DIFFERENCES, WITHOUT_THE_DECISION } from './differences.ts'
 import { openHome } from './home.ts'
 import { REQUESTS } from './requests.ts'
@@ -9,7 +10,7 @@ import { REQUESTS } from './requests.ts'
 const CALLS_ALLOWED = 1
 
 let home: Side
-let aws: Side & { reads: string[][] }
+let aws: CloudFront
 beforeAll(async () => {
   home = await openHome(CALLS_ALLOWED)
   aws = openAws(CALLS_ALLOWED)

@@ -90,7 +90,8 @@ function formatStrictTransport(hsts: NonNullable<ViewedRelease['hsts']>): string
   return parts.join('; ')
 }
 
-function tooLarge(files: number, sizeBytes = files * ENTRY_BYTES * 1.6): MokaError {
+/** Keys and what is empty in values take a twentieth more than the entries. */
+function tooLarge(files: number, sizeBytes = files * ENTRY_BYTES * 1.06): MokaError {
   const limit = Math.floor((MAX_RELEASE_BYTES / sizeBytes) * files)
   return new MokaError(
     'AWS_RELEASE_TOO_LARGE',

@@ -70,8 +70,19 @@ const RESTRICT = `
   }
 }`
 
+/** What a function was called with and gave, as JSON. */
+export interface RecordedCall {
+  event: string
+  query: string | undefined
+  result: string
+}
+
 /** Runs the code of a function, with `store` as its KeyValueStore. */
-export function loadFunction(code: string, store: ReadonlyMap<string, string>): ViewerFunction {
+export function loadFunction(
+  code: string,
+  store: ReadonlyMap<string, string>,
+  onCall: (call: RecordedCall) => void = () => {},
+): ViewerFunction {
   for (const [key, value] of store) checkEntry(key, value)
   if (storedBytes(store) > MAX_STORE_BYTES) throw new Error('the store has 5 MB')
   let reads: string[] = []
@@ -123,8 +134,10 @@ export function loadFunction(code: string, store: ReadonlyMap<string, string>): 
   ) => Promise<string>
   const run = async (event: object, query?: string) => {
     reads = []
-    const text = await main(JSON.stringify({ version: '1.0', ...event }), query)
-    return { result: JSON.parse(text), reads }
+    const given = JSON.stringify({ version: '1.0', ...event })
+    const result = await main(given, query)
+    onCall({ event: given, query, result })
+    return { result: JSON.parse(result), reads }
   }
   return {
     async onRequest(request, query) {
