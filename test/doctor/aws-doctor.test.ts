@@ -46,7 +46,7 @@ describe.skipIf(noAws !== undefined)(
       const project = await loadProject(folder)
       // moto's ids do not look like Route 53's, which the configuration wants.
       if (project.aws.hostedZoneId === OWN_ZONE) project.aws.hostedZoneId = zoneId
-      return diagnoseAws(project, { boundMs: 4000, dns })
+      return diagnoseAws(project, { boundMs: 30_000, dns })
     }
     const find = (findings: Finding[], check: string) =>
       findings.filter(each => each.check === check)

@@ -3,7 +3,7 @@ import { MokaError } from '../../../../shared/errors.ts'
 import { type DnsView, systemDns } from '../../../doctor/dns/view.ts'
 import type { Check, Finding } from '../../../doctor/finding.ts'
 import { runChecks } from '../../../doctor/run-checks.ts'
-import { explainAwsError, isAwsFailure } from '../sdk/errors.ts'
+import { explainAwsError } from '../sdk/errors.ts'
 import { siteNames } from '../template/domain/zone.ts'
 import { clockCheck, identityCheck, regionCheck, sdkCheck } from './checks/account-checks.ts'
 import { aliasCheck } from './checks/alias-check.ts'
@@ -75,7 +75,9 @@ function explain(error: unknown, check: string): Failed {
   const explained = explainAwsError(error, `check ${check}`)
   const { message } = explained
   const { code, hint: fix } = explained instanceof MokaError ? explained : {}
-  const isFatal = check === 'credentials' && !isAwsFailure(explained, 'AWS_NOT_ALLOWED')
+  // What is not installed the check of the SDK tells.
+  const isFatal =
+    check === 'credentials' && !['AWS_NOT_ALLOWED', 'AWS_SDK_MISSING'].includes(code ?? '')
   return {
     check,
     level: isFatal ? 'problem' : 'note',
@@ -87,9 +89,10 @@ function explain(error: unknown, check: string): Failed {
 
 /** Without credentials or network every check fails, and one line tells it. */
 function joinFailures(findings: readonly Failed[]): Finding[] {
-  const cause = findings.find(({ check }) => check === 'credentials')?.code
-  const isSame = ({ check, code }: Failed) =>
-    cause !== undefined && code === cause && check !== 'credentials'
+  const first = findings.find(({ check }) => check === 'credentials')
+  const cause = first?.code
+  const isSame = ({ check, code, level }: Failed) =>
+    cause !== undefined && code === cause && (check !== 'credentials' || level !== 'problem')
   const joined = findings.filter(isSame).map(({ check }) => check)
   const kept = findings.filter(each => !isSame(each)).map(({ code: _code, ...finding }) => finding)
   if (joined.length === 0) return kept
