@@ -30,6 +30,8 @@ export interface TargetUse {
   reporter: Reporter
   /** Default: what is read and switched has to be there already. */
   isDeploy?: boolean
+  /** Resources with data that a deploy may take away or make anew. */
+  mayLose?: readonly string[]
   isDryRun?: boolean
 }
 
@@ -66,12 +68,13 @@ async function awsTarget(options: TargetOptions, use: TargetUse): Promise<FoundT
 /** The project in this folder, and where it stands on AWS. */
 export async function openAws(
   options: TargetOptions,
-  { reporter, isDeploy = false, isDryRun = false }: TargetUse,
+  { reporter, isDeploy = false, isDryRun = false, mayLose }: TargetUse,
 ): Promise<{ project: Project; target: AwsTarget }> {
   const project = await projectOf(options)
   const { openAwsTarget } = await import('../deploy/targets/aws/release/open-aws.ts')
   const target = openAwsTarget(project, {
     ...{ clock: systemClock, isDeploy, isDryRun },
+    ...(mayLose !== undefined && { mayLose }),
     onProgress: text => reporter.progress(`${text} …`),
     onNote: text => reporter.note(text),
   })

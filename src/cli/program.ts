@@ -140,11 +140,17 @@ function addDeploy(program: Command): void {
     )
     .option('--password [text]', 'of the preview (without text: a new one is made and printed)')
     .option('--expires <time>', 'when the preview ends, such as 12h (default: 7d)', parseLifetime)
+    .option(
+      '--may-lose <resource>',
+      'what holds data on AWS and may go or be made anew, such as Database; again for more',
+      collect,
+    )
     .action(
       async (
         options: TargetOptions &
           PreviewOptions & {
             dryRun?: boolean
+            mayLose?: string[]
             steps?: boolean
             test?: boolean
           },
@@ -153,6 +159,9 @@ function addDeploy(program: Command): void {
         const { preview, database, password, expires } = options
         if (preview === undefined && (database ?? password ?? expires) !== undefined) {
           command.error('error: --database, --password and --expires are for --preview NAME')
+        }
+        if (options.to !== 'aws' && options.mayLose !== undefined) {
+          command.error('error: --may-lose is for --to aws')
         }
         if (options.to === 'aws' && options.steps === true) {
           command.error(

@@ -60,13 +60,15 @@ export async function stepsCommand(options: CloudOptions): Promise<void> {
 
 /** `moka deploy`: makes a release of the project one stands in, and makes it live. */
 export async function deployCommand(
-  options: TargetOptions & PreviewOptions & { dryRun?: boolean; test?: boolean },
+  options: TargetOptions &
+    PreviewOptions & { dryRun?: boolean; test?: boolean; mayLose?: readonly string[] },
 ): Promise<void> {
   const startMs = performance.now()
   const reporter = createReporter(options.json === true)
   const interruption = endAtSignal()
   const isDryRun = options.dryRun === true
-  const target = await findTarget(options, { reporter, isDeploy: true, isDryRun })
+  const { mayLose = [] } = options
+  const target = await findTarget(options, { reporter, isDeploy: true, isDryRun, mayLose })
   try {
     const named = await projectOf(options)
     const preview = readPreviewOptions(options)

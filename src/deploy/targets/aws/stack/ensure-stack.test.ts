@@ -168,6 +168,13 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     await expect.poll(() => second).toEqual([false])
   })
 
+  it('is made once by two who make it at the same time', async () => {
+    const resources = { Logs: logs('race') }
+    const done = await Promise.all([1, 2, 3].map(() => ensure('race', resources)))
+    expect(done.map(({ isChanged }) => isChanged).sort()).toEqual([false, false, true])
+    expect(statusOf('race')).toBe('CREATE_COMPLETE')
+  })
+
   it.each([
     ['UPDATE_ROLLBACK_FAILED', 'continue-update-rollback --stack-name stuck --region eu-central-1'],
     ['DELETE_FAILED', 'moka destroy --to aws goes on with it'],
@@ -190,20 +197,5 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     const after = await new S3Client().send(new ListBucketsCommand({}))
     const names = (list: typeof after) => (list.Buckets ?? []).map(({ Name }) => Name).sort()
     expect(names(after)).toEqual([...names(before), own].sort())
-  })
-
-  it('changes nothing in a dry run, and still says what it would do', async () => {
-    const planned: number[] = []
-    const dry = {
-      isDryRun: true,
-      observer: { onPlan: (_: string, all: readonly unknown[]) => void planned.push(all.length) },
-    }
-    await ensure('dry', { A: logs('dry-a'), B: logs('dry-b') }, dry)
-    expect(aws.faults.counts()).toEqual({ 'cloudformation:DescribeStacks': 1 })
-    await ensure('dry', { A: logs('dry-a') })
-    await ensure('dry', { A: logs('dry-a'), B: logs('dry-b') }, dry)
-    expect(planned).toEqual([2, 1])
-    expect(aws.stacks.find('dry')?.changeSets.size).toBe(0)
-    expect([...(aws.stacks.find('dry')?.resources.keys() ?? [])]).toEqual(['A'])
   })
 })

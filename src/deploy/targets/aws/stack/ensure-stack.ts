@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Stack, StackEvent } from '@aws-sdk/client-cloudformation'
 import type { Template } from '../template/format.ts'
 import { awaitChangeSet } from './await-change-set.ts'
@@ -42,8 +42,6 @@ export interface EnsureStackOptions {
   wait: Wait
   /** Ids of resources with data that may go or be made anew. */
   mayLose?: readonly string[]
-  /** The plan alone: nothing is changed. */
-  isDryRun?: boolean
   observer?: StackObserver
 }
 
@@ -52,26 +50,46 @@ export interface EnsuredStack {
   isChanged: boolean
 }
 
+/** As often as somebody else may be faster before it is given up. */
+const MAX_ATTEMPTS = 5
+
 /**
- * Makes a stack be as its template says: finds it → brings it to rest → compares → plans a change
- * set → executes it → follows it to its end. One call where it is so already.
+ * Makes a stack be as its template says: brings it to rest → compares → plans a change set →
+ * executes it → follows it to its end. Nothing is asked where it is so already. Whoever was faster
+ * with the same is waited for.
  */
 export async function ensureStack(options: EnsureStackOptions): Promise<EnsuredStack> {
-  const { service, name, isDryRun = false, observer } = options
+  let { found } = options
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ensureOnce({ ...options, found })
+    } catch (error) {
+      if (!isOvertaken(error) || attempt === MAX_ATTEMPTS) throw error
+      found = await options.service.find(options.name)
+    }
+  }
+}
+
+/** Our change set went with somebody else's, or the stack is on its way with theirs. */
+function isOvertaken(error: unknown): boolean {
+  const cause = (error as { cause?: unknown }).cause
+  if (!(cause instanceof Error)) return false
+  if (/^(?:ChangeSetNotFound|InvalidChangeSetStatus)/.test(cause.name)) return true
+  return /_IN_PROGRESS state|cannot be created again with the changeSet/.test(cause.message)
+}
+
+async function ensureOnce(options: EnsureStackOptions): Promise<EnsuredStack> {
+  const { service, name, observer } = options
   const { text, hash } = withHash(options)
   const stack = await startable(options)
   if (stack !== undefined && outputsOf(stack)[TEMPLATE_OUTPUT] === hash) {
     return { outputs: outputsOf(stack), isChanged: false }
   }
-  if (isDryRun && stack === undefined) {
-    observer?.onPlan?.(name, allNew(options.template))
-    return { outputs: {}, isChanged: true }
-  }
-  const changeSet = `moka-${options.token.slice(-9)}-${hash.slice(0, 12)}`
+  const changeSet = `moka-${randomBytes(8).toString('hex')}`
   const isPlanned = await planChangeSet(options, { text, changeSet, isNew: stack === undefined })
-  if (!isPlanned || isDryRun) {
+  if (!isPlanned) {
     await service.deleteChangeSet(name, changeSet)
-    return { outputs: outputsOf(stack), isChanged: isPlanned }
+    return { outputs: outputsOf(stack), isChanged: false }
   }
   const since = await newestEvent(service, name)
   await service.execute(name, changeSet, options.token)
@@ -110,30 +128,26 @@ function withHash({ template, parameters, tags }: EnsureStackOptions): {
 
 /** The stack as one that can be changed, or undefined where one has to be made. */
 async function startable(options: EnsureStackOptions): Promise<Stack | undefined> {
-  const { service, name, wait, observer, isDryRun } = options
+  const { service, name, wait, observer } = options
   let stack = options.found
   if (stack !== undefined && !isAtRest(stack.StackStatus ?? '')) {
-    stack = await waitForOther(service, stack, wait, (status, who) =>
-      observer?.onWait?.(name, status, who),
-    )
+    stack = await waitForOther(service, stack, {
+      wait,
+      onWait: (status, who) => observer?.onWait?.(name, status, who),
+      onEvent: event => observer?.onEvent?.(event),
+    })
   }
   if (stack === undefined) return undefined
   const status = stack.StackStatus ?? ''
   switch (status) {
     case 'REVIEW_IN_PROGRESS':
-      // It has change sets and nothing else; one that was never executed is in nobody's way.
-      if (isDryRun !== true) {
-        const left = await service.changeSets(name)
-        for (const changeSet of left) await service.deleteChangeSet(name, changeSet)
-      }
+      // It has change sets and nothing else; they go when one of them is executed.
       return undefined
     case 'CREATE_FAILED':
     case 'ROLLBACK_COMPLETE':
     case 'ROLLBACK_FAILED':
-      if (isDryRun !== true) {
-        observer?.onCleanUp?.(name, status)
-        await deleteFailed(options, stack)
-      }
+      observer?.onCleanUp?.(name, status)
+      await deleteFailed(options, stack)
       return undefined
     case 'UPDATE_ROLLBACK_FAILED':
     case 'DELETE_FAILED':
@@ -191,11 +205,4 @@ async function planChangeSet(
     throw error
   }
   return true
-}
-
-function allNew(template: Template): PlannedChange[] {
-  return Object.entries(template.Resources).map(([id, resource]) => ({
-    ...{ sign: '+' as const, id, isReplaced: 'no' as const, properties: [] },
-    type: (resource as { Type: string }).Type,
-  }))
 }

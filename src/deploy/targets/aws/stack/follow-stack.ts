@@ -94,26 +94,41 @@ export async function newestEvent(service: StackService, id: string): Promise<st
   return newest
 }
 
-/** Waits for a change that somebody else has begun; `onWait` is told once who that is. */
+/**
+ * Waits for a change that somebody else has begun, or a moka that was killed since; who that was is
+ * told once, and what has happened from its beginning on as well.
+ */
 export async function waitForOther(
   service: StackService,
   stack: Stack,
-  wait: Wait,
-  onWait?: (status: string, who: string | undefined) => void,
+  options: {
+    wait: Wait
+    onWait?: (status: string, who: string | undefined) => void
+    onEvent?: (event: StackEvent) => void
+  },
 ): Promise<Stack | undefined> {
+  const { wait, onWait, onEvent } = options
   const id = stack.StackId ?? ''
   let begun: StackEvent | undefined
-  await service.events(id, event => {
-    begun = event
-    return event.PhysicalResourceId === id && event.ResourceStatusReason === 'User Initiated'
+  const seen = await service.events(id, event => {
+    if (begun !== undefined) return true
+    const isBeginning = event.ResourceStatusReason === 'User Initiated'
+    if (event.PhysicalResourceId === id && isBeginning) begun = event
+    return false
   })
   onWait?.(stack.StackStatus ?? '', whoseToken(begun?.ClientRequestToken))
+  let last = seen[0]?.EventId
+  for (const event of seen.reverse()) onEvent?.(event)
   const backoff = new Backoff(wait)
   for (;;) {
     const now = await service.find(id)
     if (now === undefined || isAtRest(now.StackStatus ?? '')) {
       return now?.StackStatus === 'DELETE_COMPLETE' ? undefined : now
     }
+    const known = last
+    const fresh = await service.events(id, ({ EventId }) => EventId === known)
+    last = fresh[0]?.EventId ?? last
+    for (const event of fresh.reverse()) onEvent?.(event)
     await backoff.pause()
   }
 }

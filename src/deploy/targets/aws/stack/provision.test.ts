@@ -19,36 +19,69 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     provision(project, {
       clock: { now: () => 1_800_000_000_000 },
       who: { user: 'ada', host: 'engine' },
-      wait: () => new Promise(resolve => setImmediate(resolve)),
+      wait: () => new Promise(resolve => setTimeout(resolve, 20)),
       observer,
       ...more,
     })
 
   const edge = { redirects: [], headers: [] } as unknown as Project['edge']
 
-  it('makes zone, certificate and site, and tells the name servers while the certificate waits', async () => {
+  it('makes zone, certificate and site, and tells all who wait for the certificate the name servers', async () => {
     const project = sampleProject({ name: 'first', domain: 'first.example', edge })
     const held = aws.stacks.hold('Certificate')
-    const told: string[] = []
-    const servers = new Promise<readonly string[]>(resolve => {
-      void run(project, {
-        onNameServers: (_domain, names) => resolve(names),
-        onPlan: (stack, changes) => told.push(`${stack} ${changes.length > 0}`),
-      }).then(done => told.push(done.outputs?.BucketName ?? 'none'))
-    })
+    const told: string[][] = []
+    const begin = (waits: string[]) =>
+      run(project, {
+        onNameServers: (domain, servers) => told.push([domain, ...servers]),
+        onWait: (stack, status, who) => waits.push(`${stack} ${status} ${who}`),
+      })
+    const first = begin([])
     await held.reached
-    expect(await servers).toEqual([
-      expect.stringMatching(/^ns-/),
-      expect.anything(),
-      expect.anything(),
-      expect.anything(),
-    ])
-    expect(told).toEqual(['mokapot-first-domain true'])
+    await expect.poll(() => told.length, { timeout: 20_000 }).toBe(1)
+    // As after a moka that was killed: the next one finds the stack on its way.
+    const waits: string[] = []
+    const second = begin(waits)
+    await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2)
+    expect(told[1]).toEqual(['first.example', ...Array(4).fill(expect.stringMatching(/^ns-/))])
+    expect(waits).toEqual(['mokapot-first-domain CREATE_IN_PROGRESS ada at engine'])
     held.release()
-    await expect.poll(() => told, { timeout: 20_000 }).toHaveLength(3)
-    expect(told.slice(1)).toEqual([
-      'mokapot-first true',
-      expect.stringMatching(/^mokapot-first-bucket/),
-    ])
+    const [done, again] = await Promise.all([first, second])
+    expect(done.outputs.BucketName).toMatch(/^mokapot-first-bucket-/)
+    expect(again.outputs).toEqual(done.outputs)
+    expect([done.isChanged, again.isChanged]).toEqual([true, expect.any(Boolean)])
+  })
+
+  it('asks one question of each stack, and changes nothing, where all is as it should be', async () => {
+    aws.faults.forgetCalls()
+    const project = sampleProject({ name: 'first', domain: 'first.example', edge })
+    expect(await run(project)).toMatchObject({ isChanged: false })
+    expect(aws.faults.counts()).toEqual({ 'cloudformation:DescribeStacks': 2 })
+  })
+
+  it('keeps the provider for GitHub that its own stack made, and uses one that was there before', async () => {
+    const github = { owner: 'ada', repository: 'site', branch: 'main' }
+    const own = sampleProject({ name: 'own', edge, aws: { github } })
+    const providerOf = (name: string) => [
+      aws.stacks.find(`mokapot-${name}`)?.parameters.get('GithubProviderArn'),
+      aws.stacks.find(`mokapot-${name}`)?.resources.has('GithubProvider'),
+    ]
+    await run(own)
+    expect(providerOf('own')).toEqual(['', true])
+    await run({ ...own, aws: { ...own.aws, logRetentionDays: 7 } })
+    expect(providerOf('own')).toEqual(['', true])
+    await run(sampleProject({ name: 'other', edge, aws: { github } }))
+    expect(providerOf('other')).toEqual([expect.stringContaining(':oidc-provider/token.'), false])
+  })
+
+  it('reserves executions only where 100 stay for the rest of the account', async () => {
+    const reserved = () =>
+      aws.stacks.find('mokapot-small')?.parameters.get('AllowsReservedConcurrency')
+    aws.account.concurrentExecutions = 10
+    await run(sampleProject({ name: 'small', edge }))
+    expect(reserved()).toBe('false')
+    aws.account.concurrentExecutions = 1000
+    await run(sampleProject({ name: 'small', edge }))
+    expect(reserved()).toBe('true')
+    expect(aws.stacks.find('mokapot-small')?.status).toBe('UPDATE_COMPLETE')
   })
 })

@@ -29,7 +29,6 @@ export interface ProvisionOptions {
   clock: Clock
   /** Who does it, for those who wait. */
   who: { user: string; host: string }
-  isDryRun?: boolean
   /** Ids of resources with data that may go or be made anew, as `--may-lose` names them. */
   mayLose?: readonly string[]
   observer?: ProvisionObserver
@@ -38,8 +37,7 @@ export interface ProvisionOptions {
 }
 
 export interface Provisioned {
-  /** Undefined after a dry run of a project that is not there yet. */
-  outputs: SiteOutputs | undefined
+  outputs: SiteOutputs
   domain: DomainOutputs | undefined
   isChanged: boolean
 }
@@ -51,7 +49,6 @@ export interface Provisioned {
 export async function provision(project: Project, options: ProvisionOptions): Promise<Provisioned> {
   const domain = domainTemplate(project)
   const zone = domain === undefined ? undefined : await provisionDomain(project, domain, options)
-  const isZoneMissing = domain !== undefined && zone?.outputs === undefined
   const service = await StackService.open(project.aws.region)
   try {
     const name = siteStackName(project.name)
@@ -59,14 +56,14 @@ export async function provision(project: Project, options: ProvisionOptions): Pr
     const before = await service.find(name)
     const parameters = await siteParameters(project, template, {
       before,
-      domain: isZoneMissing ? PLANNED_ZONE : zone?.outputs,
+      domain: zone?.outputs,
     })
     const { outputs, isChanged } = await ensureStack({
       ...{ service, name, template, parameters, found: before },
       ...common(project, options),
     })
     return {
-      outputs: outputs.BucketName === undefined ? undefined : (outputs as unknown as SiteOutputs),
+      outputs: outputs as unknown as SiteOutputs,
       domain: zone?.outputs,
       isChanged: isChanged || zone?.isChanged === true,
     }
@@ -75,17 +72,11 @@ export async function provision(project: Project, options: ProvisionOptions): Pr
   }
 }
 
-/** In a dry run, of a zone that is not made yet. */
-const PLANNED_ZONE: DomainOutputs = {
-  HostedZoneId: 'Z00000000PLANNED',
-  CertificateArn: 'arn:aws:acm:us-east-1:000000000000:certificate/planned',
-}
-
 async function provisionDomain(
   project: Project,
   template: Template,
   options: ProvisionOptions,
-): Promise<{ outputs: DomainOutputs | undefined; isChanged: boolean }> {
+): Promise<{ outputs: DomainOutputs; isChanged: boolean }> {
   const { observer } = options
   const service = await StackService.open(GLOBAL_REGION)
   const name = domainStackName(project.name)
@@ -105,11 +96,7 @@ async function provisionDomain(
         },
       },
     })
-    return {
-      outputs:
-        outputs.CertificateArn === undefined ? undefined : (outputs as unknown as DomainOutputs),
-      isChanged,
-    }
+    return { outputs: outputs as unknown as DomainOutputs, isChanged }
   } finally {
     await Promise.all(shown)
     service.close()
@@ -129,12 +116,11 @@ async function showNameServers(
 }
 
 function common(project: Project, options: ProvisionOptions) {
-  const { clock, who, isDryRun, mayLose, observer, wait = realWait } = options
+  const { clock, who, mayLose, observer, wait = realWait } = options
   return {
     tags: projectTags(project),
     token: requestToken(who.user, who.host, clock.now()),
     wait,
-    ...(isDryRun !== undefined && { isDryRun }),
     ...(mayLose !== undefined && { mayLose }),
     ...(observer !== undefined && { observer }),
   }

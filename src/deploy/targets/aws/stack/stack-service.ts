@@ -85,15 +85,6 @@ export class StackService {
     }
   }
 
-  /** Names of those that were made and neither executed nor deleted. */
-  async changeSets(stack: string): Promise<string[]> {
-    const { ListChangeSetsCommand } = this.#commands
-    const { Summaries = [] } = await this.#run(`read the planned changes of "${stack}"`, client =>
-      client.send(new ListChangeSetsCommand({ StackName: stack })),
-    )
-    return Summaries.flatMap(({ ChangeSetName }) => ChangeSetName ?? [])
-  }
-
   /** `token` comes back in every event, so that a second one sees who is at it. */
   async execute(stack: string, changeSet: string, token: string): Promise<void> {
     const { ExecuteChangeSetCommand } = this.#commands

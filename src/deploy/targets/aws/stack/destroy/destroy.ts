@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { StackEvent } from '@aws-sdk/client-cloudformation'
 import type { Project } from '../../../../../config/project.ts'
 import type { Clock } from '../../../../../shared/clock.ts'
@@ -84,7 +85,7 @@ async function destroyStack(found: FoundStack, options: DestroyOptions): Promise
     let { stack } = found
     if (!isAtRest(stack.StackStatus ?? '') && stack.StackStatus !== 'DELETE_IN_PROGRESS') {
       observer?.onStep?.(`waiting: stack "${name}" is ${stack.StackStatus}`)
-      const rested = await waitForOther(service, stack, wait)
+      const rested = await waitForOther(service, stack, { wait })
       if (rested === undefined) return
       stack = rested
     }
@@ -117,7 +118,7 @@ async function release(
   if (next === undefined) return
   options.observer?.onStep?.('taking the protection off the database')
   const token = tokenOf(options)
-  const changeSet = `moka-destroy-${token.slice(-9)}`
+  const changeSet = `moka-${randomBytes(8).toString('hex')}`
   const bucket = stack.Outputs?.find(({ OutputKey }) => OutputKey === 'BucketName')?.OutputValue
   const sent = await sendTemplate(JSON.stringify(next), service.region, bucket)
   try {
