@@ -5,6 +5,9 @@ import { projectTagList } from '../tags.ts'
 
 export const BUCKET_ID = 'Bucket'
 
+/** What deploys keep in the bucket besides files: with them in its root, a site has no such names. */
+const OURS = ['code/*', 'history.json', 'locks/*', 'manifests/*', 'places/*', 'templates/*']
+
 /** Objects that were replaced or deleted, so that a mistake can be taken back. */
 const NONCURRENT_DAYS = 30
 const ABANDONED_UPLOAD_DAYS = 7
@@ -96,7 +99,7 @@ function statements(project: Project): Value {
     },
     {
       // Without it a key that does not exist is 403 in place of 404. No request lists the bucket by
-      // it: the path of every one is rewritten, or the root object's.
+      // it: the viewer-request function makes the path of every one that of an object.
       Sid: 'MissingFilesAre404',
       Effect: 'Allow',
       Principal,
@@ -107,11 +110,11 @@ function statements(project: Project): Value {
     ...(isClassic
       ? [
           {
-            Sid: 'VisitorsReadNoManifests',
+            Sid: 'VisitorsReadOnlyFiles',
             Effect: 'Deny',
             Principal,
             Action: 's3:GetObject',
-            Resource: ['manifests/*', 'code/*'].map(objects),
+            Resource: OURS.map(objects),
           },
         ]
       : []),
