@@ -1,7 +1,14 @@
 import type { Project } from '../../../../../config/project.ts'
-import { DATABASE_MASTER, DATABASE_USER, lambdaPrefix, PROJECT_TAG } from '../../stack/names.ts'
+import { DATABASE_MASTER, DATABASE_USER, lambdaPrefix } from '../../stack/names.ts'
+import { dsqlConnect } from '../database/dsql.ts'
+import { rdsConnect } from '../database/rds.ts'
 import { sub, type TemplateFragment } from '../fragment.ts'
-import { BOUNDARY_ID, interfaceStatement, policy } from '../functions/execution-role.ts'
+import {
+  BOUNDARY_ID,
+  interfaceStatement,
+  policy,
+  type Statement,
+} from '../functions/execution-role.ts'
 
 /** Where a project's policies and the roles of its pipeline are, which no pipeline can change. */
 export const accessPath = (project: Project) => `/mokapot/${project.name}/access/`
@@ -11,8 +18,9 @@ export const accessPath = (project: Project) => `/mokapot/${project.name}/access
  * this it can make none that does more than a function of the project may.
  */
 export function boundaryFragment(project: Project): TemplateFragment {
-  const arn = (service: string, rest: string) =>
-    sub(`arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${rest}`)
+  const logs = sub(
+    `arn:\${AWS::Partition}:logs:\${AWS::Region}:\${AWS::AccountId}:log-group:/aws/lambda/${lambdaPrefix(project.name)}*`,
+  )
   return {
     resources: {
       [BOUNDARY_ID]: {
@@ -22,27 +30,28 @@ export function boundaryFragment(project: Project): TemplateFragment {
           Path: accessPath(project),
           PolicyDocument: policy([
             {
+              Sid: 'Logs',
               Effect: 'Allow',
               Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-              Resource: arn('logs', `log-group:/aws/lambda/${lambdaPrefix(project.name)}*`),
+              Resource: logs,
             },
-            {
-              Effect: 'Allow',
-              Action: ['rds-db:connect'],
-              Resource: [DATABASE_MASTER, DATABASE_USER].map(user =>
-                arn('rds-db', `dbuser:*/${user}`),
-              ),
-            },
-            {
-              Effect: 'Allow',
-              Action: ['dsql:DbConnect', 'dsql:DbConnectAdmin'],
-              Resource: arn('dsql', 'cluster/*'),
-              Condition: { StringEquals: { [`aws:ResourceTag/${PROJECT_TAG}`]: project.name } },
-            },
-            interfaceStatement,
+            ...atDatabase(project),
           ]),
         },
       },
     },
+  }
+}
+
+function atDatabase(project: Project): Statement[] {
+  switch (project.aws.database) {
+    case 'rds':
+      return [rdsConnect(DATABASE_MASTER, DATABASE_USER), interfaceStatement]
+    case 'dsql': {
+      const [asUser, asAdmin] = [dsqlConnect('user'), dsqlConnect('admin')]
+      return [{ ...asUser, Action: [...asUser.Action, ...asAdmin.Action] }]
+    }
+    default:
+      return []
   }
 }

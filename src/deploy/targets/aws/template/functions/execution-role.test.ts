@@ -76,19 +76,18 @@ describe.each([
 
 describe('roles beside Aurora DSQL', () => {
   const cluster = `arn:aws:dsql:${HERE}:cluster/sitecluster`
-  const own = { 'aws:ResourceTag/mokapot:project': 'site' }
 
   it.each([{}, { github }])(
     'let functions in as a user and the database function as admin',
     async extra => {
       const project = { aws: { database: 'dsql', ...extra } } as const
       const role = roleOf('VisitsFunctionRole', project)
-      expect(await may(role, 'dsql:DbConnect', cluster, own)).toBe(true)
-      expect(await may(role, 'dsql:DbConnectAdmin', cluster, own)).toBe(false)
-      expect(await may(role, 'dsql:DbConnect', `${cluster}2`, own)).toBe(false)
-      expect(await may(role, 'dsql:DeleteCluster', cluster, own)).toBe(false)
+      expect(await may(role, 'dsql:DbConnect', cluster)).toBe(true)
+      expect(await may(role, 'dsql:DbConnectAdmin', cluster)).toBe(false)
+      expect(await may(role, 'dsql:DbConnect', `${cluster}2`)).toBe(false)
+      expect(await may(role, 'dsql:DeleteCluster', cluster)).toBe(false)
       const migrator = roleOf('MigratorRole', project)
-      expect(await may(migrator, 'dsql:DbConnectAdmin', cluster, own)).toBe(true)
+      expect(await may(migrator, 'dsql:DbConnectAdmin', cluster)).toBe(true)
     },
   )
 
@@ -110,29 +109,28 @@ describe('the role of the database function', () => {
   })
 })
 
-describe('a role that the boundary holds', () => {
+describe.each([
+  ['rds', 'rds-db:connect', user('app'), user('app', 'db-OTHER')],
+  [
+    'dsql',
+    'dsql:DbConnectAdmin',
+    `arn:aws:dsql:${HERE}:cluster/sitecluster`,
+    `arn:aws:dsql:${HERE}:cluster/other`,
+  ],
+] as const)('a role that the boundary holds, beside %s', (database, action, own, others) => {
   it('does no more than functions do, whatever its own policy says', async () => {
-    const role = roleOf('VisitsFunctionRole', { aws: { github } })
+    const everything = { Effect: 'Allow', Action: '*', Resource: '*' }
     const greedy: IamRole = {
-      ...role,
+      ...roleOf('VisitsFunctionRole', { aws: { github, database } }),
       policies: [
-        {
-          name: 'everything',
-          policy: {
-            Version: '2012-10-17',
-            Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }],
-          },
-        },
+        { name: 'everything', policy: { Version: '2012-10-17', Statement: [everything] } },
       ],
     }
     expect(await may(greedy, 'logs:PutLogEvents', logs('mokapot-site_visits'))).toBe(true)
     expect(await may(greedy, 'logs:PutLogEvents', logs('mokapot-b_visits'))).toBe(false)
+    expect(await may(greedy, action, own)).toBe(true)
+    expect(await may(greedy, action, others)).toBe(false)
     expect(await may(greedy, 's3:GetObject', 'arn:aws:s3:::mokapot-site-files/x')).toBe(false)
     expect(await may(greedy, 'iam:CreateUser', 'arn:aws:iam::123456789012:user/x')).toBe(false)
-    expect(
-      await may(greedy, 'dsql:DbConnectAdmin', `arn:aws:dsql:${HERE}:cluster/other`, {
-        'aws:ResourceTag/mokapot:project': 'other',
-      }),
-    ).toBe(false)
   })
 })
