@@ -62,6 +62,29 @@ export function createReporter(
   }
 }
 
+/** Longer lines are hard to read, and no terminal has to be full. */
+const MAX_COLUMNS = 110
+
+/** How wide text may be: what other programs read is a line each, a terminal gets columns. */
+export function textColumns(): number {
+  return process.stdout.isTTY
+    ? Math.min(MAX_COLUMNS, process.stdout.columns)
+    : Number.POSITIVE_INFINITY
+}
+
+/** Lines of whole words; a word that is longer, such as an address, has a line of its own. */
+export function wrapText(text: string, columns: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
 /** `412 ms`, `1.2 s`. */
 export function formatDuration(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`

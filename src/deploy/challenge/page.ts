@@ -41,16 +41,13 @@ export async function readPage(place: Place, domain: string | undefined): Promis
     if (file?.status === 200 && file.bytes > 0) loaded.push({ path, answer: file })
   }
   const scripts = loaded.filter(({ answer: file }) => /javascript/.test(typeOf(file)))
-  const inline = Array.from(
-    html.matchAll(/<script\b(?![^>]*\bsrc=)[^>]*>([\s\S]*?)<\/script\s*>/gi),
-    ([, text = '']) => text,
-  ).filter(text => text.trim() !== '')
-  const title = /<title[^>]*>([^<]*)/i.exec(html)?.[1]?.trim()
+  const inline = inlineScripts(html)
+  const title = /<title[^<>]*>([^<]*)/i.exec(html)?.[1]?.trim()
   return {
     answer,
     ...(title && { title }),
     styles: loaded.filter(({ answer: file }) => typeOf(file).startsWith('text/css')),
-    hasInlineStyle: /<style\b[^>]*>\s*[^<\s]/i.test(html),
+    hasInlineStyle: /<style\b[^<>]*>\s*[^<\s]/i.test(html),
     scripts,
     hasInlineScript: inline.length > 0,
     calls: [
@@ -58,6 +55,20 @@ export async function readPage(place: Place, domain: string | undefined): Promis
       ...inline.flatMap(text => callsIn(text, '/', place, domain)),
     ],
   }
+}
+
+/** What stands in script elements of the page itself. */
+function inlineScripts(html: string): string[] {
+  const scripts: string[] = []
+  const opening = /<script\b([^<>]*)>/gi
+  for (let tag = opening.exec(html); tag !== null; tag = opening.exec(html)) {
+    const end = html.indexOf('</script', opening.lastIndex)
+    const text = html.slice(opening.lastIndex, end < 0 ? undefined : end)
+    if (!/\bsrc\s*=/i.test(tag[1]!) && text.trim() !== '') scripts.push(text)
+    if (end < 0) break
+    opening.lastIndex = end
+  }
+  return scripts
 }
 
 export function typeOf({ headers }: Answer): string {

@@ -37,7 +37,7 @@ const rdsGuide = source(
 const lambdaGuide = source(LAMBDA, 'https://cloudchipr.com/blog/aws-lambda-pricing', '2024')
 const s3Guide = source(
   S3,
-  'https://github.com/JasonZ-Git/JasonTechnology/blob/master/git-books/AWS_Pricing_Simple.md',
+  'https://github.com/JasonZ-Git/JasonTechnology, git-books/AWS_Pricing_Simple.md',
   'undated',
 )
 const s3Frankfurt = source(

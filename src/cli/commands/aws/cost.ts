@@ -4,7 +4,7 @@ import type { CostLine } from '../../../deploy/cost/estimate.ts'
 import { measureCalls } from '../../../deploy/cost/measured-calls.ts'
 import type { MeasuredCalls } from '../../../deploy/cost/usage.ts'
 import { findCloud } from '../../find-cloud.ts'
-import { createReporter, type Reporter } from '../../reporter.ts'
+import { createReporter, type Reporter, textColumns, wrapText } from '../../reporter.ts'
 
 const LOGGED_CALLS = 2000
 /** Together with the service and the spaces between them, what a terminal is wide. */
@@ -99,28 +99,21 @@ function print(report: CostReport, reporter: Reporter): void {
   line('')
   line(reporter.bold('What can grow, and what stops it'))
   for (const { what, grows, stops, isBounded } of report.growth) {
-    line(wrap(`${isBounded ? ' ' : '!'} ${what}: ${grows}`))
-    line(wrap(`  ${isBounded ? 'stopped by' : 'to stop it'}: ${stops}`))
+    line(wrap(isBounded ? ' ' : '!', `${what}: ${grows}`))
+    line(wrap(' ', `${isBounded ? 'stopped by' : 'to stop it'}: ${stops}`))
   }
   line('')
   line(reporter.bold('Taken as so'))
-  for (const sentence of report.assumptions) line(wrap(`- ${sentence}`))
+  for (const sentence of report.assumptions) line(wrap('-', sentence))
   for (const [region, names] of Object.entries(report.borrowedPrices)) {
     const own = `for want of ${report.region}'s own`
-    line(wrap(`- prices of ${region}, ${own}: ${names.map(inWords).join(', ')}`))
+    line(wrap('-', `prices of ${region}, ${own}: ${names.map(inWords).join(', ')}`))
   }
 }
 
-/** Breaks a line between words; what follows stands under its third letter. */
-function wrap(text: string): string {
-  const lines: string[] = []
-  for (const word of text.split(/(?<=\S) /)) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 1 + word.length <= LINE_WIDTH) {
-      lines[lines.length - 1] = `${last} ${word}`
-    } else lines.push(last === undefined ? word : `  ${word}`)
-  }
-  return lines.join('\n')
+/** A mark, and beside it a text of some lines. */
+function wrap(mark: ' ' | '!' | '-', text: string): string {
+  return `${mark} ${wrapText(text, Math.min(textColumns(), LINE_WIDTH) - 2).join('\n  ')}`
 }
 
 /** `httpApiRequests` → `http api requests`. */

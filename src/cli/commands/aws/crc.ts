@@ -6,7 +6,7 @@ import type { Place } from '../../../deploy/challenge/place.ts'
 import { systemClock } from '../../../shared/clock.ts'
 import { MokaError } from '../../../shared/errors.ts'
 import { type CloudOptions, type FoundCloud, findCloud } from '../../find-cloud.ts'
-import { createReporter, type Reporter } from '../../reporter.ts'
+import { createReporter, type Reporter, textColumns, wrapText } from '../../reporter.ts'
 
 /** `moka crc`: how far the project is with the Cloud Resume Challenge, with what shows it. */
 export async function crc(
@@ -80,14 +80,20 @@ async function scoreIn(project: Project, place: Place): Promise<Score> {
 
 const WORDS = { done: 'done', missing: 'missing', unknown: 'not shown' }
 
+/** Number, name and word, with the spaces after each. */
+const INDENT = ' '.repeat(39)
+
 function print({ steps }: Score, reporter: Reporter): void {
+  const wrap = (text: string) => wrapText(text, textColumns() - INDENT.length).join(`\n${INDENT}`)
   for (const step of steps) {
     const { number, name, outcome } = step
     const word = WORDS[outcome.kind].padEnd(9)
     const shown = outcome.kind === 'missing' ? reporter.bold(word) : word
-    reporter.line(`${String(number).padStart(2)}  ${name.padEnd(22)}  ${shown}  ${told(step)}`)
+    reporter.line(
+      `${String(number).padStart(2)}  ${name.padEnd(22)}  ${shown}  ${wrap(told(step))}`,
+    )
     if (outcome.kind !== 'done')
-      reporter.line(`${' '.repeat(39)}${reporter.dim(`try: ${outcome.todo}`)}`)
+      reporter.line(`${INDENT}${reporter.dim(wrap(`try: ${outcome.todo}`))}`)
   }
 }
 

@@ -1,6 +1,16 @@
 import { loadProject } from '../../../config/load.ts'
+import type { Project } from '../../../config/project.ts'
+import { systemDns } from '../../../deploy/doctor/dns/view.ts'
 import type { Finding, Level } from '../../../deploy/doctor/finding.ts'
-import { createReporter, formatCount, formatDuration, type Reporter } from '../../reporter.ts'
+import { runChecks } from '../../../deploy/doctor/run-checks.ts'
+import {
+  createReporter,
+  formatCount,
+  formatDuration,
+  type Reporter,
+  textColumns,
+  wrapText,
+} from '../../reporter.ts'
 
 /** The whole command takes less than 5 s, its own start included. */
 const END_MS = 4300
@@ -12,9 +22,31 @@ export async function doctor(options: { to: 'home' | 'aws'; json?: boolean }): P
   reporter.progress('looking…')
   const project = await loadProject(process.cwd())
   const boundMs = Math.max(MIN_BOUND_MS, END_MS - performance.now())
-  const { diagnoseAws } = await import('../../../deploy/targets/aws/doctor/doctor.ts')
-  const findings = await diagnoseAws(project, { boundMs })
+  const diagnose = options.to === 'aws' ? onAws : atHome
+  const findings = await diagnose(project, boundMs)
   print(reporter, findings, { target: options.to, project: project.name })
+}
+
+async function onAws(project: Project, boundMs: number): Promise<Finding[]> {
+  const { diagnoseAws } = await import('../../../deploy/targets/aws/doctor/doctor.ts')
+  return diagnoseAws(project, { boundMs })
+}
+
+async function atHome(project: Project, boundMs: number): Promise<Finding[]> {
+  const home = await import('./home-checks.ts')
+  const running = home.findRunning({})
+  const { domain } = project
+  const checks = [
+    home.configurationCheck(project),
+    home.toolsCheck(project),
+    home.cloudCheck(running),
+    home.portsCheck(project, running),
+    home.dataCheck(project, running),
+    home.certificateCheck(project, running),
+    home.clockCheck,
+    ...(domain === undefined ? [] : [domainCheck(domain, systemDns())]),
+  ]
+  return runChecks(checks, { boundMs })
 }
 
 const LEVELS: readonly Level[] = ['ok', 'note', 'problem']
@@ -39,9 +71,6 @@ function print(
   if (problems > 0) process.exitCode = 1
 }
 
-/** Longer lines are hard to read, and no terminal has to be full. */
-const MAX_COLUMNS = 110
-
 function printFinding(
   reporter: Reporter,
   { check, level, what, why, fix }: Finding,
@@ -49,27 +78,10 @@ function printFinding(
 ): void {
   const mark = level === 'problem' ? reporter.bold(level) : level.padEnd('problem'.length)
   const indent = ' '.repeat('problem'.length + width + 4)
-  // What other programs read is a line each; a terminal gets columns.
-  const columns = process.stdout.isTTY
-    ? Math.min(MAX_COLUMNS, process.stdout.columns)
-    : Number.POSITIVE_INFINITY
-  const wrap = (text: string) => wrapText(text, columns - indent.length).join(`\n${indent}`)
+  const wrap = (text: string) => wrapText(text, textColumns() - indent.length).join(`\n${indent}`)
   const text = level === 'ok' ? reporter.dim(wrap(what)) : wrap(what)
   reporter.line(`${mark}  ${check.padEnd(width)}  ${text}`)
   if (why !== undefined) reporter.line(`${indent}${reporter.dim(wrap(why))}`)
   // In one piece, as it is copied.
   if (fix !== undefined) reporter.line(`${indent}try: ${fix}`)
-}
-
-/** Lines of whole words; a word that is longer, such as an address, has a line of its own. */
-export function wrapText(text: string, columns: number): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > columns) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, line]
 }
