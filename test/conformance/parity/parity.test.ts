@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadFunction } from '../../../src/deploy/targets/aws/viewer/testing/function-runtime.ts'
+import { viewerRequestCode } from '../../../src/deploy/targets/aws/viewer/viewer-code.ts'
 import { comparable, differencesOf, type ParityAnswer, type Side } from './answer.ts'
 import { openAws } from './aws.ts'
 import type { CloudFront } from './cloudfront.ts'
@@ -102,6 +104,17 @@ describe('a preview without a host of its own', () => {
     const answer = await aws.ask({ target: '/', headers: gone })
     expect([answer.status, answer.body]).toEqual([404, 'There is no such preview any more.\n'])
     expect(answer.headers['set-cookie']).toContain('Max-Age=0')
+  })
+})
+
+it('answers by the release before where a key of the live one is not there yet', async () => {
+  const { store } = openAws(CALLS_ALLOWED)
+  const early = new Map([...store].filter(([key]) => !/^r-3:\d/.test(key)))
+  const viewer = loadFunction(viewerRequestCode(), early)
+  const host = { host: { value: 'site.test' } }
+  const asked = { method: 'GET', uri: '/removed', querystring: {}, headers: host, cookies: {} }
+  expect(await viewer.onRequest(asked, undefined)).toMatchObject({
+    request: { uri: '/releases/r-2/removed.html' },
   })
 })
 

@@ -35,7 +35,10 @@ export interface PreviewHead extends ReleaseHead {
 
 export interface Live<Head extends ReleaseHead = ReleaseHead> {
   release: Head
-  /** Whose immutable files old tabs may still ask for, newest first. */
+  /**
+   * Whose immutable files old tabs may still ask for, newest first. The first stands in where the
+   * keys of the live release are not there yet.
+   */
   retained: readonly ReleaseHead[]
 }
 
@@ -44,8 +47,7 @@ export const MAX_RETAINED = 4
 
 /** The value of `live`, or of a preview. More retained releases than fit are left out. */
 export function formatLive({ release, retained }: Live<PreviewHead>): string {
-  const kept: { i: string; s: string; n: number }[] = []
-  for (const { i, s, n } of retained.slice(0, MAX_RETAINED)) kept.push({ i, s, n })
+  const kept = retained.slice(0, MAX_RETAINED)
   for (;;) {
     const text = JSON.stringify({ r: release, p: kept })
     if (bytesOf(text) <= MAX_VALUE_BYTES || kept.length === 0) return text

@@ -39,7 +39,7 @@ async function handler(event) {
   }
   if (request.method === 'OPTIONS') return respond(ask, 204, '', { allow: ALLOWED })
   await loadFiles(ask)
-  if (head.l) {
+  if (ask.head_.l) {
     const locked = await askForLock(ask, [ask.path_, ask.file_])
     if (locked) return locked
   }
@@ -112,7 +112,7 @@ async function answer(ask) {
   const retained = ask.live_.p || []
   for (let i = 0; i < retained.length; i++) {
     const entries = await readShard(retained[i], ask.base_)
-    const folder = lookUp(retained[i], entries, ask.path_)
+    const folder = entries && lookUp(retained[i], entries, ask.path_)
     if (!folder || !folder.isImmutable_) continue
     if (!ask.isRead_) return methodNotAllowed(ask)
     ask.id_ = retained[i].i
@@ -155,11 +155,16 @@ function notFound(ask) {
 async function loadFiles(ask) {
   ask.base_ = basePath(ask.path_)
   ask.entries_ = await readShard(ask.head_, ask.base_)
+  if (!ask.entries_) {
+    // "live" was here before what it names: what was live before has all it needs.
+    ask.head_ = ask.live_.p[0]
+    ask.entries_ = await readShard(ask.head_, ask.base_)
+  }
   ask.file_ = findFile(ask, ask.path_)
 }
 
 async function readShard(head, base) {
-  const entries = await kvs.get(`${head.i}:${place(head, base, head.n)}`)
+  const entries = await get(`${head.i}:${place(head, base, head.n)}`)
   return entries
 }
 
@@ -243,7 +248,7 @@ function sendObject(ask, folder, file, status) {
   const head = ask.head_
   const flags = (ask.preview_ ? 'p' : '') + (ask.isLocked_ || head.w ? 'l' : '')
   const id = ask.id_ || head.i
-  const words = [id, status, head.i, head.h, flags || '-', request.uri, head.t || '']
+  const words = [id, status, head.i, head.h, flags || '-', request.uri.slice(0, 2000), head.t || '']
   set(request.headers, 'x-moka-answer', words.join(' '))
   request.uri = `/releases/${folder}${path}`
   request.querystring = {}
