@@ -182,10 +182,12 @@ export class ReleaseTarget implements DeployTarget {
       return shown.activated
     }
     if (request.base !== (live?.id ?? null)) throw baseChanged(draft.project, live?.id)
-    const head = await this.#parts.index.put(release)
     if (draft.migrations.length > 0) onStep?.('migrate')
     const migrated = await backend.migrate(draft, live?.manifest)
-    const versions = await backend.publish(release.manifest, secrets)
+    const [head, versions] = await Promise.all([
+      this.#parts.index.put(release),
+      backend.publish(release.manifest, secrets),
+    ])
     onStep?.('activate')
     await this.#goLive({ release, head, versions }, 'functions-first', onStep)
     return this.#activated(release, migrated)
@@ -333,10 +335,13 @@ export class ReleaseTarget implements DeployTarget {
 
   async #read(): Promise<State> {
     const { store, shelf, clock } = this.#parts
-    await store.refresh()
-    const liveValue = await store.get(LIVE_KEY)
+    // How the store is comes first: what is changed after that is noticed at the switch.
+    const [liveValue, stored] = await Promise.all([
+      store.refresh().then(() => store.get(LIVE_KEY)),
+      shelf.readHistory(),
+    ])
     const id = liveValue === undefined ? undefined : parseLive(liveValue).release.i
-    const history = await shelf.history(id, clock.now())
+    const history = await shelf.history(stored, id, clock.now())
     const live = id === undefined ? undefined : await shelf.get(id, history)
     this.#state = { history: await this.#withVersions(history, live), live, liveValue }
     return this.#state

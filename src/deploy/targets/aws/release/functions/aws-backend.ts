@@ -53,18 +53,25 @@ const sqlKey = (sha256: string) => `migrations/${sha256}.sql`
 export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendReleases> {
   const { project, bucket, outputs } = parts
   const access = databaseAccess(project.name, project.aws, outputs, urlOf(project))
-  const secrets = await SecretParameters.open(project.name, project.aws.region)
-  const functions = await FunctionReleases.open({
-    ...{ project: project.name, settings: project.aws, bucket },
-    async environmentOf(name, settings) {
-      const values = await secrets.values(settings.secrets ?? [])
-      return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
-    },
-  })
+  let opened: Promise<FunctionReleases> | undefined
+  // Many a site has none, and loads nothing for them then.
+  const functions = () => {
+    opened ??= FunctionReleases.open({
+      ...{ project: project.name, settings: project.aws, bucket },
+      async environmentOf(name, settings) {
+        const names = settings.secrets ?? []
+        const values = names.length === 0 ? {} : await (await secrets()).values(names)
+        return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
+      },
+    })
+    return opened
+  }
+  const secrets = () => SecretParameters.open(project.name, project.aws.region)
+  const isEmpty = (named: object) => Object.keys(named).length === 0
   return {
-    lacksCode: sha256 => functions.lacks(sha256),
+    lacksCode: async sha256 => (await functions()).lacks(sha256),
     async keep(draft, blobs) {
-      await functions.keep(draft, blobs)
+      if (!isEmpty(draft.functions)) await (await functions()).keep(draft, blobs)
       for (const { sha256 } of draft.migrations) {
         const blob = blobs.get(sha256)
         if (blob === undefined) continue
@@ -83,18 +90,25 @@ export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendRel
       )
       return migrate(migrations)
     },
-    publish: (release, secrets, before) => functions.publish(release, secrets, before),
-    activate: versions => functions.activate(versions),
-    current: names => functions.current(names),
-    forget: (kept, names) => functions.forget(kept, names),
-    close: () => functions.close(),
+    publish: async (release, secrets, before) =>
+      isEmpty(release.functions) ? {} : (await functions()).publish(release, secrets, before),
+    activate: async versions =>
+      isEmpty(versions) ? async () => {} : (await functions()).activate(versions),
+    current: async names => (await functions()).current(names),
+    async forget(kept, names) {
+      if (names.length > 0) await (await functions()).forget(kept, names)
+    },
+    close() {
+      void opened?.then(each => each.close())
+    },
   }
 
   async function migrate(migrations: Parameters<DatabaseFunction['migrate']>[0]) {
     if (access.kind === 'none') return []
     if (access.kind === 'url') return migrateUrl(access.url, migrations)
-    const database = new DatabaseFunction(functions.client, project.name)
-    const roles = await functions.roles(project.functions.map(({ name }) => name))
+    const lambda = await functions()
+    const database = new DatabaseFunction(lambda.client, project.name)
+    const roles = await lambda.roles(project.functions.map(({ name }) => name))
     await database.prepare(access, project.aws.region, roles)
     return database.migrate(migrations)
   }

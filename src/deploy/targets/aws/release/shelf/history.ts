@@ -37,8 +37,8 @@ export interface KeptPreview {
 
 export const NO_HISTORY: History = { releases: [], indexed: [], previews: [] }
 
-export function parseHistory(text: string | undefined): History {
-  return text === undefined ? NO_HISTORY : { ...NO_HISTORY, ...(JSON.parse(text) as History) }
+export function parseHistory(text: string): History {
+  return { ...NO_HISTORY, ...(JSON.parse(text) as History) }
 }
 
 /** A release as lists show it. */

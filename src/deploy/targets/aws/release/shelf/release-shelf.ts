@@ -36,11 +36,20 @@ export class ReleaseShelf {
     this.#project = project
   }
 
-  /** What was written last, with the live release in it; a history that is lost is made anew. */
-  async history(live: string | undefined, nowMs: number): Promise<History> {
+  /** What was written last; undefined where nothing was, or where it is lost. */
+  async readHistory(): Promise<History | undefined> {
     const stored = await this.#bucket.read(HISTORY_KEY)
-    if (live === undefined) return parseHistory(stored?.text)
-    const history = stored === undefined ? await this.#rebuild() : parseHistory(stored.text)
+    return stored && parseHistory(stored.text)
+  }
+
+  /** What was written last, with the live release in it; a history that is lost is made anew. */
+  async history(
+    stored: History | undefined,
+    live: string | undefined,
+    nowMs: number,
+  ): Promise<History> {
+    if (live === undefined) return stored ?? NO_HISTORY
+    const history = stored ?? (await this.#rebuild())
     if (history.pointer?.id === live) return history
     // A deploy was killed between going live and writing it down.
     const before = history.pointer && (await this.find(history.pointer.id))?.manifest
@@ -97,8 +106,11 @@ export class ReleaseShelf {
   /** Stores a release whose objects are there. */
   async put(manifest: ReleaseManifest, places: Places): Promise<ShelvedRelease> {
     const bytes = encodeManifest(manifest)
-    await this.#bucket.write(placesKey(manifest.id), formatPlaces(places))
-    await this.#bucket.write(manifestKey(manifest.id), Buffer.from(bytes).toString('utf8'))
+    // A release is there when both are.
+    await Promise.all([
+      this.#bucket.write(placesKey(manifest.id), formatPlaces(places)),
+      this.#bucket.write(manifestKey(manifest.id), Buffer.from(bytes).toString('utf8')),
+    ])
     return {
       ...{ id: manifest.id, manifest, manifestSha256: hashManifest(bytes) },
       ...{ files: manifest.files, places },

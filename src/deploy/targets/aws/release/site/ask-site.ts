@@ -20,7 +20,7 @@ export interface SiteQuestion {
 export type AskSite = (question: SiteQuestion) => Promise<void>
 
 /**
- * Asks the site which release it serves until it is the one, several times in a row. Throws
+ * Asks the site which release it serves until it is the one, several times at once. Throws
  * `AWS_NOT_CONFIRMED` when that takes longer than two minutes.
  */
 export const askSite: AskSite = question => askUntil(question, PATIENCE_MS)
@@ -30,15 +30,14 @@ export async function askUntil(
   patienceMs: number,
 ): Promise<void> {
   const endMs = performance.now() + patienceMs
-  let said = ''
-  for (let right = 0; right < ANSWERS_NEEDED; ) {
-    said = await ask(address, manifestSha256)
-    right = said === '' ? right + 1 : 0
-    if (right > 0) continue
+  let said: string
+  for (;;) {
+    const answers = Array.from({ length: ANSWERS_NEEDED }, () => ask(address, manifestSha256))
+    said = (await Promise.all(answers)).find(each => each !== '') ?? ''
+    if (said === '') return
     if (performance.now() > endMs) break
     await wait(ASKED_EVERY_MS)
   }
-  if (said === '') return
   throw new MokaError(
     'AWS_NOT_CONFIRMED',
     `cannot confirm release "${release}": ${address} ${said}`,
