@@ -16,6 +16,7 @@ import type {
   ReleaseName,
 } from '../control/cloud-api.ts'
 import type { ControlBackend } from '../control/server.ts'
+import type { Database } from '../database/database.ts'
 import type { Functions } from '../functions/functions.ts'
 import type { LogStore } from '../functions/logs/log-store.ts'
 import type { FunctionLogEntry } from '../functions/version.ts'
@@ -25,9 +26,11 @@ import { siteNamed } from '../releases/previews/preview-name.ts'
 import type { Previews } from '../releases/previews/previews.ts'
 import type { ReleaseSigner } from '../releases/provenance.ts'
 import type { ActivationResult, ActivationStep, Releases } from '../releases/releases.ts'
+import type { Clock } from '../shared/clock.ts'
 import { MokaError } from '../shared/errors.ts'
 import { joinBlob } from './data/join-blob.ts'
 import { findLost, LostBlobs } from './data/lost-blobs.ts'
+import { DatabaseDesk } from './database/database-desk.ts'
 import type { Databases } from './databases.ts'
 import type { FunctionVersions } from './function-versions.ts'
 import { formatMetrics } from './metrics/exposition.ts'
@@ -48,6 +51,10 @@ export interface BackendParts {
   token: string
   bucket: ObjectStore
   databases: Databases
+  /** The PostgreSQL of this cloud. */
+  embedded: Database
+  readBlob(sha256: string): Promise<Uint8Array>
+  clock: Clock
   functions: Functions
   logs: LogStore
   releases: Releases
@@ -69,6 +76,7 @@ export class CloudBackend implements ControlBackend {
   readonly secrets: SecretsDesk
   readonly notifications: Notifications
   readonly previews: PreviewDesk
+  readonly database: DatabaseDesk
   /** Set once everything listens. */
   addresses: CloudAddresses = { site: '', control: '' }
   /** Set where this cloud takes pushes. */
@@ -85,6 +93,13 @@ export class CloudBackend implements ControlBackend {
     this.previews = new PreviewDesk({
       ...{ previews: parts.previews, mode: parts.mode, addresses: () => this.addresses },
       live: project => this.#live(project)?.manifest,
+    })
+    this.database = new DatabaseDesk({
+      ...parts,
+      live: project => {
+        this.#requireProject(project)
+        return this.#live(project)!.manifest
+      },
     })
   }
 

@@ -278,6 +278,7 @@ async function open(
     token: data.token,
     bucket,
     databases,
+    ...{ embedded: database, readBlob: sha256 => damaged.read(sha256), clock },
     functions,
     logs,
     releases,

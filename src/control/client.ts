@@ -87,6 +87,12 @@ export function createControlClient(
         await http.json('DELETE', `${of(project)}/previews/${encodeURIComponent(name)}`)
       },
     },
+    database: {
+      migrate: project => http.json('POST', `${of(project)}/database/migrate`),
+      backup: project => http.stream(`${of(project)}/database/backup`),
+      restore: (project, backup, { isReplacing }) =>
+        http.send(`${of(project)}/database/restore${isReplacing ? '?replace' : ''}`, backup),
+    },
     close: () => http.close(),
   }
 }
@@ -132,6 +138,25 @@ class HttpClient {
   async json<T>(method: string, path: string, body?: unknown, stallMs?: number): Promise<T> {
     const response = await this.#send(method, path, body, { stallMs })
     return JSON.parse(await this.#readWhole(response)) as T
+  }
+
+  /** What is answered, as it comes; reading it throws where it is cut off. */
+  async stream(path: string): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#send('GET', path, undefined, {})
+    const cutOff = (cause: unknown) => this.#cutOff(cause)
+    return (async function* () {
+      try {
+        yield* response as AsyncIterable<Uint8Array>
+      } catch (error) {
+        throw cutOff(error)
+      }
+    })()
+  }
+
+  /** Sends content as it comes, and reads the answer. */
+  async send<T>(path: string, content: AsyncIterable<Uint8Array>): Promise<T> {
+    const body = Readable.from(content, { objectMode: false })
+    return JSON.parse(await this.#readWhole(await this.#send('POST', path, body, {}))) as T
   }
 
   /** Rejects with what reading the content throws, where it throws. */

@@ -3,6 +3,7 @@ import type { HookChange, HookDescription } from '../pipeline/pipeline.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../releases/manifest.ts'
 import type { ReleaseSummary } from '../releases/release-store.ts'
 import type { ActivationStep } from '../releases/releases.ts'
+import type { DatabaseApi } from './database/database-api.ts'
 import type { NotificationsApi } from './notifications/notifications-api.ts'
 import type { ListedPreview, PreviewRequest, PreviewsApi } from './previews/previews-api.ts'
 import type { SecretsApi } from './secrets-api.ts'
@@ -55,6 +56,7 @@ export interface CloudApi {
   readonly secrets: SecretsApi
   readonly notifications: NotificationsApi
   readonly previews: PreviewsApi
+  readonly database: DatabaseApi
 }
 
 export interface Hooks extends HookDescription {

@@ -11,6 +11,7 @@ import { closeAtOnce, listenOn } from '../shared/listening/http-listening.ts'
 import type { Logger } from '../shared/logger.ts'
 import { decodeBlobBatch } from './blob-batch.ts'
 import type { CloudApi, PublishRequest } from './cloud-api.ts'
+import { addDatabaseRoutes } from './database/database-routes.ts'
 import {
   type DeployGrant,
   type DeployTokens,
@@ -172,6 +173,7 @@ function addRoutes(app: Hono<Environment>, backend: ControlBackend): void {
   addSecretRoutes(app, backend.secrets)
   addNotificationRoutes(app, backend.notifications)
   addPreviewRoutes(app, backend.previews)
+  addDatabaseRoutes(app, backend.database)
   app.get('/metrics', async context =>
     context.body(await backend.metrics(), 200, {
       'content-type': 'text/plain; version=0.0.4; charset=utf-8',
