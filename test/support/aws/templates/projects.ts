@@ -87,7 +87,11 @@ const BEHAVIORS: MokaConfig['behaviors'] = [
   },
   { pattern: '/old/*', origin: 'old', forward: { headers: { allBut: ['referer'] } } },
   { pattern: '/members/*', origin: 'site', signedBy: ['key-1'], viewerProtocol: 'https-only' },
-  { pattern: '*.json', origin: 'site', responseHeaders: { set: { 'X-Data': 'json' } } },
+  {
+    pattern: '*.json',
+    origin: 'site',
+    responseHeaders: { set: { 'X-Data': 'json', 'Access-Control-Allow-Origin': '*' } },
+  },
 ]
 
 const AWS_ALL: MokaConfig['aws'] = {

@@ -163,6 +163,44 @@ describe('header fields of answers', () => {
     })
   })
 
+  it('tell of CORS in words of their own', () => {
+    const cors = (set: Record<string, string>) => {
+      const { behavior, policy, warnings } = makeOne({ responseHeaders: { set } })
+      const id = behavior.ResponseHeadersPolicyId
+      return { warnings, config: id && policy(behavior, 'ResponseHeadersPolicyId').CorsConfig }
+    }
+    expect(cors({ 'Access-Control-Allow-Origin': '*' }).config).toEqual({
+      AccessControlAllowCredentials: false,
+      AccessControlAllowHeaders: { Items: ['Accept'] },
+      AccessControlAllowMethods: { Items: ['GET', 'HEAD'] },
+      AccessControlAllowOrigins: { Items: ['*'] },
+      OriginOverride: true,
+    })
+    expect(
+      cors({
+        'Access-Control-Allow-Origin': 'https://app.example',
+        'Access-Control-Allow-Methods': '*',
+        'Access-Control-Allow-Headers': 'Content-Type, X-A',
+        'Access-Control-Allow-Credentials': 'true',
+        'Access-Control-Expose-Headers': 'X-B',
+        'Access-Control-Max-Age': '600',
+      }).config,
+    ).toEqual({
+      AccessControlAllowCredentials: true,
+      AccessControlAllowHeaders: { Items: ['Content-Type', 'X-A'] },
+      AccessControlAllowMethods: { Items: ['ALL'] },
+      AccessControlAllowOrigins: { Items: ['https://app.example'] },
+      AccessControlExposeHeaders: { Items: ['X-B'] },
+      AccessControlMaxAgeSec: 600,
+      OriginOverride: true,
+    })
+    const unfit = cors({ 'Access-Control-Allow-Origin': 'null' })
+    expect(unfit.config).toBeUndefined()
+    expect(unfit.warnings[0]).toContain(
+      'access-control-allow-origin to what CloudFront has no word',
+    )
+  })
+
   it('tell of HSTS wherever something answers, and of nothing more than that', () => {
     const made = make(
       { hsts: { maxAgeSeconds: 9_000_000_000 }, behaviors: [{ pattern: '/app/*', origin: 'app' }] },

@@ -1,10 +1,13 @@
 import type { Project } from '../../../../../config/project.ts'
 import type { Value } from '../fragment.ts'
+import { takeCors } from './cors.ts'
 import type { Policies } from './policies.ts'
 import type { EdgeBehavior } from './rules.ts'
 
 type Hsts = NonNullable<Project['edge']['hsts']>
 type Config = Record<string, Value>
+/** By lower-case name; forced ones stand in place of what the origin sent. */
+type Fields = Map<string, { value: string; isForced: boolean }>
 
 /** Custom fields that one policy takes, and fields that it removes. */
 const MAX_FIELDS = 10
@@ -36,7 +39,7 @@ export function responseHeadersPolicy(
   warn: (problem: string) => void,
 ): Value | undefined {
   const { remove = [], set = {}, add = {}, security } = behavior?.responseHeaders ?? {}
-  const fields = new Map<string, { value: string; isForced: boolean }>()
+  const fields: Fields = new Map()
   // Who may frame a file is said by viewer-response alone: a Content-Security-Policy may say it better.
   const { 'x-frame-options': _, ...unframed } = DEFAULTS
   const defaults = security === true ? DEFAULTS : isFiles ? unframed : {}
@@ -54,6 +57,7 @@ export function responseHeadersPolicy(
   const unremovable = removed.filter(name => KEPT_FIELDS.test(name))
   if (unremovable.length > 0) warn(`removes ${unremovable.join(', ')}, which CloudFront does not`)
 
+  const cors = takeCors(fields, warn)
   const securityHeaders: Config = {}
   const custom: Value[] = []
   if (hsts !== undefined && !fields.has('strict-transport-security')) {
@@ -77,6 +81,7 @@ export function responseHeadersPolicy(
     }
   }
   const config: Config = {
+    ...(cors !== undefined && { CorsConfig: cors }),
     ...(custom.length > 0 && { CustomHeadersConfig: { Items: custom } }),
     ...(removable.length > 0 && {
       RemoveHeadersConfig: { Items: removable.map(Header => ({ Header })) },
