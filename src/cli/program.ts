@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { ownVersion } from '../shared/own-version.ts'
 import { addDestroy } from './commands/aws/add-destroy.ts'
 import { addReports } from './commands/aws/add-reports.ts'
+import { addDatabase } from './commands/database/add-database.ts'
 import type { HooksOptions } from './commands/git/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   addInvalidate(program)
   addInvoke(program)
   addLogs(program)
+  addDatabase(program, withTarget)
   addSecrets(program)
   addNotify(program)
   addEnv(program)

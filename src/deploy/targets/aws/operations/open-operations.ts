@@ -3,11 +3,12 @@ import type { Migration } from '../../../../database/migrations/apply.ts'
 import type { FunctionLogEntry } from '../../../../functions/version.ts'
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
+import type { StatementResult } from '../../../database/run-sql.ts'
 import { sdk } from '../sdk/sdk.ts'
 import { DatabaseFunction } from './database/database-function.ts'
+import { migrateUrl } from './database/migrate-url.ts'
 import { type Snapshot, takeSnapshot } from './database/snapshot.ts'
 import { type InvokedOnAws, invokeFunction } from './functions/invoke.ts'
-import type { StatementResult } from './lambda/protocol.ts'
 import { AwsLogs } from './logs/aws-logs.ts'
 
 /** What is asked of a project that stands on AWS already, besides its releases. */
@@ -57,9 +58,19 @@ export function openAwsOperations(project: Project, clock: Clock): AwsOperations
     followLogs: async (name, count, onEntry, signal) =>
       (await logs()).follow(wanted(name), count, onEntry, signal),
     database: {
-      query: async sql => new DatabaseFunction(await lambda(), own).query(sql),
-      migrate: async migrations => new DatabaseFunction(await lambda(), own).migrate(migrations),
+      async query(sql) {
+        if (aws.database === 'none') throw noDatabase(own)
+        return new DatabaseFunction(await lambda(), own).query(sql)
+      },
+      async migrate(migrations) {
+        if (aws.database === 'none') throw noDatabase(own)
+        const { database } = project
+        if (database.kind === 'external') return migrateUrl(database.url, migrations)
+        return new DatabaseFunction(await lambda(), own).migrate(migrations)
+      },
       async backup(onProgress) {
+        if (aws.database === 'none') throw noDatabase(own)
+        if (aws.database !== 'rds') throw noSnapshot(own, aws.database)
         const [{ RDSClient }, { CloudFormationClient }] = await Promise.all([
           sdk.rds(),
           sdk.cloudformation(),
@@ -72,4 +83,23 @@ export function openAwsOperations(project: Project, clock: Clock): AwsOperations
       },
     },
   }
+}
+
+function noDatabase(project: string): MokaError {
+  return new MokaError('DATABASE_NONE', `project "${project}" has no database`, {
+    hint: 'a folder migrations/ or `database: true` in moka.config.ts makes one',
+  })
+}
+
+function noSnapshot(project: string, kind: 'dsql' | 'url'): MokaError {
+  return new MokaError(
+    'AWS_NO_SNAPSHOT',
+    `cannot back up the database of project "${project}": ${kind === 'dsql' ? 'Aurora DSQL makes no snapshots; AWS Backup does it for whole clusters' : 'it is a server of your own'}`,
+    {
+      hint:
+        kind === 'dsql'
+          ? 'https://docs.aws.amazon.com/aurora-dsql/latest/userguide/backup-aurora-dsql.html'
+          : 'its own tools do that, such as pg_dump',
+    },
+  )
 }

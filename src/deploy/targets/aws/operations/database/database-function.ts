@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import type { LambdaClient } from '@aws-sdk/client-lambda'
 import type { Migration } from '../../../../../database/migrations/apply.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
+import type { StatementResult } from '../../../../database/run-sql.ts'
 import { explainAwsError } from '../../sdk/errors.ts'
 import { sdk } from '../../sdk/sdk.ts'
 import { databaseFunctionName } from '../../stack/names.ts'
@@ -16,7 +17,6 @@ import type {
   DatabaseRequest,
   MigrateAnswer,
   SentMigration,
-  StatementResult,
 } from '../lambda/protocol.ts'
 import { IAM_VARIABLE } from '../lambda/sign-in.ts'
 

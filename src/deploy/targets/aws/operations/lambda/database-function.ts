@@ -8,10 +8,10 @@ import {
 import { planMigrations } from '../../../../../database/migrations/plan.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
 import { silentLogger } from '../../../../../shared/logger.ts'
+import { runSql } from '../../../../database/run-sql.ts'
 import { DATABASE_USER } from '../../stack/names.ts'
 import { applyToDsql } from './dsql-migrations.ts'
 import type { DatabaseAnswer, DatabaseRequest, MigrateAnswer, SentMigration } from './protocol.ts'
-import { runSql } from './run-sql.ts'
 import { IAM_VARIABLE, signedTarget } from './sign-in.ts'
 
 /** The function inside the network: what it is asked, it does in the database and tells how it went. */

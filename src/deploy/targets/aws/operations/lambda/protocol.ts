@@ -18,18 +18,6 @@ export interface MigrateAnswer {
   missing: string[]
 }
 
-/** What one statement gave, as text. */
-export interface StatementResult {
-  /** As `SELECT` or `CREATE TABLE`. */
-  command: string
-  /** Rows that were read or changed; null where that means nothing. */
-  count: number | null
-  columns: string[]
-  rows: (string | null)[][]
-  /** Rows that are not shown: there are too many. */
-  hidden: number
-}
-
 export type DatabaseAnswer =
   | { ok: true; result: unknown }
   | { ok: false; error: { code: string; message: string; hint?: string } }

@@ -1,10 +1,21 @@
-import type { Connection } from '../../../../../database/client/connect.ts'
-import { type Statement, splitStatements } from '../../../../../database/migrations/statements.ts'
-import { MokaError } from '../../../../../shared/errors.ts'
-import type { StatementResult } from './protocol.ts'
+import type { Connection } from '../../database/client/connect.ts'
+import { type Statement, splitStatements } from '../../database/migrations/statements.ts'
+import { MokaError } from '../../shared/errors.ts'
+
+/** What one statement gave, as text. */
+export interface StatementResult {
+  /** As `SELECT` or `CREATE TABLE`. */
+  command: string
+  /** Rows that were read or changed; null where that means nothing. */
+  count: number | null
+  columns: string[]
+  rows: (string | null)[][]
+  /** Rows that are not shown: there are too many. */
+  hidden: number
+}
 
 const MAX_ROWS = 1000
-/** With its escapes an answer stays below the 6 MB that Lambda takes. */
+/** With its escapes an answer stays below the 6 MB that Lambda takes: the same everywhere. */
 const MAX_CHARS = 2_000_000
 
 /**
