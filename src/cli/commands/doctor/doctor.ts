@@ -1,8 +1,5 @@
 import { loadProject } from '../../../config/load.ts'
-import type { Project } from '../../../config/project.ts'
-import { systemDns } from '../../../deploy/doctor/dns/view.ts'
 import type { Finding, Level } from '../../../deploy/doctor/finding.ts'
-import { runChecks } from '../../../deploy/doctor/run-checks.ts'
 import {
   createReporter,
   formatCount,
@@ -22,31 +19,9 @@ export async function doctor(options: { to: 'home' | 'aws'; json?: boolean }): P
   reporter.progress('looking…')
   const project = await loadProject(process.cwd())
   const boundMs = Math.max(MIN_BOUND_MS, END_MS - performance.now())
-  const diagnose = options.to === 'aws' ? onAws : atHome
-  const findings = await diagnose(project, boundMs)
-  print(reporter, findings, { target: options.to, project: project.name })
-}
-
-async function onAws(project: Project, boundMs: number): Promise<Finding[]> {
   const { diagnoseAws } = await import('../../../deploy/targets/aws/doctor/doctor.ts')
-  return diagnoseAws(project, { boundMs })
-}
-
-async function atHome(project: Project, boundMs: number): Promise<Finding[]> {
-  const home = await import('./home-checks.ts')
-  const running = home.findRunning({})
-  const { domain } = project
-  const checks = [
-    home.configurationCheck(project),
-    home.toolsCheck(project),
-    home.cloudCheck(running),
-    home.portsCheck(project, running),
-    home.dataCheck(project, running),
-    home.certificateCheck(project, running),
-    home.clockCheck,
-    ...(domain === undefined ? [] : [domainCheck(domain, systemDns())]),
-  ]
-  return runChecks(checks, { boundMs })
+  const findings = await diagnoseAws(project, { boundMs })
+  print(reporter, findings, { target: options.to, project: project.name })
 }
 
 const LEVELS: readonly Level[] = ['ok', 'note', 'problem']
