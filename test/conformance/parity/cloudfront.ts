@@ -24,6 +24,12 @@ interface Behavior {
   ResponseHeadersPolicyId?: { 'Fn::GetAtt': [string, string] }
 }
 
+interface ErrorResponse {
+  ErrorCode: number
+  ResponsePagePath?: string
+  ResponseCode?: number
+}
+
 type Resources = Readonly<Record<string, { Type: string; Properties?: unknown }>>
 
 export interface CloudFrontParts {
@@ -59,9 +65,17 @@ export function openCloudFront(parts: CloudFrontParts): CloudFront {
   const properties = Object.values(parts.resources).find(
     ({ Type }) => Type === 'AWS::CloudFront::Distribution',
   )!.Properties as {
-    DistributionConfig: { DefaultCacheBehavior: Behavior; CacheBehaviors?: Behavior[] }
+    DistributionConfig: {
+      DefaultCacheBehavior: Behavior
+      CacheBehaviors?: Behavior[]
+      CustomErrorResponses?: ErrorResponse[]
+    }
   }
-  const { DefaultCacheBehavior, CacheBehaviors = [] } = properties.DistributionConfig
+  const {
+    DefaultCacheBehavior,
+    CacheBehaviors = [],
+    CustomErrorResponses = [],
+  } = properties.DistributionConfig
   const functions = new Map<string, ViewerFunction>()
   const calls = new Map<string, RecordedCall[]>()
   const functionOf = (behavior: Behavior, event: string): ViewerFunction | undefined => {
@@ -111,6 +125,11 @@ export function openCloudFront(parts: CloudFrontParts): CloudFront {
     const stored = getObject(parts.objects, request.uri)
     let answer =
       stored.status === 200 ? answerConditions(stored, plain(request.headers), method) : stored
+    const page = CustomErrorResponses.find(({ ErrorCode }) => ErrorCode === answer.status)
+    if (page?.ResponsePagePath !== undefined) {
+      const shown = getObject(parts.objects, page.ResponsePagePath)
+      if (shown.status === 200) answer = { ...shown, status: page.ResponseCode! }
+    }
     if (behavior.Compress) answer = compress(answer, plain(request.headers))
     const onResponse = functionOf(behavior, 'viewer-response')
     if (onResponse !== undefined && answer.status < 400) {

@@ -22,7 +22,7 @@ function handler(event) {
     if (canonical !== path) return redirect(301, encodePath(canonical) + ask.query_)
     return send(ask, ask.file_)
   }
-  return rule && !/\.[^/]*$/.test(path) ? follow(ask, rule) : request
+  return rule && !/\.[^/]*$/.test(path) ? follow(ask, rule) : send(ask, path)
 }
 
 function follow(ask, rule) {
