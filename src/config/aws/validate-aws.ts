@@ -14,9 +14,12 @@ const MAX_TAGS = 40
 const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
 
 /** `eu-central-1`, and not an availability zone such as `eu-central-1a`. */
-export const REGION = /^[a-z]{2}(?:-[a-z]+){1,3}-\d{1,2}$/
+const REGION = /^[a-z]{2}(?:-[a-z]+){1,3}-\d{1,2}$/
 /** Partitions of AWS that have accounts of their own, and no CloudFront Functions. */
 const OTHER_PARTITIONS = /^(?:cn|us-gov|us-iso[a-z]*|eu-isoe|eusc)-/
+
+/** Whether a project can stand there, as far as its name tells. */
+export const isRegion = (name: string) => REGION.test(name) && !OTHER_PARTITIONS.test(name)
 
 const tagName = v.pipe(
   text,

@@ -1,4 +1,4 @@
-import { REGION } from '../../config/aws/validate-aws.ts'
+import { isRegion } from '../../config/aws/validate-aws.ts'
 import type { Project } from '../../config/project.ts'
 import { MokaError } from '../../shared/errors.ts'
 import { type Estimate, estimate } from './estimate.ts'
@@ -37,7 +37,7 @@ export async function reportCost(
   project: Project,
   { visits, region = project.aws.region, measured = new Map() }: CostQuestion,
 ): Promise<CostReport> {
-  if (!REGION.test(region)) {
+  if (!isRegion(region)) {
     throw new MokaError(
       'COST_NO_REGION',
       `cannot tell the costs in "${region}": that is no region`,

@@ -173,6 +173,15 @@ it('says what AWS does otherwise', () => {
   expect(Object.entries(warnings).filter(([, list]) => list.length > 0)).toMatchSnapshot()
 })
 
+it('refuses a region of the environment that is none, or where CloudFront is not', () => {
+  const project = projects.get('domain')!
+  for (const region of ['eu_central_1', 'cn-north-1']) {
+    const elsewhere = { ...project, aws: { ...project.aws, region } }
+    expect(() => siteTemplate(elsewhere)).toThrow(`"${region}" is not the name of a region`)
+    expect(() => domainTemplate(elsewhere)).toThrow(`"${region}" is not the name of a region`)
+  }
+})
+
 /** The code of the viewer functions is looked at where it is made, and changes with its comments. */
 function withoutCode(template: Template): Template {
   const Resources = Object.fromEntries(

@@ -1,4 +1,4 @@
-import { REGION } from '../../../../config/aws/validate-aws.ts'
+import { isRegion } from '../../../../config/aws/validate-aws.ts'
 import type { Project } from '../../../../config/project.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import { backendFragments } from './backend.ts'
@@ -116,10 +116,10 @@ function nameWarnings({ domain = '' }: Project): string[] {
 
 /** It may come from the environment, where nobody has looked at it. */
 function requireRegion({ aws: { region } }: Project): void {
-  if (REGION.test(region)) return
+  if (isRegion(region)) return
   throw new MokaError(
     'AWS_REGION_INVALID',
-    `cannot go to AWS: "${region}" is not the name of a region`,
+    `cannot go to AWS: "${region}" is not the name of a region where CloudFront is`,
     { hint: "set AWS_REGION, or aws: { region: 'eu-central-1' } in moka.config.ts" },
   )
 }
