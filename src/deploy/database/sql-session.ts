@@ -42,5 +42,5 @@ export function isWhole(text: string): boolean {
   const end = text.trimEnd()
   if (!end.endsWith(';')) return false
   // Were the semicolon a part of something, a word behind it would belong to that, too.
-  return splitStatements(`${end}\nx`).at(-1)?.text === 'x'
+  return splitStatements(`${end} x`).at(-1)?.text === 'x'
 }
