@@ -1,5 +1,8 @@
 import { loadProject } from '../../../config/load.ts'
+import type { Project } from '../../../config/project.ts'
+import { systemDns } from '../../../deploy/doctor/dns/view.ts'
 import type { Finding, Level } from '../../../deploy/doctor/finding.ts'
+import { runChecks } from '../../../deploy/doctor/run-checks.ts'
 import {
   createReporter,
   formatCount,
@@ -8,6 +11,7 @@ import {
   textColumns,
   wrapText,
 } from '../../reporter.ts'
+import { domainCheck } from './domain-check.ts'
 
 /** The whole command takes less than 5 s, its own start included. */
 const END_MS = 4300
@@ -19,9 +23,31 @@ export async function doctor(options: { to: 'home' | 'aws'; json?: boolean }): P
   reporter.progress('looking…')
   const project = await loadProject(process.cwd())
   const boundMs = Math.max(MIN_BOUND_MS, END_MS - performance.now())
-  const { diagnoseAws } = await import('../../../deploy/targets/aws/doctor/doctor.ts')
-  const findings = await diagnoseAws(project, { boundMs })
+  const diagnose = options.to === 'aws' ? onAws : atHome
+  const findings = await diagnose(project, boundMs)
   print(reporter, findings, { target: options.to, project: project.name })
+}
+
+async function onAws(project: Project, boundMs: number): Promise<Finding[]> {
+  const { diagnoseAws } = await import('../../../deploy/targets/aws/doctor/doctor.ts')
+  return diagnoseAws(project, { boundMs })
+}
+
+async function atHome(project: Project, boundMs: number): Promise<Finding[]> {
+  const home = await import('./home-checks.ts')
+  const running = home.findRunning({})
+  const { domain } = project
+  const checks = [
+    home.configurationCheck(project),
+    home.toolsCheck(project),
+    home.cloudCheck(running),
+    home.portsCheck(project, running),
+    home.dataCheck(project, running),
+    home.certificateCheck(project, running),
+    home.clockCheck,
+    ...(domain === undefined ? [] : [domainCheck(domain, systemDns())]),
+  ]
+  return runChecks(checks, { boundMs })
 }
 
 const LEVELS: readonly Level[] = ['ok', 'note', 'problem']
