@@ -8,6 +8,7 @@ export type { Behind }
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 const MAX_BODY_BYTES = 51_200
 const MAX_TEMPLATE_BYTES = 1_048_576
+const EVENTS_PER_PAGE = 50
 const NO_CHANGES =
   "The submitted information didn't contain changes. Submit different information to create a change set."
 
@@ -121,14 +122,16 @@ export class Stacks {
       case 'ContinueUpdateRollback':
         this.#start(the().continueRollback())
         return {}
-      case 'DescribeStackEvents':
+      case 'DescribeStackEvents': {
+        const start = Number(form.get('NextToken') ?? 0)
+        const newest = the().events.toReversed()
+        const page = newest.slice(start, start + EVENTS_PER_PAGE)
+        const next = start + EVENTS_PER_PAGE
         return {
-          StackEvents: members(
-            the()
-              .events.map(event => describeEvent(the(), event))
-              .reverse(),
-          ),
+          StackEvents: members(page.map(event => describeEvent(the(), event))),
+          ...(next < newest.length ? { NextToken: String(next) } : {}),
         }
+      }
       case 'DescribeStackResources':
       case 'ListStackResources': {
         const key = operation === 'ListStackResources' ? 'StackResourceSummaries' : 'StackResources'

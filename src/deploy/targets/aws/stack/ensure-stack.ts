@@ -126,17 +126,27 @@ function withHash({ template, parameters, tags }: EnsureStackOptions): {
   return { text: JSON.stringify({ ...template, Outputs }), hash }
 }
 
+/** Whether it has come up once, so that it has outputs and takes changes. */
+export const isUp = (stack: Stack | undefined): stack is Stack =>
+  !/^(?:REVIEW_|ROLLBACK_|CREATE_(?:IN_PROGRESS|FAILED))/.test(stack?.StackStatus ?? 'REVIEW_')
+
+/** The stack when nothing happens to it any more; undefined where it has gone by then. */
+export async function restingStack(
+  options: Pick<EnsureStackOptions, 'service' | 'name' | 'found' | 'wait' | 'observer'>,
+): Promise<Stack | undefined> {
+  const { service, name, found, wait, observer } = options
+  if (found === undefined || isAtRest(found.StackStatus ?? '')) return found
+  return waitForOther(service, found, {
+    wait,
+    onWait: (status, who) => observer?.onWait?.(name, status, who),
+    onEvent: event => observer?.onEvent?.(event),
+  })
+}
+
 /** The stack as one that can be changed, or undefined where one has to be made. */
 async function startable(options: EnsureStackOptions): Promise<Stack | undefined> {
-  const { service, name, wait, observer } = options
-  let stack = options.found
-  if (stack !== undefined && !isAtRest(stack.StackStatus ?? '')) {
-    stack = await waitForOther(service, stack, {
-      wait,
-      onWait: (status, who) => observer?.onWait?.(name, status, who),
-      onEvent: event => observer?.onEvent?.(event),
-    })
-  }
+  const { service, name, observer } = options
+  const stack = await restingStack(options)
   if (stack === undefined) return undefined
   const status = stack.StackStatus ?? ''
   switch (status) {

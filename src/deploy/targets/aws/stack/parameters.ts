@@ -8,6 +8,7 @@ import {
   RESERVED_CONCURRENCY_PARAMETER,
   reservedExecutions,
 } from '../template/functions/project-function.ts'
+import { isUp } from './ensure-stack.ts'
 import type { DomainOutputs } from './names.ts'
 
 /** Executions that AWS keeps for functions that have reserved none. */
@@ -22,9 +23,8 @@ export async function siteParameters(
   const { before, domain } = known
   const wanted = Object.keys(template.Parameters ?? {})
   // A stack that never came up says nothing of what is there.
-  const isUp = !/^(?:REVIEW|ROLLBACK|CREATE_FAILED)/.test(before?.StackStatus ?? 'REVIEW')
   const previous = new Map(
-    (isUp ? (before?.Parameters ?? []) : []).map(each => [
+    (isUp(before) ? (before.Parameters ?? []) : []).map(each => [
       each.ParameterKey,
       each.ParameterValue ?? '',
     ]),

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Aws, noAws, startAws } from '../../../../../test/support/aws/start.ts'
 import type { Project } from '../../../../config/project.ts'
+import { sdk } from '../sdk/sdk.ts'
 import { sampleProject } from '../template/sample.contract.ts'
 import type { PlannedChange } from './change-plan.ts'
 import { type ProvisionObserver, provision } from './provision.ts'
@@ -19,7 +20,7 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     provision(project, {
       clock: { now: () => 1_800_000_000_000 },
       who: { user: 'ada', host: 'engine' },
-      wait: () => new Promise(resolve => setTimeout(resolve, 20)),
+      wait: () => new Promise(resolve => setTimeout(resolve, 50)),
       observer,
       ...more,
     })
@@ -56,6 +57,29 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     const project = sampleProject({ name: 'first', domain: 'first.example', edge })
     expect(await run(project)).toMatchObject({ isChanged: false })
     expect(aws.faults.counts()).toEqual({ 'cloudformation:DescribeStacks': 2 })
+  })
+
+  it('goes on in the zone that a stack has left, whose name servers the registrar knows', async () => {
+    const project = sampleProject({ name: 'kept', domain: 'kept.example', edge })
+    const zonesOf = async () => {
+      const { Route53Client, ListHostedZonesByNameCommand } = await sdk.route53()
+      const { HostedZones = [] } = await new Route53Client().send(
+        new ListHostedZonesByNameCommand({ DNSName: 'kept.example' }),
+      )
+      return HostedZones.filter(({ Name }) => Name === 'kept.example.').map(({ Id }) => Id)
+    }
+    aws.stacks.fail('Certificate', 'Certificate validation timed out')
+    await expect(run(project)).rejects.toMatchObject({
+      message: expect.stringContaining('Certificate (AWS::CertificateManager::Certificate) failed'),
+      hint: expect.stringContaining('moka doctor --to aws'),
+    })
+    const [zone] = await zonesOf()
+    const told: string[] = []
+    const { domain } = await run(project, { onNameServers: of => told.push(of) })
+    expect(told).toEqual(['kept.example'])
+    expect(`/hostedzone/${domain?.HostedZoneId}`).toBe(zone)
+    expect(await zonesOf()).toEqual([zone])
+    expect(await run(project)).toMatchObject({ isChanged: false })
   })
 
   it('keeps the provider for GitHub that its own stack made, and uses one that was there before', async () => {

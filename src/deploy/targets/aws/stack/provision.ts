@@ -3,8 +3,9 @@ import type { Clock } from '../../../../shared/clock.ts'
 import type { Template } from '../template/format.ts'
 import { projectTags } from '../template/tags.ts'
 import { domainTemplate, siteTemplate } from '../template/template.ts'
-import { ensureStack, type StackObserver } from './ensure-stack.ts'
+import { ensureStack, isUp, restingStack, type StackObserver } from './ensure-stack.ts'
 import { realWait, requestToken, type Wait } from './follow-stack.ts'
+import { withKeptZone } from './kept-zone.ts'
 import { nameServersOf } from './name-servers.ts'
 import {
   type DomainOutputs,
@@ -19,8 +20,8 @@ import { StackService } from './stack-service.ts'
 /** Told what happens while a project's stacks are made. */
 export interface ProvisionObserver extends StackObserver {
   /**
-   * A zone was made, and the certificate waits until the registrar names these servers. Told while
-   * it waits.
+   * A certificate is made, which waits until the registrar names these servers of the zone. Told
+   * while it waits.
    */
   onNameServers?(domain: string, nameServers: readonly string[]): void
 }
@@ -47,8 +48,7 @@ export interface Provisioned {
  * Where they are so already, one question to each is all that is asked.
  */
 export async function provision(project: Project, options: ProvisionOptions): Promise<Provisioned> {
-  const domain = domainTemplate(project)
-  const zone = domain === undefined ? undefined : await provisionDomain(project, domain, options)
+  const zone = project.domain === undefined ? undefined : await provisionDomain(project, options)
   const service = await StackService.open(project.aws.region)
   try {
     const name = siteStackName(project.name)
@@ -74,28 +74,29 @@ export async function provision(project: Project, options: ProvisionOptions): Pr
 
 async function provisionDomain(
   project: Project,
-  template: Template,
   options: ProvisionOptions,
 ): Promise<{ outputs: DomainOutputs; isChanged: boolean }> {
-  const { observer } = options
   const service = await StackService.open(GLOBAL_REGION)
   const name = domainStackName(project.name)
   const shown: Promise<void>[] = []
+  const show = (zone: string) => shown.push(showNameServers(project, zone, options.observer))
+  const observer: StackObserver = {
+    ...options.observer,
+    onEvent(event) {
+      options.observer?.onEvent?.(event)
+      const { ResourceType, ResourceStatus, PhysicalResourceId = '' } = event
+      const isMade = ResourceStatus === 'CREATE_COMPLETE'
+      if (ResourceType === 'AWS::Route53::HostedZone' && isMade) show(PhysicalResourceId)
+    },
+  }
   try {
-    const { outputs, isChanged } = await ensureStack({
-      ...{ service, name, template, parameters: {}, found: await service.find(name) },
-      ...common(project, options),
-      observer: {
-        ...observer,
-        onEvent(event) {
-          observer?.onEvent?.(event)
-          const isMade =
-            event.ResourceType === 'AWS::Route53::HostedZone' &&
-            event.ResourceStatus === 'CREATE_COMPLETE'
-          if (isMade) shown.push(showNameServers(project, event.PhysicalResourceId ?? '', observer))
-        },
-      },
-    })
+    const about = { service, name, ...common(project, options), observer }
+    const found = await restingStack({ ...about, found: await service.find(name) })
+    const planned = await withKeptZone(project, found, service)
+    const { hostedZoneId } = planned.aws
+    if (hostedZoneId !== undefined && !isUp(found)) show(hostedZoneId)
+    const template = domainTemplate(planned) as Template
+    const { outputs, isChanged } = await ensureStack({ ...about, template, parameters: {}, found })
     return { outputs: outputs as unknown as DomainOutputs, isChanged }
   } finally {
     await Promise.all(shown)

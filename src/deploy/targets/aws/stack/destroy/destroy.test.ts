@@ -21,7 +21,7 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
   const common = {
     clock: { now: () => 1_800_000_000_000 },
     who: { user: 'ada', host: 'engine' },
-    wait: () => new Promise<void>(resolve => setTimeout(resolve, 20)),
+    wait: () => new Promise<void>(resolve => setTimeout(resolve, 50)),
   }
   const sample = (name: string) =>
     sampleProject({

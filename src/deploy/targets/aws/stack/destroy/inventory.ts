@@ -3,6 +3,7 @@ import type { Project } from '../../../../../config/project.ts'
 import { SecretParameters } from '../../operations/secrets/secret-parameters.ts'
 import { explainAwsError } from '../../sdk/errors.ts'
 import { sdk } from '../../sdk/sdk.ts'
+import { findZone } from '../kept-zone.ts'
 import { domainStackName, GLOBAL_REGION, PROJECT_TAG, siteStackName } from '../names.ts'
 import { StackService } from '../stack-service.ts'
 
@@ -113,30 +114,5 @@ async function findBuckets({ name, aws }: Project): Promise<string[]> {
     throw explainAwsError(error, `look for buckets of project "${name}"`)
   } finally {
     s3.destroy()
-  }
-}
-
-async function findZone(project: string, domain: string): Promise<string | undefined> {
-  const { Route53Client, ListHostedZonesByNameCommand, ListTagsForResourceCommand } =
-    await sdk.route53()
-  const client = new Route53Client({ region: GLOBAL_REGION })
-  try {
-    const { HostedZones = [] } = await client.send(
-      new ListHostedZonesByNameCommand({ DNSName: domain, MaxItems: 10 }),
-    )
-    for (const { Id = '', Name } of HostedZones) {
-      if (Name !== `${domain}.`) continue
-      const ResourceId = Id.replace('/hostedzone/', '')
-      const { ResourceTagSet } = await client.send(
-        new ListTagsForResourceCommand({ ResourceType: 'hostedzone', ResourceId }),
-      )
-      const tags = ResourceTagSet?.Tags ?? []
-      if (tags.some(({ Key, Value }) => Key === PROJECT_TAG && Value === project)) return ResourceId
-    }
-    return undefined
-  } catch (error) {
-    throw explainAwsError(error, `look for the zone of ${domain}`)
-  } finally {
-    client.destroy()
   }
 }
