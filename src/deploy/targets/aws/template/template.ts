@@ -1,8 +1,10 @@
 import { isRegion } from '../../../../config/aws/validate-aws.ts'
 import type { Project } from '../../../../config/project.ts'
+import type { ReleaseDraft } from '../../../../releases/manifest.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import { backendFragments } from './backend.ts'
 import { distribution } from './distribution/distribution.ts'
+import { requireGuards } from './distribution/guards.ts'
 import { records } from './domain/records.ts'
 import { domainFragments } from './domain/zone.ts'
 import { assembleTemplate, type Template } from './format.ts'
@@ -18,6 +20,15 @@ export function siteTemplate(project: Project): Template {
 /** What the project asks for and AWS does otherwise, for people; nothing of it is an error. */
 export function templateWarnings(project: Project): string[] {
   return composeSite(project).warnings
+}
+
+/**
+ * What of a release the distribution answers otherwise than the edge at home, for people. Throws
+ * where that would show what is guarded.
+ */
+export function reviewTemplate(project: Project, draft: Pick<ReleaseDraft, 'redirects'>): string[] {
+  requireGuards(project, draft)
+  return templateWarnings(project)
 }
 
 /** Zone and certificate, in us-east-1; undefined for a project without a domain. */

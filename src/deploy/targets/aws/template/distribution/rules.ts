@@ -71,7 +71,7 @@ function routePatterns(origins: readonly FunctionOrigin[]): Rule[] {
  * At home a page is guarded by its address and by the name of its file; CloudFront knows addresses
  * alone. `/a/b.html` is asked for as `/a/b`, `/a/index.html` as `/a/`.
  */
-function guardedPatterns({ pattern, origin, signedBy }: EdgeBehavior): string[] {
+export function guardedPatterns({ pattern, origin, signedBy }: EdgeBehavior): string[] {
   if (origin !== 'site' || signedBy === undefined) return [pattern]
   const page = pattern.endsWith('/index.html')
     ? pattern.slice(0, -'index.html'.length)
