@@ -53,3 +53,13 @@ it('does not open a lock by classic mode', () => {
     }),
   )
 })
+
+it('says so where many redirects have to be read in order', () => {
+  const redirects = Array.from({ length: 150 }, (_, n) => ({
+    from: `/old/${n}/*`,
+    to: `/${n}/:splat`,
+  }))
+  expect(reviewRelease(draft({ redirects }), 'releases')).toEqual([
+    expect.stringMatching(/take \d+ values.*rule of its own/),
+  ])
+})

@@ -7,12 +7,16 @@ import { isSettableOnAws } from './header-rules.ts'
 import type { ViewedRelease } from './viewed-release.ts'
 import { type ClassicSite, classicRequestCode, classicResponseCode } from './viewer-code.ts'
 
+/** Values of redirects by pattern from which on a missing page takes notably longer. */
+const MANY_VALUES = 8
+
 /**
  * What the viewer functions do otherwise than the edge at home with a release, for people. Throws
  * where they cannot have it, so that it is known before anything is uploaded.
  */
 export function reviewRelease(draft: ReleaseDraft, mode: 'releases' | 'classic'): string[] {
   const rules = rulesOf(draft)
+  const warnings: string[] = []
   if (mode === 'classic') {
     requireNoLocks(draft)
     const site = { ...rules, paths: Object.keys(draft.files) }
@@ -23,10 +27,14 @@ export function reviewRelease(draft: ReleaseDraft, mode: 'releases' | 'classic')
       ([path, { immutable }]) =>
         [path, { folder: 'r-1', isImmutable: immutable === true }] as const,
     )
-    encodeRelease({ ...rules, id: 'r-1', files: new Map(files) })
+    const { head } = encodeRelease({ ...rules, id: 'r-1', files: new Map(files) })
+    if (head.c > MANY_VALUES) warnings.push(manyPatterns(head.c))
   }
-  return [...redirectWarnings(draft), ...headerWarnings(draft)]
+  return [...warnings, ...redirectWarnings(draft), ...headerWarnings(draft)]
 }
+
+const manyPatterns = (values: number) =>
+  `redirects with placeholders or splats take ${values} values of CloudFront's KeyValueStore, which each request that finds no file reads one by one: name each path in a rule of its own where that can be`
 
 function rulesOf({ redirects, headers }: ReleaseDraft): Omit<ClassicSite, 'paths'> {
   return { redirects: redirects as ViewedRelease['redirects'], headers }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { encodeRelease } from './encode-release.ts'
 import { formatLive } from './live.ts'
@@ -81,4 +82,50 @@ it('inlines what classic mode knows, and says so where it does not fit', async (
       hint: expect.stringContaining('releases'),
     }),
   )
+})
+
+it('says the hash of nothing to a function URL where a request could have a body and has none', async () => {
+  const viewer = loadFunction(functionUrlCode(), new Map())
+  const hashOf = async (method: string, headers: Record<string, { value: string }> = {}) => {
+    const asked = ask('/api/x', method)
+    const given = { ...asked, headers: { ...asked.headers, ...headers } }
+    const result = await viewer.onRequest(given, 'a=1')
+    if (result.kind !== 'request') throw new Error('answered')
+    expect(result.request.uri).toBe('/api/x')
+    return result.request.headers['x-amz-content-sha256']?.value
+  }
+  const nothing = createHash('sha256').digest('hex')
+  expect(await hashOf('POST')).toBe(nothing)
+  expect(await hashOf('DELETE', { 'content-length': { value: '0' } })).toBe(nothing)
+  expect(await hashOf('POST', { 'content-length': { value: '3' } })).toBeUndefined()
+  expect(await hashOf('PUT', { 'transfer-encoding': { value: 'chunked' } })).toBeUndefined()
+  expect(await hashOf('POST', { 'x-amz-content-sha256': { value: 'own' } })).toBe('own')
+  expect(await hashOf('GET')).toBeUndefined()
+})
+
+it('knows the country of a visitor by the field that CloudFront sets', async () => {
+  const redirects = [{ from: '/', to: '/de', status: 302, conditions: { Country: ['DE', 'at'] } }]
+  const release = { id: 'r-1', files: new Map(), redirects, headers: [] }
+  const { head, entries } = encodeRelease(release)
+  const store = new Map([...entries, ['live', formatLive({ release: head, retained: [] })]])
+  const viewer = loadFunction(viewerRequestCode(), store)
+  const locationFor = async (value: string, cookies = {}) => {
+    const headers = { host: { value: 'site.test' }, 'cloudfront-viewer-country': { value } }
+    const result = await viewer.onRequest({ ...ask('/'), headers, cookies }, undefined)
+    return result.kind === 'response' ? result.response.headers.location?.value : undefined
+  }
+  const found = await Promise.all(['DE', 'AT', 'FR'].map(value => locationFor(value)))
+  expect(found).toEqual(['/de', '/de', undefined])
+  expect(await locationFor('DE', { nf_country: { value: 'fr' } })).toBeUndefined()
+})
+
+it('asks the bucket for a name as its signature has it', async () => {
+  const path = "/it's (a) *star*!.txt"
+  const files = new Map([[path, { folder: 'r-1', isImmutable: false }]])
+  const { head, entries } = encodeRelease({ id: 'r-1', files, redirects: [], headers: [] })
+  const store = new Map([...entries, ['live', formatLive({ release: head, retained: [] })]])
+  const viewer = loadFunction(viewerRequestCode(), store)
+  expect(await viewer.onRequest(ask(encodeURI(path)), undefined)).toMatchObject({
+    request: { uri: '/releases/r-1/it%27s%20%28a%29%20%2Astar%2A%21.txt' },
+  })
 })

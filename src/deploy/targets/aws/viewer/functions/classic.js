@@ -33,7 +33,7 @@ function follow(ask, rule) {
 }
 
 function send(ask, file) {
-  ask.request_.uri = file.split('/').map(encodeURIComponent).join('/')
+  ask.request_.uri = encodeKey(file)
   ask.request_.querystring = {}
   return ask.request_
 }

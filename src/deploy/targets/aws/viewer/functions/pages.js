@@ -26,6 +26,19 @@ function encodePath(path) {
   return `/${encodeSegments(path.replace(/^[/\\]+/, ''))}`
 }
 
+// A path as the bucket's objects are asked for: what a signature would encode is encoded already.
+function encodeKey(path) {
+  return path
+    .split('/')
+    .map(encodeURIComponent)
+    .join('/')
+    .replace(/[!'()*]/g, encodeMark)
+}
+
+function encodeMark(mark) {
+  return `%${mark.codePointAt(0).toString(16).toUpperCase()}`
+}
+
 function encodeSegments(value) {
   return value.split('/').map(encodeSegment).join('/')
 }

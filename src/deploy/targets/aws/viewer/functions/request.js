@@ -244,13 +244,12 @@ function send(ask, file, status) {
 // The request goes on as one for the object. What viewer-response needs to know stands in a field.
 function sendObject(ask, folder, file, status) {
   const request = ask.request_
-  const path = file.split('/').map(encodeURIComponent).join('/')
   const head = ask.head_
   const flags = (ask.preview_ ? 'p' : '') + (ask.isLocked_ || head.w ? 'l' : '')
   const id = ask.id_ || head.i
   const words = [id, status, head.i, head.h, flags || '-', request.uri.slice(0, 2000), head.t || '']
   set(request.headers, 'x-moka-answer', words.join(' '))
-  request.uri = `/releases/${folder}${path}`
+  request.uri = `/releases/${folder}${encodeKey(file)}`
   request.querystring = {}
   if (status !== 200) {
     const conditions = ['match', 'none-match', 'modified-since', 'unmodified-since', 'range']

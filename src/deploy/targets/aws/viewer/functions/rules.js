@@ -148,10 +148,6 @@ function makeSafe(text) {
   return text.replace(/[^\x21-\x7e]+|[\\"<>^`{|}]+/g, encodeURIComponent)
 }
 
-function encodeMark(mark) {
-  return mark === "'" ? '%27' : encodeURIComponent(mark)
-}
-
 // A field of the request, or ''.
 function field(ask, name) {
   const found = ask.request_.headers[name]
