@@ -27,7 +27,7 @@ export async function startEdge(aws: Aws, project: string, region = 'eu-central-
   const answer = async (
     asked: IncomingMessage,
   ): Promise<CloudFrontResponse & { bytes?: Buffer }> => {
-    const store = aws.keyValueStores.get(named('live')).keys
+    const store = storeOf(aws, named('live'))
     const [uri = '/', query] = (asked.url ?? '/').split('?')
     const request: CloudFrontRequest = {
       ...{ method: asked.method ?? 'GET', uri, querystring: {}, cookies: cookiesOf(asked) },
@@ -89,6 +89,15 @@ function cookiesOf(asked: IncomingMessage): Record<string, { value: string }> {
       return [name, { value }]
     }),
   )
+}
+
+/** In classic mode there is none. */
+function storeOf(aws: Aws, name: string): ReadonlyMap<string, string> {
+  try {
+    return aws.keyValueStores.get(name).keys
+  } catch {
+    return new Map()
+  }
 }
 
 async function bucketOf(aws: Aws, project: string, s3: S3Client): Promise<string> {

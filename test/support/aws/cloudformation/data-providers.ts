@@ -67,22 +67,20 @@ async function configureBucket(
   await client.send(new s3.PutBucketTaggingCommand({ Bucket, Tagging }))
 }
 
-/** On loopback nobody speaks TLS, and moto looks at no condition: it would refuse everything. */
-function withoutTlsRule(document: Json): string {
-  const Statement = (document.Statement as Json[]).filter(
-    ({ Condition }) => (Condition as Json | undefined)?.Bool?.['aws:SecureTransport'] === undefined,
-  )
+/** moto looks at no condition, and takes CloudFront for anybody: a denial would meet everybody. */
+function withoutDenials(document: Json): string {
+  const Statement = (document.Statement as Json[]).filter(({ Effect }) => Effect !== 'Deny')
   return JSON.stringify({ ...document, Statement })
 }
 
 const bucketPolicy: Provider = {
   async create({ Bucket, PolicyDocument }, context) {
-    const Policy = withoutTlsRule(PolicyDocument)
+    const Policy = withoutDenials(PolicyDocument)
     await asS3(context).send(new s3.PutBucketPolicyCommand({ Bucket, Policy }))
     return { id: Bucket, attributes: {} }
   },
   async update(made, { PolicyDocument }, _before, context) {
-    const Policy = withoutTlsRule(PolicyDocument)
+    const Policy = withoutDenials(PolicyDocument)
     await asS3(context).send(new s3.PutBucketPolicyCommand({ Bucket: made.id, Policy }))
     return made
   },

@@ -4,8 +4,11 @@ import { createReleaseSigner, makeSigningKey } from '../../../../releases/proven
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import type { SiteOutputs } from '../stack/names.ts'
+import { ClassicTarget } from './classic/classic-target.ts'
+import { Distribution } from './classic/distribution.ts'
 import { type BackendReleases, openAwsBackend } from './functions/aws-backend.ts'
 import { Bucket } from './objects/bucket.ts'
+import type { OpenedTarget } from './opened-target.ts'
 import { ReleaseTarget } from './release-target.ts'
 import type { DeployLock, LockHolder } from './shelf/deploy-lock.ts'
 import { PreviewShelf } from './shelf/preview-shelf.ts'
@@ -14,7 +17,8 @@ import { type AskSite, askSite } from './site/ask-site.ts'
 import { LiveStore } from './site/live-store.ts'
 import { SiteIndex } from './site/site-index.ts'
 
-const SIGNING_KEY = 'keys/release-signing.pem'
+/** Beside the manifests that it signs, where nobody can ask for it. */
+const SIGNING_KEY = 'manifests/signing-key.pem'
 
 export interface AwsTargetOptions {
   clock: Clock
@@ -32,37 +36,60 @@ export interface AwsTargetOptions {
   ask?: AskSite
 }
 
+/** Opens what the stack of a project made, by its mode. */
+export function openTargetOf(project: Project, options: AwsTargetOptions): Promise<OpenedTarget> {
+  const isClassic = project.aws.mode === 'classic'
+  return isClassic ? openClassicTarget(project, options) : openReleaseTarget(project, options)
+}
+
 /** Where a project stands on AWS, for releases: its stack is there. */
 export async function openReleaseTarget(
   project: Project,
   options: AwsTargetOptions,
 ): Promise<ReleaseTarget> {
-  const { outputs, clock, isDryRun = false } = options
+  const { outputs, clock } = options
   if (outputs.KeyValueStoreArn === undefined) {
     throw new MokaError(
       'AWS_NO_STORE',
       `cannot release project "${project.name}": its stack has no KeyValueStore`,
-      {
-        hint: '`moka deploy --to aws` makes it',
-      },
+      { hint: '`moka deploy --to aws` makes it' },
     )
   }
-  const bucket = await Bucket.open(outputs.BucketName, project.aws.region)
   const store = await LiveStore.open(outputs.KeyValueStoreArn)
-  const address = addressOf(outputs)
-  const shelf = new ReleaseShelf(bucket, project.name)
+  const parts = await commonParts(project, options)
+  const { shelf, address, bucket } = parts
   const index = new SiteIndex(store, () => openSigner(bucket))
-  const backend = options.backend ?? (await openAwsBackend({ project, bucket, outputs }))
-  return new ReleaseTarget({
-    ...{ project: project.name, bucket, store, shelf, index, backend },
-    previews: new PreviewShelf({ store, shelf, index, address, clock }),
-    ...{ address, ask: options.ask ?? askSite, clock, isDryRun, held: options.lock },
+  const previews = new PreviewShelf({ store, shelf, index, address, clock })
+  return new ReleaseTarget({ ...parts, store, index, previews })
+}
+
+async function openClassicTarget(
+  project: Project,
+  options: AwsTargetOptions,
+): Promise<ClassicTarget> {
+  const parts = await commonParts(project, options)
+  return new ClassicTarget({
+    ...parts,
+    region: project.aws.region,
+    distribution: await Distribution.open(options.outputs.DistributionId),
+    signer: () => openSigner(parts.bucket),
+  })
+}
+
+async function commonParts(project: Project, options: AwsTargetOptions) {
+  const { outputs, clock, isDryRun = false } = options
+  const bucket = await Bucket.open(outputs.BucketName, project.aws.region)
+  return {
+    ...{ project: project.name, bucket, clock, isDryRun, held: options.lock },
+    shelf: new ReleaseShelf(bucket, project.name),
+    backend: options.backend ?? (await openAwsBackend({ project, bucket, outputs })),
+    ...{ address: addressOf(outputs), ask: options.ask ?? askSite },
     lock: {
       clock,
       ...(options.onWait && { onWait: options.onWait }),
       ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
     },
-  })
+  }
 }
 
 /** Where the site is asked from outside. `MOKA_AWS_SITE` names it where there is no CloudFront. */

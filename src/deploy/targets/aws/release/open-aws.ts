@@ -25,8 +25,8 @@ import { formatChange } from '../stack/change-plan.ts'
 import type { SiteOutputs } from '../stack/names.ts'
 import { provision } from '../stack/provision.ts'
 import { reviewRelease } from '../viewer/review-release.ts'
-import { openReleaseTarget } from './aws-target.ts'
-import type { ReleaseTarget } from './release-target.ts'
+import { openTargetOf } from './aws-target.ts'
+import type { OpenedTarget } from './opened-target.ts'
 import { describeHolder, type LockHolder, userName } from './shelf/deploy-lock.ts'
 import { readSiteOutputs } from './site-outputs.ts'
 import { planStacks } from './stack-plan.ts'
@@ -66,7 +66,7 @@ class LazyAwsTarget implements AwsTarget {
   readonly isCompressing = true
   readonly #project: Project
   readonly #options: OpenAwsOptions
-  #target: Promise<ReleaseTarget | undefined> | undefined
+  #target: Promise<OpenedTarget | undefined> | undefined
 
   constructor(project: Project, options: OpenAwsOptions) {
     this.#project = project
@@ -136,7 +136,7 @@ class LazyAwsTarget implements AwsTarget {
     await (await this.#target?.catch(() => {}))?.close()
   }
 
-  async #open(): Promise<ReleaseTarget> {
+  async #open(): Promise<OpenedTarget> {
     const target = await this.#find()
     if (target !== undefined) return target
     const { name, aws } = this.#project
@@ -150,7 +150,7 @@ class LazyAwsTarget implements AwsTarget {
   }
 
   /** Undefined where nothing is there, and nothing is to be made. */
-  #find(): Promise<ReleaseTarget | undefined> {
+  #find(): Promise<OpenedTarget | undefined> {
     this.#target ??= openTarget(this.#project, this.#options)
     return this.#target
   }
@@ -163,7 +163,7 @@ class LazyAwsTarget implements AwsTarget {
 async function openTarget(
   project: Project,
   options: OpenAwsOptions,
-): Promise<ReleaseTarget | undefined> {
+): Promise<OpenedTarget | undefined> {
   const { clock, isDryRun = false, isDeploy = false, onNote } = options
   if (isDeploy) await requireProjectMigrations(project)
   const found = await readSiteOutputs(project)
@@ -175,13 +175,13 @@ async function openTarget(
       onNote?.(`${describeHolder(holder, clock.now())}; waiting for it`),
   }
   const outputs = found ?? (await makeStacks(project, options))
-  const target = await openReleaseTarget(project, { ...settings, outputs })
+  const target = await openTargetOf(project, { ...settings, outputs })
   if (found === undefined || isDryRun || !isDeploy) return target
   try {
     await target.lock()
     const updated = await makeStacks(project, options)
     if (isDeepStrictEqual(updated, found)) return target
-    return await openReleaseTarget(project, {
+    return await openTargetOf(project, {
       ...settings,
       outputs: updated,
       lock: target.giveLock(),

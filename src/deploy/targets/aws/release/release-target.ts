@@ -16,7 +16,6 @@ import { previewNameOf } from '../../../../releases/previews/preview-name.ts'
 import type { ActivationStep } from '../../../../releases/releases.ts'
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
-import type { DeployTarget } from '../../../deploy.ts'
 import { isAwsFailure } from '../sdk/errors.ts'
 import { formatLive, parseLive, type ReleaseHead } from '../viewer/live.ts'
 import { LIVE_KEY } from '../viewer/store.ts'
@@ -25,6 +24,7 @@ import type { FunctionVersions } from './functions/function-releases.ts'
 import type { Bucket } from './objects/bucket.ts'
 import { type Placement, placeFiles } from './objects/places.ts'
 import { copyFiles, uploadFiles } from './objects/upload.ts'
+import type { OpenedTarget } from './opened-target.ts'
 import { DeployLock, type LockOptions } from './shelf/deploy-lock.ts'
 import {
   type History,
@@ -72,7 +72,7 @@ interface State {
  * Releases on AWS. What changes anything holds the lock, from what is asked first (`live`) to
  * `close`; so the plan that was made is the one that goes live.
  */
-export class ReleaseTarget implements DeployTarget {
+export class ReleaseTarget implements OpenedTarget {
   readonly isCompressing = true
   readonly secrets?: CloudApi['secrets']
   readonly #parts: ReleaseTargetParts

@@ -47,7 +47,8 @@ export interface AwsBackendParts {
   outputs: SiteOutputs
 }
 
-const sqlKey = (sha256: string) => `migrations/${sha256}.sql`
+/** Beside the code of functions, where nobody can ask for it. */
+const sqlKey = (sha256: string) => `code/${sha256}.sql`
 
 /** Lambda, and the database's function inside the network. */
 export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendReleases> {

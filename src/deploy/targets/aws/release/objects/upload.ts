@@ -17,8 +17,8 @@ const BYTES_UNDER_WAY = 64 * 1024 * 1024
 
 export interface UploadSource {
   bucket: Bucket
-  /** The release whose folder it goes to. */
-  release: string
+  /** The release whose folder it goes to; undefined: the bucket's root. */
+  release: string | undefined
   /** By SHA-256. */
   blobs: ReadonlyMap<string, BlobUpload>
   /** Called before each write: throws when this deploy may not write any more. */
@@ -51,10 +51,14 @@ export async function uploadFiles(
   await inParallel(uploads, send)
 }
 
+function keyOf({ release }: UploadSource, path: string): string {
+  return release === undefined ? path.slice(1) : objectKey(release, path)
+}
+
 /** Copies on the server what is in the bucket at another path. */
 export async function copyFiles(
   copies: Placement['copies'],
-  { bucket, release, check }: Pick<UploadSource, 'bucket' | 'release' | 'check'>,
+  { bucket, release, check }: Pick<UploadSource, 'bucket' | 'check'> & { release: string },
 ): Promise<void> {
   await inParallel(copies, async ({ path, file, from }) => {
     check()
@@ -81,7 +85,7 @@ async function sendFile(path: string, file: ReleaseFile, source: UploadSource): 
       { hint: 'deploy again' },
     )
   }
-  const key = objectKey(source.release, path)
+  const key = keyOf(source, path)
   const headers = objectHeaders(path, file)
   if (file.size > WHOLE_BYTES) return sendParts(key, blob, headers, source)
   const chunks: Uint8Array[] = []
@@ -147,6 +151,8 @@ async function findSent(
   source: UploadSource,
 ): Promise<ReadonlySet<string>> {
   const { bucket, release, blobs } = source
+  // In the root everything else is listed, too: what was sent before is sent again.
+  if (release === undefined) return new Set()
   const folder = objectKey(release, '/')
   const listed = new Map((await bucket.list(folder)).map(object => [object.key, object]))
   if (listed.size === 0) return new Set()
@@ -181,12 +187,12 @@ async function isSame(object: ListedObject, blob: BlobUpload): Promise<boolean> 
 /** A listing does not tell headers. Those that were sent alike have the same, so one of each is asked. */
 async function wrongKinds(
   sent: Placement['uploads'],
-  { bucket, release }: UploadSource,
+  source: UploadSource,
 ): Promise<ReadonlySet<string>> {
   const samples = new Map(sent.map(upload => [kindOf(upload), upload]))
   const wrong = new Set<string>()
   await inParallel([...samples], async ([kind, { path, file }]) => {
-    const found = await bucket.head(objectKey(release, path))
+    const found = await source.bucket.head(keyOf(source, path))
     const { contentType, cacheControl } = objectHeaders(path, file)
     const isRight = found?.contentType === contentType && found.cacheControl === cacheControl
     if (!isRight) wrong.add(kind)

@@ -92,9 +92,9 @@ export class DeployLock {
         }
         continue
       }
-      if (performance.now() >= endMs) throw isDeploying(other, clock.now())
       if (waitedFor !== other.token) options.onWait?.(other)
       waitedFor = other.token
+      if (performance.now() >= endMs) throw isDeploying(other, clock.now())
       await wait(Math.min(ASKED_EVERY_MS, patienceMs))
     }
   }
