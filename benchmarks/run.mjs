@@ -6,7 +6,10 @@ import { requireBuild } from './support/cloud.mjs'
 
 /** What the edge's other targets are about; each can be run by itself. */
 const EDGE_PARTS = ['edge-mixed', 'edge-release', 'edge-idle']
-const BENCHMARKS = ['start', 'invocations', 'deploys', 'memory', 'edge', 'cache', ...EDGE_PARTS]
+const BENCHMARKS = [
+  ...['start', 'invocations', 'deploys', 'aws', 'memory', 'edge', 'cache'],
+  ...EDGE_PARTS,
+]
 const FILE = fileURLToPath(new URL('./RESULTS.md', import.meta.url))
 
 requireBuild()
