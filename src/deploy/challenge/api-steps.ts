@@ -48,7 +48,7 @@ const ADD_FUNCTION =
   "functions: { visits: { entry: 'functions/visits.py', routes: ['/api/visits'] } } in moka.config.ts"
 
 /** Step 9: the page asks an API, and not the database. */
-export function api(evidence: ApiEvidence): Outcome {
+export function api(evidence: ApiEvidence, place: Place): Outcome {
   if (evidence.kind === 'none') return missing(NO_FUNCTION, ADD_FUNCTION)
   if (evidence.kind === 'silent') return unknown(evidence.why, 'ask again when the site answers')
   const { method, call, first } = evidence
@@ -58,11 +58,15 @@ export function api(evidence: ApiEvidence): Outcome {
     const wait = String(first.headers['retry-after'] ?? '60')
     return unknown(told, `the function's rateLimit is reached: again in ${wait} seconds`)
   }
-  return missing(told, `\`moka logs ${call.function}\` says why`)
+  return missing(told, `${logsOf(call.function, place)} says why`)
 }
 
 /** Step 8: the count is kept in a database. */
-export function database(evidence: ApiEvidence, { database: { kind } }: Project): Outcome {
+export function database(
+  evidence: ApiEvidence,
+  { database: { kind } }: Project,
+  place: Place,
+): Outcome {
   if (kind === 'none') {
     return missing(
       'the project has no database',
@@ -80,7 +84,7 @@ export function database(evidence: ApiEvidence, { database: { kind } }: Project)
   if (before === undefined || after === undefined) {
     return unknown(
       `${tellRequest(method, call.path, second ?? first)}, with no number in it`,
-      isSuccess(second ?? first) ? count : `\`moka logs ${call.function}\``,
+      isSuccess(second ?? first) ? count : logsOf(call.function, place),
     )
   }
   if (after > before) {
@@ -104,13 +108,17 @@ export function python(evidence: ApiEvidence, place: Place, project: Project): O
     )
   }
   if (evidence.kind !== 'answered' || !isSuccess(evidence.first)) {
-    return unknown(`${entryOf(found)} is Python, and did not answer`, `\`moka logs ${found}\``)
+    return unknown(`${entryOf(found)} is Python, and did not answer`, logsOf(found, place))
   }
   const { call, method, first } = evidence
   if (isPython(call.function)) {
     return done(`${entryOf(call.function)} answers ${tellRequest(method, call.path, first)}`)
   }
   return done(`${entryOf(found)} is Python; ${call.path} is answered by another function`)
+}
+
+function logsOf(name: string, { kind }: Place): string {
+  return kind === 'aws' ? `\`moka logs ${name} --to aws\`` : `\`moka logs ${name}\``
 }
 
 function isSuccess({ status }: Answer): boolean {
