@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { loadProject } from '../../src/config/load.ts'
+import type { Project } from '../../src/config/project.ts'
 import type { Finding } from '../../src/deploy/doctor/finding.ts'
-import { diagnoseAws } from '../../src/deploy/targets/aws/doctor/doctor.ts'
+import { diagnoseAws, requireDeployable } from '../../src/deploy/targets/aws/doctor/doctor.ts'
 import { sdk } from '../../src/deploy/targets/aws/sdk/sdk.ts'
 import type { DnsRecord } from '../../src/dns/record.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
@@ -37,17 +38,20 @@ describe.skipIf(noAws !== undefined)(
       await remove(folder)
     })
 
-    async function diagnose(config = `name: 'site'`, dns = world.view): Promise<Finding[]> {
+    async function load(config: string): Promise<Project> {
       await writeProject(folder, {
         'moka.config.ts': `export default { ${config} }\n`,
         'api/visits.js': 'export const handler = async () => ({})\n',
         'dist/index.html': '<h1>Hello</h1>',
+        'migrations/0001.sql': 'create table a (id serial primary key);\n',
       })
       const project = await loadProject(folder)
       // moto's ids do not look like Route 53's, which the configuration wants.
       if (project.aws.hostedZoneId === OWN_ZONE) project.aws.hostedZoneId = zoneId
-      return diagnoseAws(project, { boundMs: 30_000, dns })
+      return project
     }
+    const diagnose = async (config = `name: 'site', database: false`, dns = world.view) =>
+      diagnoseAws(await load(config), { boundMs: 30_000, dns })
     const find = (findings: Finding[], check: string) =>
       findings.filter(each => each.check === check)
     const ask = async (check: string, config?: string, dns = world.view) => {
@@ -64,7 +68,7 @@ describe.skipIf(noAws !== undefined)(
       expect(findings.filter(({ level }) => level !== 'ok')).toEqual([])
       expect(findings.map(({ check }) => check)).toEqual([
         ...['AWS SDK', 'credentials', 'region', 'clock', 'stacks', 'permissions', 'concurrency'],
-        ...['template', 'policies', 'NAT gateway', 'free plan'],
+        ...['template', 'policies', 'NAT gateway', 'free plan', 'files'],
       ])
       expect(find(findings, 'credentials')[0]?.what).toMatch(/ of account 123456789012$/)
     })
@@ -194,6 +198,29 @@ describe.skipIf(noAws !== undefined)(
       })
       expect(expired?.level).toBe('problem')
       expect(old?.level).toBe('ok')
+    })
+
+    it('names the statements of migrations that Aurora DSQL refuses', async () => {
+      const config = `name: 'site', database: true, aws: { database: 'dsql' }`
+      expect(await ask('migrations', config)).toMatchObject({
+        level: 'problem',
+        what: expect.stringMatching(/^0001\.sql:1: .*serial/i),
+        fix: expect.any(String),
+      })
+    })
+
+    it('stops a first deploy of what the stack would fail of after minutes', async () => {
+      const project = await load(`name: 'site', domain: 'example.org', database: false`)
+      await requireDeployable(project, world.view)
+      const other = { id: 'E2OTHER', host: 'd222.cloudfront.net', aliases: ['example.org'] }
+      aws.account.distributions = [other]
+      const stopped = requireDeployable(project, world.view)
+      await expect(stopped).rejects.toMatchObject({
+        code: 'AWS_DEPLOY_STOPPED',
+        message: expect.stringMatching(/^cannot deploy project "site" to AWS: alias: .*E2OTHER/),
+        hint: expect.stringContaining('E2OTHER'),
+      })
+      aws.account.distributions = undefined
     })
 
     describe('of a domain', () => {

@@ -13,6 +13,7 @@ import { delegationCheck } from './checks/delegation-check.ts'
 import { concurrencyCheck } from './checks/lambda-checks.ts'
 import { permissionCheck } from './checks/permission-check.ts'
 import { planCheck } from './checks/plan-check.ts'
+import { filesCheck, migrationCheck } from './checks/project-checks.ts'
 import { stackCheck } from './checks/stack-checks.ts'
 import { natCheck, policyCheck, secretCheck, templateCheck } from './checks/template-checks.ts'
 import { type AwsContext, openContext } from './context.ts'
@@ -37,15 +38,21 @@ export async function diagnoseAws(project: Project, options: DoctorOptions): Pro
     policyCheck(aws),
     natCheck(aws),
     planCheck(aws),
-    ...secretChecks(aws),
+    ...projectChecks(aws),
     ...domainChecks(aws),
   ]
   return joinFailures(await runChecks([sdkCheck, ...asking], { ...options, explain }))
 }
 
-function secretChecks(aws: AwsContext): Check[] {
-  const names = new Set(aws.project.functions.flatMap(({ secrets = [] }) => secrets))
-  return names.size === 0 ? [] : [secretCheck(aws, [...names].sort())]
+/** What depends on what the project has. */
+function projectChecks(aws: AwsContext): Check[] {
+  const { functions, site, aws: settings } = aws.project
+  const secrets = new Set(functions.flatMap(each => each.secrets ?? []))
+  return [
+    ...(site === undefined || settings.mode === 'classic' ? [] : [filesCheck(site.directory)]),
+    ...(settings.database === 'dsql' ? [migrationCheck(aws.project)] : []),
+    ...(secrets.size === 0 ? [] : [secretCheck(aws, [...secrets].sort())]),
+  ]
 }
 
 function domainChecks(aws: AwsContext): Check[] {
@@ -60,13 +67,37 @@ function domainChecks(aws: AwsContext): Check[] {
   ]
 }
 
-/** What would stop a deploy, of the checks that take one request each; empty where nothing does. */
-export async function stopsDeploy(project: Project, boundMs = 4000): Promise<Finding[]> {
-  const aws = openContext(project, systemDns())
-  const checks: Check[] = [identityCheck(aws), regionCheck(aws), stackCheck(aws)]
-  const findings = await runChecks(checks, { boundMs, explain })
-  return joinFailures(findings).filter(({ level }) => level === 'problem')
+/** Time that a deploy gives to this: what is not known by then shows on the way. */
+const BEFORE_BOUND_MS = 4000
+
+/**
+ * For before the stacks are made: what they would fail of after minutes is said at once. Throws
+ * `AWS_DEPLOY_STOPPED`. What refuses the credentials the deploy itself tells in its first request.
+ */
+export async function requireDeployable(project: Project, dns?: DnsView): Promise<void> {
+  // What answers at another endpoint is no AWS, and the DNS of the world says nothing of it.
+  const isElsewhere = dns === undefined && process.env.AWS_ENDPOINT_URL !== undefined
+  const aws = openContext(project, dns ?? systemDns())
+  const ofDomain = isElsewhere ? [] : domainChecks(aws)
+  const checks = [
+    ...[regionCheck(aws), policyCheck(aws), natCheck(aws)],
+    ...ofDomain.filter(({ name }) => STOPPING.includes(name)),
+  ]
+  const findings = await runChecks(checks, { boundMs: BEFORE_BOUND_MS, explain })
+  const problems = findings.filter(({ level }) => level === 'problem')
+  const [first] = problems
+  if (first === undefined) return
+  const list = problems.map(({ check, what }) => `${check}: ${what}`)
+  throw new MokaError(
+    'AWS_DEPLOY_STOPPED',
+    `cannot deploy project "${project.name}" to AWS: ${list.join('\n  ')}`,
+    { hint: problems.length === 1 ? (first.fix ?? DOCTOR) : DOCTOR },
+  )
 }
+
+/** The registrar may get its name servers while the certificate waits: they stop nothing. */
+const STOPPING = ['CAA', 'alias']
+const DOCTOR = 'moka doctor --to aws tells what mends each'
 
 /** A finding that stands for a check which could not be made, for want of what others need as well. */
 type Failed = Finding & { code?: string }
