@@ -168,6 +168,19 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     await expect.poll(() => second).toEqual([false])
   })
 
+  it('says that credentials expired in the middle, and finds what went on without them', async () => {
+    const resources = { Logs: logs('expired') }
+    const held = aws.stacks.hold('Logs')
+    const begun = ensure('expired', resources)
+    await held.reached
+    aws.faults.expire('AKIATEST')
+    await expect(begun).rejects.toMatchObject({ code: 'AWS_CREDENTIALS_EXPIRED' })
+    held.release()
+    aws.faults.renew('AKIATEST')
+    await aws.stacks.settled()
+    expect(await ensure('expired', resources)).toMatchObject({ isChanged: false })
+  })
+
   it('is made once by two who make it at the same time', async () => {
     const resources = { Logs: logs('race') }
     const done = await Promise.all([1, 2, 3].map(() => ensure('race', resources)))

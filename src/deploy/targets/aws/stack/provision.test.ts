@@ -7,105 +7,115 @@ import type { PlannedChange } from './change-plan.ts'
 import { type ProvisionObserver, provision } from './provision.ts'
 
 const title = 'provision, with AWS on loopback'
-describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${noAws})`, () => {
-  let aws: Aws
-  beforeAll(async () => {
-    aws = await startAws()
-    Object.assign(process.env, aws.env)
-  }, 60_000)
-  afterAll(() => aws?.close())
-  afterEach(() => aws.faults.clear())
+// moto loads a service when it is first asked, which takes seconds on a machine that is busy.
+const options = { timeout: 120_000 }
+describe.skipIf(noAws !== undefined)(
+  noAws === undefined ? title : `${title} (${noAws})`,
+  options,
+  () => {
+    let aws: Aws
+    beforeAll(async () => {
+      aws = await startAws()
+      Object.assign(process.env, aws.env)
+    }, 60_000)
+    afterAll(() => aws?.close())
+    afterEach(() => aws.faults.clear())
 
-  const run = (project: Project, observer: ProvisionObserver = {}, more = {}) =>
-    provision(project, {
-      clock: { now: () => 1_800_000_000_000 },
-      who: { user: 'ada', host: 'engine' },
-      wait: () => new Promise(resolve => setTimeout(resolve, 50)),
-      observer,
-      ...more,
-    })
-
-  const edge = { redirects: [], headers: [] } as unknown as Project['edge']
-
-  it('makes zone, certificate and site, and tells all who wait for the certificate the name servers', async () => {
-    const project = sampleProject({ name: 'first', domain: 'first.example', edge })
-    const held = aws.stacks.hold('Certificate')
-    const told: string[][] = []
-    const begin = (waits: string[]) =>
-      run(project, {
-        onNameServers: (domain, servers) => told.push([domain, ...servers]),
-        onWait: (stack, status, who) => waits.push(`${stack} ${status} ${who}`),
+    const run = (project: Project, observer: ProvisionObserver = {}, more = {}) =>
+      provision(project, {
+        clock: { now: () => 1_800_000_000_000 },
+        who: { user: 'ada', host: 'engine' },
+        wait: () => new Promise(resolve => setTimeout(resolve, 50)),
+        observer,
+        ...more,
       })
-    const first = begin([])
-    await held.reached
-    await expect.poll(() => told.length, { timeout: 20_000 }).toBe(1)
-    // As after a moka that was killed: the next one finds the stack on its way.
-    const waits: string[] = []
-    const second = begin(waits)
-    await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2)
-    expect(told[1]).toEqual(['first.example', ...Array(4).fill(expect.stringMatching(/^ns-/))])
-    expect(waits).toEqual(['mokapot-first-domain CREATE_IN_PROGRESS ada at engine'])
-    held.release()
-    const [done, again] = await Promise.all([first, second])
-    expect(done.outputs.BucketName).toMatch(/^mokapot-first-bucket-/)
-    expect(again.outputs).toEqual(done.outputs)
-    expect([done.isChanged, again.isChanged]).toEqual([true, expect.any(Boolean)])
-  })
 
-  it('asks one question of each stack, and changes nothing, where all is as it should be', async () => {
-    aws.faults.forgetCalls()
-    const project = sampleProject({ name: 'first', domain: 'first.example', edge })
-    expect(await run(project)).toMatchObject({ isChanged: false })
-    expect(aws.faults.counts()).toEqual({ 'cloudformation:DescribeStacks': 2 })
-  })
+    const edge = { redirects: [], headers: [] } as unknown as Project['edge']
 
-  it('goes on in the zone that a stack has left, whose name servers the registrar knows', async () => {
-    const project = sampleProject({ name: 'kept', domain: 'kept.example', edge })
-    const zonesOf = async () => {
-      const { Route53Client, ListHostedZonesByNameCommand } = await sdk.route53()
-      const { HostedZones = [] } = await new Route53Client().send(
-        new ListHostedZonesByNameCommand({ DNSName: 'kept.example' }),
-      )
-      return HostedZones.filter(({ Name }) => Name === 'kept.example.').map(({ Id }) => Id)
-    }
-    aws.stacks.fail('Certificate', 'Certificate validation timed out')
-    await expect(run(project)).rejects.toMatchObject({
-      message: expect.stringContaining('Certificate (AWS::CertificateManager::Certificate) failed'),
-      hint: expect.stringContaining('moka doctor --to aws'),
+    it('makes zone, certificate and site, and tells all who wait for the certificate the name servers', async () => {
+      const project = sampleProject({ name: 'first', domain: 'first.example', edge })
+      const held = aws.stacks.hold('Certificate')
+      const told: string[][] = []
+      const begin = (waits: string[]) =>
+        run(project, {
+          onNameServers: (domain, servers) => told.push([domain, ...servers]),
+          onWait: (stack, status, who) => waits.push(`${stack} ${status} ${who}`),
+        })
+      const first = begin([])
+      await held.reached
+      await expect.poll(() => told.length, { timeout: 20_000 }).toBe(1)
+      // As after a moka that was killed: the next one finds the stack on its way.
+      const waits: string[] = []
+      const second = begin(waits)
+      await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2)
+      expect(told[1]).toEqual(['first.example', ...Array(4).fill(expect.stringMatching(/^ns-/))])
+      expect(waits).toEqual(['mokapot-first-domain CREATE_IN_PROGRESS ada at engine'])
+      held.release()
+      const [done, again] = await Promise.all([first, second])
+      expect(done.outputs.BucketName).toMatch(/^mokapot-first-bucket-/)
+      expect(again.outputs).toEqual(done.outputs)
+      expect([done.isChanged, again.isChanged]).toEqual([true, expect.any(Boolean)])
     })
-    const [zone] = await zonesOf()
-    const told: string[] = []
-    const { domain } = await run(project, { onNameServers: of => told.push(of) })
-    expect(told).toEqual(['kept.example'])
-    expect(`/hostedzone/${domain?.HostedZoneId}`).toBe(zone)
-    expect(await zonesOf()).toEqual([zone])
-    expect(await run(project)).toMatchObject({ isChanged: false })
-  })
 
-  it('keeps the provider for GitHub that its own stack made, and uses one that was there before', async () => {
-    const github = { owner: 'ada', repository: 'site', branch: 'main' }
-    const own = sampleProject({ name: 'own', edge, aws: { github } })
-    const providerOf = (name: string) => [
-      aws.stacks.find(`mokapot-${name}`)?.parameters.get('GithubProviderArn'),
-      aws.stacks.find(`mokapot-${name}`)?.resources.has('GithubProvider'),
-    ]
-    await run(own)
-    expect(providerOf('own')).toEqual(['', true])
-    await run({ ...own, aws: { ...own.aws, logRetentionDays: 7 } })
-    expect(providerOf('own')).toEqual(['', true])
-    await run(sampleProject({ name: 'other', edge, aws: { github } }))
-    expect(providerOf('other')).toEqual([expect.stringContaining(':oidc-provider/token.'), false])
-  })
+    it('asks one question of each stack, and changes nothing, where all is as it should be', async () => {
+      aws.faults.forgetCalls()
+      const project = sampleProject({ name: 'first', domain: 'first.example', edge })
+      expect(await run(project)).toMatchObject({ isChanged: false })
+      expect(aws.faults.counts()).toEqual({ 'cloudformation:DescribeStacks': 2 })
+    })
 
-  it('reserves executions only where 100 stay for the rest of the account', async () => {
-    const reserved = () =>
-      aws.stacks.find('mokapot-small')?.parameters.get('AllowsReservedConcurrency')
-    aws.account.concurrentExecutions = 10
-    await run(sampleProject({ name: 'small', edge }))
-    expect(reserved()).toBe('false')
-    aws.account.concurrentExecutions = 1000
-    await run(sampleProject({ name: 'small', edge }))
-    expect(reserved()).toBe('true')
-    expect(aws.stacks.find('mokapot-small')?.status).toBe('UPDATE_COMPLETE')
-  })
-})
+    it('goes on in the zone that a stack has left, whose name servers the registrar knows', async () => {
+      const project = sampleProject({ name: 'kept', domain: 'kept.example', edge })
+      const zonesOf = async () => {
+        const { Route53Client, ListHostedZonesByNameCommand } = await sdk.route53()
+        const { HostedZones = [] } = await new Route53Client().send(
+          new ListHostedZonesByNameCommand({ DNSName: 'kept.example' }),
+        )
+        return HostedZones.filter(({ Name }) => Name === 'kept.example.').map(({ Id }) => Id)
+      }
+      aws.stacks.fail('Certificate', 'Certificate validation timed out')
+      await expect(run(project)).rejects.toMatchObject({
+        message: expect.stringContaining(
+          'Certificate (AWS::CertificateManager::Certificate) failed',
+        ),
+        hint: expect.stringMatching(
+          /^have the registrar of kept.example name ns-\S+, ns-\S+, ns-\S+, ns-\S+; `moka doctor/,
+        ),
+      })
+      const [zone] = await zonesOf()
+      const told: string[] = []
+      const { domain } = await run(project, { onNameServers: of => told.push(of) })
+      expect(told).toEqual(['kept.example'])
+      expect(`/hostedzone/${domain?.HostedZoneId}`).toBe(zone)
+      expect(await zonesOf()).toEqual([zone])
+      expect(await run(project)).toMatchObject({ isChanged: false })
+    })
+
+    it('keeps the provider for GitHub that its own stack made, and uses one that was there before', async () => {
+      const github = { owner: 'ada', repository: 'site', branch: 'main' }
+      const own = sampleProject({ name: 'own', edge, aws: { github } })
+      const providerOf = (name: string) => [
+        aws.stacks.find(`mokapot-${name}`)?.parameters.get('GithubProviderArn'),
+        aws.stacks.find(`mokapot-${name}`)?.resources.has('GithubProvider'),
+      ]
+      await run(own)
+      expect(providerOf('own')).toEqual(['', true])
+      await run({ ...own, aws: { ...own.aws, logRetentionDays: 7 } })
+      expect(providerOf('own')).toEqual(['', true])
+      await run(sampleProject({ name: 'other', edge, aws: { github } }))
+      expect(providerOf('other')).toEqual([expect.stringContaining(':oidc-provider/token.'), false])
+    })
+
+    it('reserves executions only where 100 stay for the rest of the account', async () => {
+      const reserved = () =>
+        aws.stacks.find('mokapot-small')?.parameters.get('AllowsReservedConcurrency')
+      aws.account.concurrentExecutions = 10
+      await run(sampleProject({ name: 'small', edge }))
+      expect(reserved()).toBe('false')
+      aws.account.concurrentExecutions = 1000
+      await run(sampleProject({ name: 'small', edge }))
+      expect(reserved()).toBe('true')
+      expect(aws.stacks.find('mokapot-small')?.status).toBe('UPDATE_COMPLETE')
+    })
+  },
+)

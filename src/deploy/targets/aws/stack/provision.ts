@@ -1,5 +1,6 @@
 import type { Project } from '../../../../config/project.ts'
 import type { Clock } from '../../../../shared/clock.ts'
+import { MokaError } from '../../../../shared/errors.ts'
 import type { Template } from '../template/format.ts'
 import { projectTags } from '../template/tags.ts'
 import { domainTemplate, siteTemplate } from '../template/template.ts'
@@ -78,7 +79,7 @@ async function provisionDomain(
 ): Promise<{ outputs: DomainOutputs; isChanged: boolean }> {
   const service = await StackService.open(GLOBAL_REGION)
   const name = domainStackName(project.name)
-  const shown: Promise<void>[] = []
+  const shown: Promise<string[]>[] = []
   const show = (zone: string) => shown.push(showNameServers(project, zone, options.observer))
   const observer: StackObserver = {
     ...options.observer,
@@ -98,6 +99,8 @@ async function provisionDomain(
     const template = domainTemplate(planned) as Template
     const { outputs, isChanged } = await ensureStack({ ...about, template, parameters: {}, found })
     return { outputs: outputs as unknown as DomainOutputs, isChanged }
+  } catch (error) {
+    throw withNameServers(error, project, (await Promise.all(shown)).flat())
   } finally {
     await Promise.all(shown)
     service.close()
@@ -109,11 +112,24 @@ async function showNameServers(
   { domain = '' }: Project,
   zone: string,
   observer: ProvisionObserver | undefined,
-): Promise<void> {
-  if (observer?.onNameServers === undefined) return
+): Promise<string[]> {
   // What is told besides must not end the deploy; the stack's outputs have them, too.
   const servers = await nameServersOf(zone).catch(() => [])
-  if (servers.length > 0) observer.onNameServers(domain, servers)
+  if (servers.length > 0) observer?.onNameServers?.(domain, servers)
+  return servers
+}
+
+/** A certificate that was not validated for want of them: the error says which to set. */
+function withNameServers(error: unknown, { domain }: Project, servers: readonly string[]): unknown {
+  const isWaiting =
+    error instanceof MokaError &&
+    /\(AWS::CertificateManager::Certificate\)/.test(error.message) &&
+    !/CAA/.test(error.message)
+  if (!isWaiting || servers.length === 0) return error
+  return new MokaError(error.code, error.message, {
+    hint: `have the registrar of ${domain} name ${servers.join(', ')}; \`moka doctor --to aws\` says when it does; then do it again`,
+    cause: error.cause,
+  })
 }
 
 function common(project: Project, options: ProvisionOptions) {

@@ -1,9 +1,12 @@
 import type { Project } from '../../../../../config/project.ts'
 import { type DnsView, systemDns } from '../../../../doctor/dns/view.ts'
+import { Bucket } from '../../release/objects/bucket.ts'
+import { DeployLock, describeHolder } from '../../release/shelf/deploy-lock.ts'
+import { outputsOf } from '../ensure-stack.ts'
 import { realWait, type Wait } from '../follow-stack.ts'
 import { type DestroyOptions, destroy } from './destroy.ts'
 import { type DestroyPlan, planDestroy, type Words } from './destroy-plan.ts'
-import { takeInventory } from './inventory.ts'
+import { type Inventory, takeInventory } from './inventory.ts'
 import { refuseWhileSigned } from './refuse-signed.ts'
 
 export interface PlannedDestroy {
@@ -25,7 +28,33 @@ export async function openDestroy(
   }
   return {
     plan,
-    run: ({ wait = realWait, ...options }) =>
-      destroy(project, inventory, { ...options, words, wait }),
+    async run({ wait = realWait, ...options }) {
+      const release = await lockDeploys(project, inventory, options)
+      try {
+        await destroy(project, inventory, { ...options, words, wait })
+      } finally {
+        await release()
+      }
+    },
+  }
+}
+
+/** Nobody deploys meanwhile, nor is destroyed while deploying. */
+async function lockDeploys(
+  project: Project,
+  { stacks }: Inventory,
+  { clock, observer }: Pick<DestroyOptions, 'clock' | 'observer'>,
+): Promise<() => Promise<void>> {
+  const name = outputsOf(stacks[0]?.stack).BucketName
+  if (name === undefined) return async () => {}
+  const bucket = await Bucket.open(name, project.aws.region)
+  const lock = await DeployLock.acquire(bucket, {
+    clock,
+    onWait: holder => observer?.onStep?.(`${describeHolder(holder, clock.now())}; waiting for it`),
+  })
+  return async () => {
+    // With the bucket, its lock is gone, too.
+    await lock.release().catch(() => {})
+    bucket.close()
   }
 }
