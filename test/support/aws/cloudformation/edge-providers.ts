@@ -86,6 +86,8 @@ const RENAMED: Readonly<Record<string, string>> = {
 function counted(value: Json): Json {
   if (Array.isArray(value)) return { Quantity: value.length, Items: value.map(counted) }
   if (typeof value !== 'object' || value === null) return value
+  // Lists of origin groups have their count there already.
+  if (Array.isArray(value.Items) && 'Quantity' in value) return counted(value.Items)
   const result: Record<string, Json> = {}
   for (const [key, inner] of Object.entries<Json>(value))
     result[RENAMED[key] ?? key] = counted(inner)
