@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, type Transform } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
 import type { DatabaseApi, RestoredDatabase } from '../../control/database/database-api.ts'
 import type { Database } from '../../database/database.ts'
@@ -43,19 +43,7 @@ export class DatabaseDesk implements DatabaseApi {
     })
     // What is refused is refused before anything is sent.
     const first = await chunks.next()
-    const all = async function* () {
-      try {
-        if (first.done !== true) yield first.value
-        yield* chunks
-      } finally {
-        await chunks.return(undefined)
-      }
-    }
-    const source = Readable.from(all())
-    const gzip = createGzip()
-    source.on('error', error => gzip.destroy(error))
-    gzip.on('close', () => source.destroy())
-    return source.pipe(gzip)
+    return through(createGzip(), continued(first, chunks))
   }
 
   async restore(
@@ -65,11 +53,9 @@ export class DatabaseDesk implements DatabaseApi {
   ): Promise<RestoredDatabase> {
     this.#requireOwn('restore', project)
     const { embedded, databases } = this.#parts
-    const source = Readable.from(backup)
-    const gunzip = createGunzip()
-    source.on('error', error => gunzip.destroy(error))
     try {
-      const restored = await embedded.restore(project, source.pipe(gunzip), options)
+      const content = through(createGunzip(), backup)
+      const restored = await embedded.restore(project, content, options)
       return { ...restored, migrated: await databases.migrate(this.#parts.live(project)) }
     } catch (error) {
       if (!/^Z_/.test(String((error as { code?: unknown }).code))) throw error
@@ -78,9 +64,6 @@ export class DatabaseDesk implements DatabaseApi {
         `cannot restore this backup: it is not whole, or no backup of Mokapot (${(error as Error).message})`,
         { hint: 'take another; nothing was changed', cause: error },
       )
-    } finally {
-      source.destroy()
-      gunzip.destroy()
     }
   }
 
@@ -93,6 +76,31 @@ export class DatabaseDesk implements DatabaseApi {
       `cannot ${doing} the database of project "${project}": it is a server of your own`,
       { hint: 'its own tools do that: eval "$(moka env)"; pg_dump "$DATABASE_URL" > backup.sql' },
     )
+  }
+}
+
+/** What went before, and what is left. */
+async function* continued<T>(first: IteratorResult<T>, rest: AsyncGenerator<T>): AsyncGenerator<T> {
+  try {
+    if (first.done !== true) yield first.value
+    yield* rest
+  } finally {
+    await rest.return(undefined)
+  }
+}
+
+/** Begins when it is read: an error that came before would have nobody who hears it. */
+async function* through(
+  coder: Transform,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const source = Readable.from(content)
+  source.on('error', error => coder.destroy(error))
+  try {
+    yield* source.pipe(coder) as AsyncIterable<Uint8Array>
+  } finally {
+    source.destroy()
+    coder.destroy()
   }
 }
 
