@@ -5,64 +5,21 @@ import { BOUNDARY_ID, functionRolePath, type Statement } from '../functions/exec
 import { DISTRIBUTION_ID } from '../functions/function-url.ts'
 import { hasAccessLogs } from '../storage/access-logs.ts'
 import { accessPath } from './boundary.ts'
-import { arnOf, ownTag } from './release-rights.ts'
+import { arnOf } from './release-rights.ts'
 
 /**
- * What CloudFormation does in the name of a pipeline, and nobody without CloudFormation: functions
- * and their roles, routes, behaviors, records, tags. Network, database, bucket, budget and the
- * pipeline's own role are a person's to make and to change; of these it has tags alone.
+ * What CloudFormation does in the name of a pipeline, and nobody without CloudFormation: it makes and
+ * changes functions and their roles, routes, behaviors, records. Network, database, bucket, budget
+ * and the pipeline's own role are a person's to make and to change; these it reads, because others
+ * name them.
  */
 export function provisionRights(project: Project, hasApi: boolean): Statement[] {
-  const functions = arnOf('lambda', `function:${lambdaPrefix(project.name)}*`)
-  const roles = sub(
-    `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role${functionRolePath(project)}*`,
-  )
   return [
-    through(
-      'MakeFunctions',
-      [
-        ...['AddPermission', 'CreateAlias', 'CreateFunction', 'CreateFunctionUrlConfig'],
-        ...['DeleteAlias', 'DeleteFunction', 'DeleteFunctionConcurrency'],
-        'DeleteFunctionUrlConfig',
-        ...['GetFunctionCodeSigningConfig', 'GetFunctionConcurrency', 'GetFunctionRecursionConfig'],
-        ...['GetFunctionUrlConfig', 'GetPolicy', 'GetProvisionedConcurrencyConfig'],
-        ...['GetRuntimeManagementConfig', 'ListTags', 'PutFunctionConcurrency'],
-        ...['RemovePermission', 'TagResource', 'UntagResource', 'UpdateFunctionUrlConfig'],
-      ].map(action => `lambda:${action}`),
-      functions,
-    ),
-    through(
-      'FunctionRoles',
-      ['CreateRole', 'DeleteRolePolicy', 'PutRolePermissionsBoundary', 'PutRolePolicy'].map(
-        action => `iam:${action}`,
-      ),
-      roles,
-      { StringEquals: { 'iam:PermissionsBoundary': ref(BOUNDARY_ID) } },
-    ),
-    through(
-      'FunctionRolesBesides',
-      [
-        ...['DeleteRole', 'GetRole', 'GetRolePolicy', 'ListAttachedRolePolicies'],
-        ...['ListRolePolicies', 'TagRole', 'UntagRole', 'UpdateAssumeRolePolicy'],
-        ...['UpdateRole', 'UpdateRoleDescription'],
-      ].map(action => `iam:${action}`),
-      roles,
-    ),
-    through('PassRoles', ['iam:PassRole'], roles, {
-      StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' },
-    }),
-    through(
-      'FunctionLogs',
-      [
-        ...['CreateLogGroup', 'DeleteLogGroup', 'DeleteRetentionPolicy', 'DescribeLogGroups'],
-        ...['ListTagsForResource', 'PutRetentionPolicy', 'TagResource', 'UntagResource'],
-      ].map(action => `logs:${action}`),
-      arnOf('logs', `log-group:/aws/lambda/${lambdaPrefix(project.name)}*`),
-    ),
+    ...functions(project),
     ...(hasApi ? [api()] : []),
-    ...edge(),
+    ...edge(project),
     ...records(project),
-    ...tags(project),
+    ...reads(project),
   ]
 }
 
@@ -83,6 +40,37 @@ function through(
   }
 }
 
+function functions(project: Project): Statement[] {
+  const name = lambdaPrefix(project.name)
+  const roles = sub(
+    `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role${functionRolePath(project)}*`,
+  )
+  return [
+    through('Functions', ['lambda:*'], arnOf('lambda', `function:${name}*`)),
+    through('FunctionLogs', ['logs:*'], arnOf('logs', `log-group:/aws/lambda/${name}*`)),
+    through(
+      'FunctionRoles',
+      ['CreateRole', 'DeleteRolePolicy', 'PutRolePermissionsBoundary', 'PutRolePolicy'].map(
+        action => `iam:${action}`,
+      ),
+      roles,
+      { StringEquals: { 'iam:PermissionsBoundary': ref(BOUNDARY_ID) } },
+    ),
+    through(
+      'FunctionRolesBesides',
+      [
+        ...['DeleteRole', 'GetRole', 'GetRolePolicy', 'ListAttachedRolePolicies'],
+        ...['ListRolePolicies', 'TagRole', 'UntagRole', 'UpdateAssumeRolePolicy'],
+        ...['UpdateRole', 'UpdateRoleDescription'],
+      ].map(action => `iam:${action}`),
+      roles,
+    ),
+    through('PassRoles', ['iam:PassRole'], roles, {
+      StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' },
+    }),
+  ]
+}
+
 function api(): Statement {
   const root = `arn:\${AWS::Partition}:apigateway:\${AWS::Region}::`
   return through(
@@ -92,26 +80,32 @@ function api(): Statement {
   )
 }
 
-/** CloudFront's policies have no tags, and their ids say nothing of a project. */
-function edge(): Statement[] {
+function edge(project: Project): Statement[] {
+  const arn = (rest: string) => sub(`arn:\${AWS::Partition}:cloudfront::\${AWS::AccountId}:${rest}`)
+  const stores = project.aws.mode === 'classic' ? [] : [getAtt('KeyValueStore', 'Arn')]
+  const tags = ['ListTagsForResource', 'TagResource', 'UntagResource']
   return [
     through(
       'Distribution',
-      [
-        ...['GetDistribution', 'GetDistributionConfig', 'ListTagsForResource', 'TagResource'],
-        ...['UntagResource', 'UpdateDistribution'],
-      ].map(action => `cloudfront:${action}`),
-      sub(
-        `arn:\${AWS::Partition}:cloudfront::\${AWS::AccountId}:distribution/\${${DISTRIBUTION_ID}}`,
-      ),
+      ['GetDistributionConfig', 'UpdateDistribution', 'UpdateKeyValueStore', ...tags]
+        .concat('DescribeKeyValueStore')
+        .map(action => `cloudfront:${action}`),
+      [arn(`distribution/\${${DISTRIBUTION_ID}}`), ...stores],
     ),
     through(
+      'ViewerFunctions',
+      ['*Function', ...tags].map(action => `cloudfront:${action}`),
+      arn(`function/${project.name}-*`),
+    ),
+    through(
+      // Policies have no tags, and their ids say nothing of a project.
       'Behaviors',
-      // To make, change, read and delete one of each.
       [
-        ...['CachePolicy', 'OriginRequestPolicy', 'ResponseHeadersPolicy', 'OriginAccessControl'],
-        ...['KeyGroup', 'PublicKey', 'Function', 'KeyValueStore'],
-      ].map(kind => `cloudfront:*${kind}`),
+        'CreateFunction',
+        // To make, change, read and delete one of each.
+        ...['*CachePolicy', '*OriginRequestPolicy', '*ResponseHeadersPolicy'],
+        ...['*OriginAccessControl', '*KeyGroup', '*PublicKey'],
+      ].map(kind => `cloudfront:${kind}`),
       '*',
     ),
   ]
@@ -122,11 +116,9 @@ function records(project: Project): Statement[] {
   return [
     through(
       'Records',
-      [
-        'route53:ChangeResourceRecordSets',
-        'route53:GetHostedZone',
-        'route53:ListResourceRecordSets',
-      ],
+      ['ChangeResourceRecordSets', 'GetHostedZone', 'ListResourceRecordSets'].map(
+        action => `route53:${action}`,
+      ),
       sub(`arn:\${AWS::Partition}:route53:::hostedzone/\${HostedZoneId}`),
     ),
     through(
@@ -137,62 +129,35 @@ function records(project: Project): Statement[] {
   ]
 }
 
-/** A stack's own tags change with every template, and CloudFormation hands them on to everything. */
-function tags(project: Project): Statement[] {
+/** CloudFormation reads what others name by `Fn::GetAtt`, though it changes nothing of that. */
+function reads(project: Project): Statement[] {
   const access = (kind: string) =>
     sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:${kind}${accessPath(project)}*`)
+  const buckets = ['Bucket', ...(hasAccessLogs(project) ? ['AccessLogs'] : [])]
   return [
     through(
-      'Tags',
-      [
-        ...['s3:GetBucketTagging', 's3:PutBucketTagging', 's3:PutLifecycleConfiguration'],
-        's3:GetLifecycleConfiguration',
-      ],
-      ['Bucket', ...(hasAccessLogs(project) ? ['AccessLogs'] : [])].map(id => getAtt(id, 'Arn')),
+      'ReadBuckets',
+      ['s3:GetBucket*', 's3:Get*Configuration'],
+      buckets.map(id => getAtt(id, 'Arn')),
     ),
     through(
-      'TagsOfRoles',
+      'ReadRoles',
+      ['iam:Get*', 'iam:List*'],
       [
-        'iam:GetRole',
-        'iam:GetRolePolicy',
-        'iam:ListRolePolicies',
-        'iam:ListAttachedRolePolicies',
-      ].concat('iam:TagRole', 'iam:UntagRole'),
-      access('role'),
+        ...['role', 'policy'].map(access),
+        sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:oidc-provider/*`),
+      ],
     ),
-    ...databaseTags(project),
+    through('ReadBesides', ['budgets:ViewBudget', 'logs:Describe*', ...ofDatabase(project)], '*'),
   ]
 }
 
-/** RDS and Aurora DSQL change tags by the call that changes the rest; none of these deletes. */
-function databaseTags(project: Project): Statement[] {
+function ofDatabase(project: Project): string[] {
   switch (project.aws.database) {
     case 'rds':
-      return [
-        through('Describe', ['ec2:Describe*', 'rds:Describe*', 'rds:ListTagsForResource'], '*'),
-        through('TagsOfNetwork', ['ec2:CreateTags', 'ec2:DeleteTags'], arnOf('ec2', '*'), {
-          StringEquals: ownTag(project),
-        }),
-        through(
-          'TagsOfDatabase',
-          ['rds:AddTagsToResource', 'rds:ModifyDBInstance', 'rds:RemoveTagsFromResource'],
-          arnOf('rds', '*'),
-          { StringEquals: ownTag(project) },
-        ),
-      ]
+      return ['ec2:Describe*', 'rds:Describe*', 'rds:ListTagsForResource']
     case 'dsql':
-      return [
-        through(
-          'TagsOfDatabase',
-          [
-            'dsql:GetCluster',
-            'dsql:ListTagsForResource',
-            'dsql:TagResource',
-            'dsql:UntagResource',
-          ].concat('dsql:UpdateCluster'),
-          getAtt('Database', 'ResourceArn'),
-        ),
-      ]
+      return ['dsql:Get*', 'dsql:List*']
     default:
       return []
   }

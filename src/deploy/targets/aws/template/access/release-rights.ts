@@ -1,11 +1,5 @@
 import type { Project } from '../../../../../config/project.ts'
-import {
-  domainStackName,
-  GLOBAL_REGION,
-  lambdaPrefix,
-  PROJECT_TAG,
-  siteStackName,
-} from '../../stack/names.ts'
+import { domainStackName, GLOBAL_REGION, lambdaPrefix, siteStackName } from '../../stack/names.ts'
 import { getAtt, sub, type Value } from '../fragment.ts'
 import type { Statement } from '../functions/execution-role.ts'
 import { DISTRIBUTION_ID } from '../functions/function-url.ts'
@@ -17,11 +11,6 @@ const STORE_ID = 'KeyValueStore'
 /** `arn:aws:SERVICE:REGION:ACCOUNT:REST`, in the region of the stack. */
 export const arnOf = (service: string, rest: string): Value =>
   sub(`arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${rest}`)
-
-/** Where names say nothing of the project. */
-export const ownTag = (project: Project): Readonly<Record<string, string>> => ({
-  [`aws:ResourceTag/${PROJECT_TAG}`]: project.name,
-})
 
 /** What `moka deploy` itself asks AWS for, and `moka releases`, `rollback`, `logs`, `invoke`. */
 export function releaseRights(project: Project): Statement[] {
