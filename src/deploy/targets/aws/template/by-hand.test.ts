@@ -6,6 +6,8 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Aws, noAws, startAws } from '../../../../../test/support/aws/start.ts'
 import { templateProjects } from '../../../../../test/support/aws/templates/projects.ts'
+import { systemClock } from '../../../../shared/clock.ts'
+import { provision } from '../stack/provision.ts'
 import { createCommand } from './by-hand.ts'
 import { formatTemplate } from './format.ts'
 import { domainTemplate, siteTemplate } from './template.ts'
@@ -76,6 +78,21 @@ describe.skipIf(noAws !== undefined)(
         DistributionId: expect.any(String),
         KeyValueStoreArn: expect.stringContaining(':key-value-store/'),
       })
+    }, 120_000)
+
+    it('is of templates that come up with every option at once', async () => {
+      const project = { ...projects.get('everything')!, name: 'everything' }
+      const before = { ...process.env }
+      Object.assign(process.env, aws.env)
+      try {
+        const who = { user: 'you', host: 'here' }
+        const { outputs } = await provision(project, { clock: systemClock, who })
+        expect(Object.keys(outputs)).toEqual(
+          expect.arrayContaining(['ApiEndpoint', 'BucketName', 'DatabaseHost', 'DeployRoleArn']),
+        )
+      } finally {
+        process.env = before
+      }
     }, 120_000)
 
     /** The change set is executed here: the program would look only every 30 s whether it is done. */
