@@ -1,7 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Project } from '../../../../../config/project.ts'
 import type { BlobUpload } from '../../../../../control/cloud-api.ts'
-import type { ReleaseDraft, ReleaseManifest } from '../../../../../releases/manifest.ts'
+import type {
+  ReleaseDraft,
+  ReleaseFunction,
+  ReleaseManifest,
+} from '../../../../../releases/manifest.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
 import { DatabaseFunction } from '../../operations/database/database-function.ts'
 import { migrateUrl } from '../../operations/database/migrate-url.ts'
@@ -54,16 +58,17 @@ const sqlKey = (sha256: string) => `code/${sha256}.sql`
 export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendReleases> {
   const { project, bucket, outputs } = parts
   const access = databaseAccess(project.name, project.aws, outputs, urlOf(project))
+  const environmentOf = async (name: string, settings: ReleaseFunction) => {
+    const names = settings.secrets ?? []
+    const values = names.length === 0 ? {} : await (await secrets()).values(names)
+    return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
+  }
   let opened: Promise<FunctionReleases> | undefined
   // Many a site has none, and loads nothing for them then.
   const functions = () => {
     opened ??= FunctionReleases.open({
       ...{ project: project.name, settings: project.aws, bucket },
-      async environmentOf(name, settings) {
-        const names = settings.secrets ?? []
-        const values = names.length === 0 ? {} : await (await secrets()).values(names)
-        return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
-      },
+      environmentOf,
     })
     return opened
   }
@@ -81,6 +86,10 @@ export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendRel
       }
     },
     async migrate(draft, live) {
+      // What Lambda would refuse is refused before anything of the database changes.
+      for (const [name, settings] of Object.entries(draft.functions)) {
+        await environmentOf(name, settings)
+      }
       if (access.kind === 'none' || draft.migrations.length === 0) return []
       if (live !== undefined && hasSameSchema(live, draft)) return []
       const migrations = await Promise.all(
