@@ -59,7 +59,7 @@ function dataOut({ edge }: Project, site: SiteWeight | undefined): Growth {
 }
 
 function calls(one: ProjectFunction, prices: RegionalPrices): Growth {
-  const { name, memoryMb, rateLimit, reservedConcurrency } = one
+  const { name, memoryMb, routes, rateLimit, reservedConcurrency } = one
   const compute = (memoryMb / 1024) * SECONDS * prices.lambdaCompute.usd
   const what = `calls of "${name}"`
   if (reservedConcurrency !== undefined) {
@@ -72,11 +72,12 @@ function calls(one: ProjectFunction, prices: RegionalPrices): Growth {
     }
   }
   if (rateLimit !== undefined) {
-    const most = (SECONDS / rateLimit.periodSeconds) * rateLimit.count
+    // The HTTP API has a bucket of tokens for each route.
+    const most = (SECONDS / rateLimit.periodSeconds) * rateLimit.count * routes.length
     return {
       what,
       isBounded: true,
-      grows: `${count(most)} let through in a month at the most, ${rateLimit.count} each ${seconds(rateLimit.periodSeconds)}; what is refused costs nothing of Lambda`,
+      grows: `some ${count(most)} calls let through in a month, ${rateLimit.count} each ${seconds(rateLimit.periodSeconds)} on each route; what is refused costs nothing of Lambda`,
       stops: `functions.${name}.rateLimit, which AWS counts over all callers`,
     }
   }
