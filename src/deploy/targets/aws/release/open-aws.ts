@@ -19,6 +19,7 @@ import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import type { DeployTarget } from '../../../deploy.ts'
 import { requireProjectMigrations } from '../database/project-migrations.ts'
+import { requireDeployable } from '../doctor/doctor.ts'
 import { AwsSecrets } from '../operations/secrets/aws-secrets.ts'
 import { SecretParameters } from '../operations/secrets/secret-parameters.ts'
 import { formatChange } from '../stack/change-plan.ts'
@@ -53,6 +54,8 @@ export interface AwsTarget
   readonly secrets: CloudApi['secrets']
   /** Where visitors find the site; undefined before the first deploy of one without a domain. */
   address(): Promise<string | undefined>
+  /** Of the key that its releases are signed with: SPKI in DER, base64. */
+  signingKey(): Promise<string>
   /** Gives up the lock, where it was taken. */
   close(): Promise<void>
 }
@@ -131,6 +134,10 @@ class LazyAwsTarget implements AwsTarget {
     return (await this.#find())?.address
   }
 
+  async signingKey(): Promise<string> {
+    return (await this.#open()).signingKey()
+  }
+
   async close(): Promise<void> {
     // What kept it from opening was told to who asked.
     await (await this.#target?.catch(() => {}))?.close()
@@ -174,6 +181,7 @@ async function openTarget(
     onWait: (holder: LockHolder) =>
       onNote?.(`${describeHolder(holder, clock.now())}; waiting for it`),
   }
+  if (found === undefined) await requireDeployable(project)
   const outputs = found ?? (await makeStacks(project, options))
   const target = await openTargetOf(project, { ...settings, outputs })
   if (found === undefined || isDryRun || !isDeploy) return target

@@ -61,6 +61,14 @@ export function describeState(name: string, region: string, stack: Stack | undef
     default:
       break
   }
+  if (stack.DriftInformation?.StackDriftStatus === 'DRIFTED') {
+    return {
+      level: 'note',
+      what: `${what}, and drifted when it was last compared`,
+      why: 'somebody changed by hand what it made; a deploy sets again only what the template changes',
+      fix: `aws cloudformation describe-stack-resource-drifts --stack-name ${name} --region ${region}`,
+    }
+  }
   if (!status.endsWith('_IN_PROGRESS')) return { level: 'ok', what: `"${name}" is ${status}` }
   return { level: 'note', what, why: 'somebody changes it now: a deploy waits for that' }
 }
