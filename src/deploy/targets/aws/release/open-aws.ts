@@ -25,6 +25,7 @@ import { SecretParameters } from '../operations/secrets/secret-parameters.ts'
 import { formatChange } from '../stack/change-plan.ts'
 import type { SiteOutputs } from '../stack/names.ts'
 import { provision } from '../stack/provision.ts'
+import { reviewTemplate } from '../template/template.ts'
 import { reviewRelease } from '../viewer/review-release.ts'
 import { openTargetOf } from './aws-target.ts'
 import type { OpenedTarget } from './opened-target.ts'
@@ -77,7 +78,10 @@ class LazyAwsTarget implements AwsTarget {
   }
 
   review(draft: ReleaseDraft): readonly string[] {
-    return reviewRelease(draft, this.#project.aws.mode)
+    return [
+      ...reviewRelease(draft, this.#project.aws.mode),
+      ...reviewTemplate(this.#project, draft),
+    ]
   }
 
   async live(): Promise<LiveRelease | undefined> {
