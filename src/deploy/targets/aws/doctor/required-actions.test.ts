@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 import { describe, expect, it } from 'vitest'
 import type { Project } from '../../../../config/project.ts'
@@ -58,6 +59,17 @@ describe('requiredActions', () => {
       [...actions].map(async action => [action, await isKnown(action)]),
     )
     expect(asked.filter(([, known]) => !known)).toEqual([])
+  })
+
+  it('asks for every action of deploys that were recorded', () => {
+    const file = new URL('../../../../../test/fixtures/aws/deploy-calls.json', import.meta.url)
+    const recorded = JSON.parse(readFileSync(file, 'utf8')) as { allowed: [string, string][] }
+    const asked = new Set(
+      projects.flatMap(project => actionsOf(project, { ...place, isNew: false })),
+    )
+    const actions = new Set(recorded.allowed.map(([action]) => action))
+    expect(actions.size).toBeGreaterThan(20)
+    expect([...actions].filter(action => !asked.has(action))).toEqual([])
   })
 
   it('asks for what the project uses, and for nothing else', () => {
