@@ -37,7 +37,7 @@ export async function destroyCommand(options: DestroyCommandOptions): Promise<vo
     )
   }
   await confirm(project.name, options.yes)
-  await planned.run({
+  const { snapshots } = await planned.run({
     clock: systemClock,
     who: { user: userInfo().username, host: hostname() },
     observer: {
@@ -46,22 +46,45 @@ export async function destroyCommand(options: DestroyCommandOptions): Promise<vo
         reporter.progress(`${LogicalResourceId} (${ResourceType}) ${ResourceStatus}`),
     },
   })
+  for (const snapshot of snapshots) reporter.line(`= snapshot "${snapshot}" of the database`)
   reporter.result(
-    { project: project.name, dryRun: false, destroyed: true, ...plan },
-    `${project.name} is off AWS: ${plan.goes.length} gone, ${plan.stays.length} kept`,
+    { project: project.name, dryRun: false, destroyed: true, ...plan, snapshots },
+    `${project.name} is off AWS: ${plan.goes.length} gone, ${plan.stays.length + snapshots.length} kept`,
   )
 }
 
+/** What a person knows by name; of the rest the number. */
+const NAMED: ReadonlySet<string> = new Set([
+  ...['AWS::CloudFront::Distribution', 'AWS::CloudFront::KeyValueStore', 'AWS::SSM::Parameter'],
+  ...['AWS::Lambda::Function', 'AWS::ApiGatewayV2::Api', 'AWS::CertificateManager::Certificate'],
+  ...['AWS::RDS::DBInstance', 'AWS::DSQL::Cluster', 'AWS::S3::Bucket', 'AWS::Route53::HostedZone'],
+])
+
 function print({ goes, stays }: DestroyPlan, reporter: Reporter): void {
-  const show = (sign: string, title: string, fates: readonly Fate[]) => {
-    if (fates.length === 0) return
-    reporter.line(reporter.bold(title))
-    for (const { what, note } of fates) {
-      reporter.line(`${sign} ${what}${note === undefined ? '' : reporter.dim(`  ${note}`)}`)
-    }
+  const others = goes.filter(({ type }) => !NAMED.has(type))
+  const counted: Fate[] =
+    others.length === 0 ? [] : [{ what: countByService(others), type: '', id: '' }]
+  show('-', 'goes', [...goes.filter(({ type }) => NAMED.has(type)), ...counted], reporter)
+  show('=', 'stays', stays, reporter)
+}
+
+function show(sign: string, title: string, fates: readonly Fate[], reporter: Reporter): void {
+  if (fates.length === 0) return
+  reporter.line(reporter.bold(title))
+  for (const { what, note } of fates) {
+    reporter.line(`${sign} ${what}${note === undefined ? '' : reporter.dim(`  ${note}`)}`)
   }
-  show('-', 'goes', goes)
-  show('=', 'stays', stays)
+}
+
+/** `38 more: 10 of EC2, 9 of Route53; --json names each` */
+function countByService(fates: readonly Fate[]): string {
+  const counts = new Map<string, number>()
+  for (const { type } of fates) {
+    const service = type.split('::')[1] ?? type
+    counts.set(service, (counts.get(service) ?? 0) + 1)
+  }
+  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([name, n]) => `${n} of ${name}`)
+  return `${fates.length} more: ${parts.join(', ')}; --json names each`
 }
 
 /** The name typed, or given with --yes: nobody destroys another project than they mean. */

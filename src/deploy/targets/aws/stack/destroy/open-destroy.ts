@@ -8,10 +8,16 @@ import { type DestroyOptions, destroy } from './destroy.ts'
 import { type DestroyPlan, planDestroy, type Words } from './destroy-plan.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
 import { refuseWhileSigned } from './refuse-signed.ts'
+import { keptSnapshots } from './snapshots.ts'
 
 export interface PlannedDestroy {
   plan: DestroyPlan
-  run(options: Omit<DestroyOptions, 'words' | 'wait'> & { wait?: Wait }): Promise<void>
+  run(options: Omit<DestroyOptions, 'words' | 'wait'> & { wait?: Wait }): Promise<Destroyed>
+}
+
+export interface Destroyed {
+  /** Of the database, by the names that RDS knows them by. */
+  snapshots: string[]
 }
 
 /** Finds what a project has on AWS; nothing happens before `run`. */
@@ -32,6 +38,8 @@ export async function openDestroy(
       const release = await lockDeploys(project, inventory, options)
       try {
         await destroy(project, inventory, { ...options, words, wait })
+        // What is told besides makes nothing of it undone.
+        return { snapshots: await keptSnapshots(inventory).catch(() => []) }
       } finally {
         await release()
       }
