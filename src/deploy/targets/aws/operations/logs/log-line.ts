@@ -9,7 +9,7 @@ const REQUEST_ID = /RequestId: ([0-9a-f-]{36})/
 const TIMED_OUT = /^(?:\S+ )?([0-9a-f-]{36}) Task timed out after/
 /** How the runtimes tell of an invocation that failed, or of code that could not be loaded. */
 const FAILURE =
-  /^(?:Invoke Error|Uncaught Exception|Unhandled Promise Rejection|Init Error)\t|Task timed out after|^RequestId: \S+ Error: |^\[ERROR\] [\w.]+:/
+  /^(?:Invoke Error|Uncaught Exception|Unhandled Promise Rejection|Init Error)\s*\t|Task timed out after|^RequestId: \S+ Error: |^\[ERROR\] [\w.]+:/
 
 /**
  * An event of CloudWatch as an entry of the log, as a function has it at home. `current` knows the
