@@ -213,10 +213,13 @@ function addRollback(program: Command): void {
 }
 
 function addVerify(program: Command): void {
-  withCloud(program.command('verify'))
+  withTarget(program.command('verify'))
     .description('check that a site serves what was released, file by file')
-    .argument('[url]', 'such as https://example.org (default: this cloud’s own edge)')
-    .action(async (url: string | undefined, options: CloudOptions & { json?: boolean }) => {
+    .argument(
+      '[url]',
+      'such as https://example.org (default: this cloud’s own edge, or the site on AWS)',
+    )
+    .action(async (url: string | undefined, options: TargetOptions) => {
       const { verify } = await import('./commands/verify.ts')
       await verify(url, options)
     })

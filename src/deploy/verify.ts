@@ -4,7 +4,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { request as requestTls, Agent as TlsAgent } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import pLimit from 'p-limit'
-import type { CloudApi, LiveRelease } from '../control/cloud-api.ts'
+import type { CloudApi, CloudStatus, LiveRelease } from '../control/cloud-api.ts'
 import { compilePathPattern } from '../edge/behaviors/path-pattern.ts'
 import { compileHeaderPattern } from '../edge/headers/header-pattern.ts'
 import { compilePattern, matchPattern } from '../edge/redirects/pattern.ts'
@@ -42,7 +42,7 @@ export async function verifySite(
   url: URL,
   host: string | undefined,
   project: string,
-  cloud: Pick<CloudApi, 'live' | 'status'>,
+  cloud: Pick<CloudApi, 'live'> & { status(): Promise<Pick<CloudStatus, 'signingKey'>> },
 ): Promise<Verification> {
   const site = new Site(url, host)
   try {

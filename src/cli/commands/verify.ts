@@ -1,24 +1,18 @@
 import { verifySite } from '../../deploy/verify.ts'
 import { MokaError } from '../../shared/errors.ts'
-import { type CloudOptions, findCloud, findProjectName } from '../find-cloud.ts'
-import { createReporter, formatCount } from '../reporter.ts'
+import { findCloud, findProjectName } from '../find-cloud.ts'
+import { openAws, type TargetOptions } from '../find-target.ts'
+import { createReporter, formatCount, type Reporter } from '../reporter.ts'
 
 const MAX_SHOWN = 30
 
 /** `moka verify`: asks the site for every file of the live release, and compares. */
-export async function verify(
-  address: string | undefined,
-  options: CloudOptions & { json?: boolean },
-): Promise<void> {
+export async function verify(address: string | undefined, options: TargetOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
-  const cloud = await findCloud(options)
+  const released = await findReleased(address, options, reporter)
   try {
-    const project = await findProjectName(options)
-    const { site } = (await cloud.api.status()).addresses
-    // Without an address the cloud's own edge is asked, by the name that it has for the project.
-    const host = address === undefined ? `${project}.localhost` : undefined
-    const url = parseAddress(address ?? site)
-    const { statement, files, deviations } = await verifySite(url, host, project, cloud.api)
+    const { url, host, project, cloud } = released
+    const { statement, files, deviations } = await verifySite(url, host, project, cloud)
     for (const { path, reason } of deviations.slice(0, MAX_SHOWN)) {
       reporter.line(`~ ${path}  ${reporter.dim(reason)}`)
     }
@@ -36,7 +30,51 @@ export async function verify(
     )
     if (deviations.length > 0) process.exitCode = 1
   } finally {
-    cloud.close()
+    await released.close()
+  }
+}
+
+/** What is asked, and who knows what it has to answer. */
+interface Released {
+  url: URL
+  host: string | undefined
+  project: string
+  cloud: Parameters<typeof verifySite>[3]
+  close(): Promise<void>
+}
+
+async function findReleased(
+  address: string | undefined,
+  options: TargetOptions,
+  reporter: Reporter,
+): Promise<Released> {
+  if (options.to === 'aws') {
+    // Nothing is written: so nobody who deploys is waited for.
+    const { project, target } = await openAws(options, { reporter, isDryRun: true })
+    const cloud = {
+      live: () => target.live(project.name),
+      status: async () => ({ signingKey: await target.signingKey() }),
+    }
+    const close = () => target.close()
+    try {
+      const url = parseAddress(address ?? (await target.address()) ?? '')
+      return { url, host: undefined, project: project.name, cloud, close }
+    } catch (error) {
+      await close()
+      throw error
+    }
+  }
+  const cloud = await findCloud(options)
+  const close = async () => cloud.close()
+  try {
+    const project = await findProjectName(options)
+    const { site } = (await cloud.api.status()).addresses
+    // Without an address the cloud's own edge is asked, by the name that it has for the project.
+    const host = address === undefined ? `${project}.localhost` : undefined
+    return { url: parseAddress(address ?? site), host, project, cloud: cloud.api, close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 

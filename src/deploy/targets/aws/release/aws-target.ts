@@ -57,8 +57,8 @@ export async function openReleaseTarget(
   }
   const store = await LiveStore.open(outputs.KeyValueStoreArn)
   const parts = await commonParts(project, options)
-  const { shelf, address, bucket } = parts
-  const index = new SiteIndex(store, () => openSigner(bucket))
+  const { shelf, address } = parts
+  const index = new SiteIndex(store, parts.signer)
   const previews = new PreviewShelf({ store, shelf, index, address, clock })
   return new ReleaseTarget({ ...parts, store, index, previews })
 }
@@ -72,7 +72,6 @@ async function openClassicTarget(
     ...parts,
     region: project.aws.region,
     distribution: await Distribution.open(options.outputs.DistributionId),
-    signer: () => openSigner(parts.bucket),
   })
 }
 
@@ -82,6 +81,7 @@ async function commonParts(project: Project, options: AwsTargetOptions) {
   return {
     ...{ project: project.name, bucket, clock, isDryRun, held: options.lock },
     shelf: new ReleaseShelf(bucket, project.name),
+    signer: () => openSigner(bucket),
     backend: options.backend ?? (await openAwsBackend({ project, bucket, outputs })),
     ...{ address: addressOf(outputs), ask: options.ask ?? askSite },
     lock: {

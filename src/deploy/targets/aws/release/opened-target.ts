@@ -19,6 +19,8 @@ export interface OpenedTarget
   peek(): Promise<ReleaseManifest | undefined>
   /** Publishes functions of the live release again whose variables differ: a secret has changed. */
   renew(): Promise<void>
+  /** Of the key that its releases are signed with: SPKI in DER, base64. */
+  signingKey(): Promise<string>
   lock(): Promise<void>
   /** The lock, for a target that takes this one's place. */
   giveLock(): DeployLock | undefined

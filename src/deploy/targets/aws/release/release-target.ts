@@ -13,6 +13,7 @@ import type { PreviewsApi } from '../../../../control/previews/previews-api.ts'
 import { previousRelease } from '../../../../releases/live-pointer.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../../../../releases/manifest.ts'
 import { previewNameOf } from '../../../../releases/previews/preview-name.ts'
+import type { ReleaseSigner } from '../../../../releases/provenance.ts'
 import type { ActivationStep } from '../../../../releases/releases.ts'
 import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
@@ -47,6 +48,7 @@ export interface ReleaseTargetParts {
   store: LiveStore
   shelf: ReleaseShelf
   index: SiteIndex
+  signer(): Promise<ReleaseSigner>
   backend: BackendReleases
   previews: PreviewShelf
   /** Where the site is asked from outside, such as `https://d111111abcdef8.cloudfront.net`. */
@@ -120,6 +122,10 @@ export class ReleaseTarget implements OpenedTarget {
     const entry = history.releases.find(({ id }) => id === live.id)
     if (entry === undefined) return
     await this.#parts.shelf.writeHistory(withRelease(history, { ...entry, versions }))
+  }
+
+  async signingKey(): Promise<string> {
+    return (await this.#parts.signer()).publicKey
   }
 
   async lock(): Promise<void> {

@@ -201,6 +201,10 @@ export class ClassicTarget implements OpenedTarget {
     }
   }
 
+  async signingKey(): Promise<string> {
+    return (await this.#parts.signer()).publicKey
+  }
+
   async lock(): Promise<void> {
     this.#lock ??= await DeployLock.acquire(this.#parts.bucket, this.#parts.lock)
   }
