@@ -52,6 +52,8 @@ export function rdsFragment(project: Project): TemplateFragment {
           MasterUsername: DATABASE_MASTER,
           MasterUserAuthenticationType: 'iam-db-auth',
           EnableIAMDatabaseAuthentication: true,
+          // Functions bring this authority's root along.
+          CACertificateIdentifier: 'rds-ca-rsa2048-g1',
           DBParameterGroupName: ref('DatabaseParameters'),
           DBSubnetGroupName: ref('DatabaseSubnets'),
           VPCSecurityGroups: DATABASE_SECURITY_GROUPS,
