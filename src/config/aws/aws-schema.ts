@@ -10,7 +10,8 @@ export interface AwsConfig {
   /**
    * `rds`: PostgreSQL on a db.t4g.micro, about 14 USD a month, always on. `dsql`: Aurora DSQL, which
    * costs nothing while nobody asks and takes a part of PostgreSQL's SQL. Default: `rds`. A project
-   * with `database.url` uses that server on AWS, too, and this says nothing.
+   * with `database.url` uses that server on AWS, too, and this says nothing. Trap: beside `rds`
+   * functions reach hosts that have IPv6, and no others.
    */
   database?: 'rds' | 'dsql'
 
