@@ -56,6 +56,7 @@ export const REQUESTS: Readonly<Record<string, ParityRequest>> = {
   'the error page by its name': get('/404'),
   'the error page by its file': get('/404.html'),
   'a page that the release before had': get('/removed'),
+  'a page that the release before had, by its file': get('/removed.html'),
   'dot segments': get('/docs/../about'),
   'a single dot': get('/docs/./guide'),
   'encoded dot segments': get('/docs/%2e%2e/about'),
