@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sdk } from '../../src/deploy/targets/aws/sdk/sdk.ts'
+import { lambdaName } from '../../src/deploy/targets/aws/stack/names.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
 import {
@@ -157,7 +158,7 @@ describe.skipIf(noAws !== undefined || !hasBuild())('moka deploy --to aws', () =
       })
     await project('six')
     const first = (await run('deploy')).result.release
-    const version = () => aliasOf('mokapot-site-hi')
+    const version = () => aliasOf(lambdaName('site', 'hi'))
     const before = await version()
     await writeProject(folder, {
       'moka.config.ts': `export default { name: 'site', database: false, functions: { hi: { entry: 'hi.mjs', rateLimit: '60/minute' } } }\n`,
