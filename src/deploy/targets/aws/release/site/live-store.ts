@@ -117,8 +117,7 @@ export class LiveStore {
       this.#etag = ETag
     } catch (error) {
       this.#etag = undefined
-      const { name } = error as Error
-      if (name === 'ConflictException' || name === 'PreconditionFailedException') {
+      if (isConflict(error as Error)) {
         throw new MokaError(
           'RELEASES_BASE_CHANGED',
           'cannot switch the site: its KeyValueStore was changed while this deploy was under way',
@@ -136,4 +135,10 @@ export class LiveStore {
       throw explainAwsError(error, `${what} the site's KeyValueStore`)
     }
   }
+}
+
+/** The API's reference lists the first for an old If-Match; nobody promises that it is not told as the second. */
+function isConflict({ name, message }: Error): boolean {
+  if (name === 'ConflictException' || name === 'PreconditionFailedException') return true
+  return name === 'ValidationException' && /pre-?condition|if-?match|etag/i.test(message)
 }
