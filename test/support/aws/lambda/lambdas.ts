@@ -22,6 +22,8 @@ interface Configuration {
 export class Lambdas {
   /** Files in place of a function's own, by the function's name on Lambda. */
   readonly files = new Map<string, NonNullable<LambdaCode['files']>>()
+  /** What a variable's value is here: addresses that lead nowhere become others. */
+  rewrite: (value: string) => string = value => value
   readonly #moto: string
   /** By SHA-256 in base64. */
   readonly #archives = new Map<string, Buffer>()
@@ -38,8 +40,8 @@ export class Lambdas {
     asked: IncomingMessage,
     body: Buffer,
   ): Promise<Answer | undefined> {
-    if (name === 'CreateFunction') await this.#keep(JSON.parse(String(body)).Code ?? {})
-    if (name.startsWith('UpdateFunctionCode')) await this.#keep(JSON.parse(String(body)))
+    if (name === 'CreateFunction') await this.#keep(asked, JSON.parse(String(body)).Code ?? {})
+    if (name.startsWith('UpdateFunctionCode')) await this.#keep(asked, JSON.parse(String(body)))
     if (name !== 'Invoke') return undefined
     return this.#invoke(asked, region, body)
   }
@@ -48,13 +50,18 @@ export class Lambdas {
     await Promise.all([...this.#environments.values()].map(async each => (await each).close()))
   }
 
-  async #keep(code: { ZipFile?: string; S3Bucket?: string; S3Key?: string }): Promise<void> {
+  async #keep(
+    asked: IncomingMessage,
+    { ZipFile, S3Bucket, S3Key }: { ZipFile?: string; S3Bucket?: string; S3Key?: string },
+  ): Promise<void> {
+    // Nobody without a name may read the bucket.
+    const authorization = String(asked.headers.authorization).replace('/lambda/', '/s3/')
     const bytes =
-      code.ZipFile === undefined
-        ? Buffer.from(
-            await (await fetch(`${this.#moto}/${code.S3Bucket}/${code.S3Key}`)).arrayBuffer(),
-          )
-        : Buffer.from(code.ZipFile, 'base64')
+      ZipFile === undefined
+        ? await fetch(`${this.#moto}/${S3Bucket}/${S3Key}`, { headers: { authorization } })
+            .then(answer => answer.arrayBuffer())
+            .then(content => Buffer.from(content))
+        : Buffer.from(ZipFile, 'base64')
     this.#archives.set(createHash('sha256').update(bytes).digest('base64'), bytes)
   }
 
@@ -96,7 +103,10 @@ export class Lambdas {
     { Version, CodeSha256, Handler, Runtime, Environment }: Configuration,
     region: string,
   ): Promise<LambdaEnvironment> {
-    const environment = Environment?.Variables ?? {}
+    const variables = Object.entries(Environment?.Variables ?? {})
+    const environment = Object.fromEntries(
+      variables.map(([variable, value]) => [variable, this.rewrite(value)]),
+    )
     const key = JSON.stringify([name, Version, CodeSha256, Handler, environment])
     const known = this.#environments.get(key)
     if (known !== undefined) return known

@@ -61,23 +61,21 @@ async function findInstance(
   stacks: Pick<CloudFormationClient, 'send'>,
   project: string,
 ): Promise<string> {
-  const { DescribeStackResourceCommand } = await sdk.cloudformation()
-  const { StackResourceDetail } = await stacks
-    .send(
-      new DescribeStackResourceCommand({
-        StackName: siteStackName(project),
-        LogicalResourceId: INSTANCE_ID,
-      }),
-    )
+  const { DescribeStackResourcesCommand } = await sdk.cloudformation()
+  const StackName = siteStackName(project)
+  const found = await stacks
+    .send(new DescribeStackResourcesCommand({ StackName, LogicalResourceId: INSTANCE_ID }))
     .catch((error: Error) => {
       if (error.name !== 'ValidationError') throw error
-      return { StackResourceDetail: undefined }
+      return undefined
     })
-  const id = StackResourceDetail?.PhysicalResourceId
+  const id = found?.StackResources?.find(
+    resource => resource.LogicalResourceId === INSTANCE_ID,
+  )?.PhysicalResourceId
   if (id !== undefined) return id
   throw new MokaError(
     'AWS_DATABASE_MISSING',
-    `cannot back up the database of project "${project}": stack "${siteStackName(project)}" has none`,
+    `cannot back up the database of project "${project}": stack "${StackName}" has none`,
     { hint: 'moka deploy --to aws makes it; in another region? set AWS_REGION or aws.region' },
   )
 }
