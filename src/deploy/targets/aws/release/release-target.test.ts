@@ -347,8 +347,43 @@ describe.skipIf(noAws !== undefined)('a target on AWS', () => {
     expect(await keys('manifests/r-')).toEqual(['manifests/r-8.json', 'manifests/r-9.json'])
     const indexed = new Set([...store().keys.keys()].flatMap(key => /^r-\d+/.exec(key)?.[0] ?? []))
     expect([...indexed].sort()).toEqual(['r-8', 'r-9'])
+    // Where the key is known before what it names, what was live before answers.
+    const { retained } = parseLive(store().keys.get('live') ?? '')
+    expect(retained.map(({ i }) => i)).toEqual(['r-8'])
     await opened(target => target.rollback('site'))
     expect(live()).toBe('r-8')
+  })
+
+  it('makes room in a full store: releases that nobody is shown go from it, and can come back', async () => {
+    for (const text of ['one', 'two', 'three']) {
+      await site({ 'index.html': text, [`app-4f2a9c1${text.length}.js`]: text })
+      await deployed()
+    }
+    await site({ 'index.html': 'four' })
+    const full = { code: 'ServiceQuotaExceededException', status: 402 }
+    aws.faults.refuse('cloudfront-keyvaluestore:UpdateKeys', full)
+    expect((await deployed()).live).toBe('r-4')
+    const indexed = () =>
+      new Set([...store().keys.keys()].flatMap(key => /^r-\d+/.exec(key)?.[0] ?? []))
+    expect([...indexed()].sort()).toEqual(['r-3', 'r-4'])
+    await opened(target => target.rollback('site', 'r-1'))
+    expect(live()).toBe('r-1')
+    expect(indexed()).toContain('r-1')
+  })
+
+  it('leaves the live release where a migration fails', async () => {
+    await edit(1, 'one')
+    await deployed()
+    await edit(1, 'two')
+    const backend = {
+      ...NO_BACKEND,
+      migrate: async () => {
+        throw new MokaError('DATABASE_MIGRATION_FAILED', 'it does not apply')
+      },
+    }
+    await expect(deployed({ backend })).rejects.toMatchObject({ code: 'DATABASE_MIGRATION_FAILED' })
+    expect(live()).toBe('r-1')
+    expect((await deployed()).live).toBe('r-2')
   })
 
   it('writes nothing in a dry run', async () => {

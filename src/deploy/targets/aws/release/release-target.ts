@@ -191,7 +191,7 @@ export class ReleaseTarget implements OpenedTarget {
     if (draft.migrations.length > 0) onStep?.('migrate')
     const migrated = await backend.migrate(draft, live?.manifest)
     const [head, versions] = await Promise.all([
-      this.#parts.index.put(release),
+      this.#index(release),
       backend.publish(release.manifest, secrets),
     ])
     onStep?.('activate')
@@ -277,7 +277,7 @@ export class ReleaseTarget implements OpenedTarget {
       live?.manifest,
       clock.now(),
     )
-    const next = formatLive({ release: head, retained: retainedHeads(recorded, liveValue) })
+    const next = formatLive({ release: head, retained: retainedHeads(recorded, liveValue, id) })
     const steps = [
       () => backend.activate(versions),
       async () => {
@@ -304,9 +304,34 @@ export class ReleaseTarget implements OpenedTarget {
     const tended = await this.#parts.previews.expire(recorded)
     const pruned = await prune({
       ...{ ...this.#parts, history: tended, live: release, nowMs: clock.now() },
+      shown: idsIn(next),
       check: () => this.#check(),
     })
     this.#state = { history: pruned, live: release, liveValue: next }
+  }
+
+  /** Where the store is full, releases that are neither live nor in a preview make room. */
+  async #index(release: ShelvedRelease): Promise<ReleaseHead> {
+    const { index, store } = this.#parts
+    try {
+      return await index.put(release)
+    } catch (error) {
+      const { history, liveValue } = this.#known()
+      const kept = new Set(history.previews.map(preview => preview.release))
+      if (liveValue !== undefined) kept.add(parseLive(liveValue).release.i)
+      const unneeded = history.indexed.filter(id => !kept.has(id))
+      if (!isAwsFailure(error, 'AWS_LIMIT') || unneeded.length === 0) throw error
+      if (liveValue !== undefined) {
+        // Nobody is led any more to what goes.
+        const alone = formatLive({ release: parseLive(liveValue).release, retained: [] })
+        await this.#point(alone)
+        this.#known().liveValue = alone
+      }
+      for (const id of unneeded) await index.drop(id)
+      this.#known().history = { ...history, indexed: [...kept] }
+      await store.refresh()
+      return index.put(release)
+    }
   }
 
   /** An answer that was lost on its way is asked for again: SDKs repeat what has happened already. */
@@ -372,13 +397,25 @@ export class ReleaseTarget implements OpenedTarget {
   }
 }
 
-/** Whose hashed assets old tabs still ask for, as far as the site knows them. */
-function retainedHeads({ pointer }: History, liveValue: string | undefined) {
+function idsIn(liveValue: string): string[] {
+  const { release, retained } = parseLive(liveValue)
+  return [release, ...retained].map(({ i }) => i)
+}
+
+/**
+ * What was live before comes first, for where the new key is known before what it names; then whose
+ * hashed assets old tabs still ask for, as far as the site knows them.
+ */
+function retainedHeads(
+  { pointer }: History,
+  liveValue: string | undefined,
+  next: string,
+): ReleaseHead[] {
   if (liveValue === undefined) return []
   const { release, retained } = parseLive(liveValue)
   const wanted = new Set(pointer?.retained.map(({ id }) => id))
-  const heads = [release, ...retained].filter(({ i }) => wanted.has(i))
-  return heads as ReleaseHead[]
+  const heads = [release, ...retained.filter(({ i }) => wanted.has(i))]
+  return heads.filter(({ i }) => i !== next) as ReleaseHead[]
 }
 
 /** What was sent stays in the release's folder, which the next deploy goes on with. */

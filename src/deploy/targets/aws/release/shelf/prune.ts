@@ -16,6 +16,8 @@ export interface PruneParts {
   backend: BackendReleases
   history: History
   live: ShelvedRelease
+  /** Ids that the key `live` names: the release itself, and whose hashed assets are asked for. */
+  shown: readonly string[]
   nowMs: number
   /** Throws when this deploy may not write any more. */
   check(): void
@@ -30,7 +32,7 @@ export async function prune(parts: PruneParts): Promise<History> {
   const { shelf, index, history, nowMs } = parts
   const previews = history.previews.filter(({ expiresMs }) => expiresMs > nowMs)
   const inPreviews = new Set(previews.map(({ release }) => release))
-  const needed = new Set([...inPreviews, ...idsInUse(history)])
+  const needed = new Set([...inPreviews, ...parts.shown, before(history)])
   const unused = history.indexed.filter(id => !needed.has(id))
   for (const id of unused) {
     parts.check()
@@ -50,10 +52,9 @@ export async function prune(parts: PruneParts): Promise<History> {
   return after
 }
 
-/** Live, where a rollback goes, and those whose hashed assets are asked for. */
-function idsInUse({ pointer }: History): (string | undefined)[] {
-  if (pointer === undefined) return []
-  return [pointer.id, previousRelease(pointer), ...pointer.retained.map(({ id }) => id)]
+/** Where a rollback goes: it is a matter of one key then. */
+function before({ pointer }: History): string | undefined {
+  return pointer && previousRelease(pointer)
 }
 
 function expiredIds({ history, live, nowMs }: PruneParts, inPreviews: ReadonlySet<string>) {
