@@ -3,6 +3,7 @@ import { ownVersion } from '../shared/own-version.ts'
 import { addDestroy } from './commands/aws/add-destroy.ts'
 import { addReports } from './commands/aws/add-reports.ts'
 import { addDatabase } from './commands/database/add-database.ts'
+import type { DoctorOptions } from './commands/doctor/doctor.ts'
 import type { HooksOptions } from './commands/git/hooks.ts'
 import type { InvalidateOptions } from './commands/invalidate.ts'
 import type { InvokeOptions } from './commands/invoke.ts'
@@ -356,8 +357,9 @@ function addDoctor(program: Command): void {
         .choices(['home', 'aws'])
         .default('home'),
     )
+    .option('--timeout <seconds>', 'for a slow network (default: done within 5)', wholeNumber)
     .option('--json', 'print the findings as JSON')
-    .action(async (options: { to: 'home' | 'aws'; json?: boolean }) => {
+    .action(async (options: DoctorOptions) => {
       const { doctor } = await import('./commands/doctor/doctor.ts')
       await doctor(options)
     })

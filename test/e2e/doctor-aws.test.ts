@@ -24,8 +24,14 @@ beforeEach(async () => {
 })
 afterEach(() => remove(folder))
 
-async function doctor(env: Record<string, string>): Promise<Result & { code: number }> {
-  const { code, stdout, stderr } = await moka(['doctor', '--to', 'aws', '--json'], {
+/** A busy machine is no reason to fail, where it is not the time that counts. */
+const PATIENT = ['--timeout', '60']
+
+async function doctor(
+  env: Record<string, string>,
+  args = PATIENT,
+): Promise<Result & { code: number }> {
+  const { code, stdout, stderr } = await moka(['doctor', '--to', 'aws', '--json', ...args], {
     cwd: folder,
     env: { AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/dev/null', ...env },
   })
@@ -59,14 +65,19 @@ describe('moka doctor --to aws, without an AWS that answers', () => {
   it('ends in time where nothing answers, and tells that once', async () => {
     const { port } = silent.address() as AddressInfo
     const startMs = performance.now()
-    const { code, findings } = await doctor({
-      ...keys,
-      AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
-    })
+    const { code, findings } = await doctor(
+      {
+        ...keys,
+        AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
+      },
+      [],
+    )
     expect(performance.now() - startMs).toBeLessThan(BOUND_MS)
     expect(code).toBe(1)
     expect(findings.filter(({ what }) => /^no answer within/.test(what))).toHaveLength(1)
-    expect(findings.find(({ check }) => check === 'not checked')).toBeDefined()
+    expect(findings.find(({ check }) => check === 'not checked')?.what).toMatch(
+      /^not known without AWS: region, clock, stacks, permissions, /,
+    )
   })
 
   it('ends at once where nothing listens', async () => {
@@ -100,7 +111,10 @@ describe.skipIf(noAws !== undefined)(
         Version: '2012-10-17',
         Statement: [{ Effect: 'Allow', NotAction: 's3:CreateBucket', Resource: '*' }],
       }
-      const { code, stdout } = await moka(['doctor', '--to', 'aws'], { cwd: folder, env: aws.env })
+      const { code, stdout } = await moka(['doctor', '--to', 'aws', ...PATIENT], {
+        cwd: folder,
+        env: aws.env,
+      })
       aws.account.policy = undefined
       const lines = stdout.trimEnd().split('\n')
       expect(code).toBe(1)

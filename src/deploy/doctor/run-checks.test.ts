@@ -56,6 +56,14 @@ describe('runChecks', () => {
     expect(isEnded).toBe(true)
   })
 
+  it('calls late what ended because another check did that waited for the same', async () => {
+    const [found] = await runChecks(
+      [check('shares', () => Promise.reject(new DOMException('Request aborted', 'AbortError')))],
+      { boundMs: 4000 },
+    )
+    expect(found?.what).toBe('no answer within 4.0 s')
+  })
+
   it('makes a finding of a check that fails, with what mends it', async () => {
     const [found] = await runChecks(
       [

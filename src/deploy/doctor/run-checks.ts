@@ -34,7 +34,9 @@ async function runCheck(check: Check, { boundMs, explain }: CheckOptions): Promi
     const found = await Promise.race([check.run(ending.signal), late])
     return [found].flat().map(each => ({ check: name, ...each }))
   } catch (error) {
-    return [explain?.(error, name) ?? unknownFinding(name, error)]
+    // What several checks wait for ends with the first of them.
+    const failure = (error as Error).name === 'AbortError' ? lateness(boundMs) : error
+    return [explain?.(failure, name) ?? unknownFinding(name, failure)]
   } finally {
     clearTimeout(timer)
     ending.abort()
@@ -43,7 +45,7 @@ async function runCheck(check: Check, { boundMs, explain }: CheckOptions): Promi
 
 function lateness(boundMs: number): MokaError {
   return new MokaError('DOCTOR_LATE', `no answer within ${(boundMs / 1000).toFixed(1)} s`, {
-    hint: 'run it again; is the network slow, or closed?',
+    hint: 'is the network closed, or slow? moka doctor --timeout 30 waits longer',
   })
 }
 

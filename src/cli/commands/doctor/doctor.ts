@@ -17,12 +17,22 @@ import { domainCheck } from './domain-check.ts'
 const END_MS = 4300
 const MIN_BOUND_MS = 1500
 
+export interface DoctorOptions {
+  to: 'home' | 'aws'
+  /** For each check: a network may be slower than the default allows. */
+  timeout?: number
+  json?: boolean
+}
+
 /** `moka doctor`: what stands in the way of a deploy, and what mends it. Exit 1 where one is stopped. */
-export async function doctor(options: { to: 'home' | 'aws'; json?: boolean }): Promise<void> {
+export async function doctor(options: DoctorOptions): Promise<void> {
   const reporter = createReporter(options.json === true)
   reporter.progress('looking…')
   const project = await loadProject(process.cwd())
-  const boundMs = Math.max(MIN_BOUND_MS, END_MS - performance.now())
+  const boundMs =
+    options.timeout === undefined
+      ? Math.max(MIN_BOUND_MS, END_MS - performance.now())
+      : options.timeout * 1000
   const diagnose = options.to === 'aws' ? onAws : atHome
   const findings = await diagnose(project, boundMs)
   print(reporter, findings, { target: options.to, project: project.name })
