@@ -98,4 +98,20 @@ describe('an installation without AWS’s clients', () => {
     ])
     expect((await run('deploy', '--help')).code).toBe(0)
   })
+
+  it('takes those of the project that it is run in, as npx has it', async () => {
+    const main = await install()
+    await symlinkPackages('@aws-sdk')
+    const { stdout } = await execNode([main, 'doctor', '--to', 'aws', '--json'], folder)
+    const { findings } = JSON.parse(stdout) as { findings: Record<string, string>[] }
+    expect(findings.find(({ check }) => check === 'AWS SDK')).toMatchObject({ level: 'ok' })
+    const deployed = await execNode([main, 'deploy', '--to', 'aws'], folder)
+    expect(deployed.code).toBe(1)
+    expect(deployed.stderr).not.toContain('is not installed')
+  })
+
+  async function symlinkPackages(name: string): Promise<void> {
+    await mkdir(join(folder, 'node_modules'), { recursive: true })
+    await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  }
 })

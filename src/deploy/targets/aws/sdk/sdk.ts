@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { MokaError, systemErrorCode } from '../../../../shared/errors.ts'
 
 /**
@@ -43,6 +45,8 @@ async function load<T>(name: string, importing: () => Promise<T>): Promise<T> {
     return await importing()
   } catch (error) {
     if (systemErrorCode(error) !== 'ERR_MODULE_NOT_FOUND') throw error
+    const found = loadFromProject<T>(`@aws-sdk/${name}`)
+    if (found !== undefined) return found
     throw new MokaError(
       'AWS_SDK_MISSING',
       `cannot speak to AWS: package "@aws-sdk/${name}" is not installed`,
@@ -52,4 +56,19 @@ async function load<T>(name: string, importing: () => Promise<T>): Promise<T> {
       },
     )
   }
+}
+
+/** Where the packages may be: `npx --package mokapot` runs us from a folder of its own. */
+export function requiresOfSdk(): NodeJS.Require[] {
+  return [import.meta.url, join(process.cwd(), 'package.json')].map(from => createRequire(from))
+}
+
+function loadFromProject<T>(name: string): T | undefined {
+  const require = requiresOfSdk()[1]!
+  try {
+    require.resolve(name)
+  } catch {
+    return undefined
+  }
+  return require(name) as T
 }

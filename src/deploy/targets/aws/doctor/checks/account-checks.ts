@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module'
 import { nearestName } from '../../../../../config/hints.ts'
 import { type Check, type Found, listNames } from '../../../../doctor/finding.ts'
-import { SDK_PACKAGES, sdk } from '../../sdk/sdk.ts'
+import { requiresOfSdk, SDK_PACKAGES, sdk } from '../../sdk/sdk.ts'
 import type { AwsContext } from '../context.ts'
 import { REGIONS } from '../regions.ts'
 
@@ -13,8 +12,7 @@ const SDK_NEXT_NODE = 22
 export const sdkCheck: Check = {
   name: 'AWS SDK',
   run: async () => {
-    const require = createRequire(import.meta.url)
-    const versions = SDK_PACKAGES.map(name => ({ name, version: versionOf(require, name) }))
+    const versions = SDK_PACKAGES.map(name => ({ name, version: versionOf(name) }))
     const missing = versions.filter(({ version }) => version === undefined).map(({ name }) => name)
     if (missing.length > 0) {
       return {
@@ -118,12 +116,13 @@ async function hasType(aws: AwsContext, type: string, signal: AbortSignal): Prom
   }
 }
 
-function versionOf(require: NodeJS.Require, name: string): string | undefined {
-  try {
-    return (require(`${name}/package.json`) as { version: string }).version
-  } catch {
-    return undefined
+function versionOf(name: string): string | undefined {
+  for (const require of requiresOfSdk()) {
+    try {
+      return (require(`${name}/package.json`) as { version: string }).version
+    } catch {} // it is not there
   }
+  return undefined
 }
 
 /** `user/anna`, `assumed-role/deploy/anna`. */
