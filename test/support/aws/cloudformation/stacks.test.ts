@@ -91,6 +91,7 @@ const WORLD = {
   },
   Outputs: {
     BucketName: { Value: { Ref: 'Bucket' } },
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it
     Address: { Value: { 'Fn::Sub': 'https://${Distribution.DomainName}/${Word}' } },
     More: { Condition: 'HasMore', Value: 'y' },
   },

@@ -241,5 +241,6 @@ function substitute(inner: Json, scope: Scope): string {
       }
       return String(reference(name, scope))
     })
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: `${!x}` stands for `${x}`
     .replaceAll(/\$\{!([^}]*)\}/g, '${$1}')
 }

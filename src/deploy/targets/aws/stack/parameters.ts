@@ -31,13 +31,13 @@ export async function siteParameters(
   )
   const values = await Promise.all(
     wanted.map(async (name): Promise<[string, string][]> => {
-      const value = await valueOf(name)
+      const value = await parameterValue(name)
       return value === undefined ? [] : [[name, value]]
     }),
   )
   return Object.fromEntries(values.flat())
 
-  function valueOf(name: string): string | undefined | Promise<string> {
+  function parameterValue(name: string): string | undefined | Promise<string> {
     switch (name) {
       case 'HostedZoneId':
         return domain?.HostedZoneId

@@ -3,7 +3,6 @@ import { type Aws, noAws, startAws } from '../../../../../test/support/aws/start
 import type { Project } from '../../../../config/project.ts'
 import { sdk } from '../sdk/sdk.ts'
 import { sampleProject } from '../template/sample.contract.ts'
-import type { PlannedChange } from './change-plan.ts'
 import { type ProvisionObserver, provision } from './provision.ts'
 
 const title = 'provision, with AWS on loopback'
