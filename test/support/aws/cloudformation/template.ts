@@ -232,15 +232,17 @@ function attribute(id: string, name: string, scope: Scope): Json {
 
 function substitute(inner: Json, scope: Scope): string {
   const [text, values] = Array.isArray(inner) ? inner : [inner, {}]
-  return String(text)
-    .replaceAll(/\$\{([\w:.]+)\}/g, (_, name: string) => {
-      if (Object.hasOwn(values ?? {}, name)) return String(resolve(values[name], scope))
-      if (!name.startsWith('AWS::') && name.includes('.')) {
-        const [id = '', ...rest] = name.split('.')
-        return String(attribute(id, rest.join('.'), scope))
-      }
-      return String(reference(name, scope))
-    })
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: `${!x}` stands for `${x}`
-    .replaceAll(/\$\{!([^}]*)\}/g, '${$1}')
+  return (
+    String(text)
+      .replaceAll(/\$\{([\w:.]+)\}/g, (_, name: string) => {
+        if (Object.hasOwn(values ?? {}, name)) return String(resolve(values[name], scope))
+        if (!name.startsWith('AWS::') && name.includes('.')) {
+          const [id = '', ...rest] = name.split('.')
+          return String(attribute(id, rest.join('.'), scope))
+        }
+        return String(reference(name, scope))
+      })
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: `${!x}` stands for `${x}`
+      .replaceAll(/\$\{!([^}]*)\}/g, '${$1}')
+  )
 }
