@@ -126,6 +126,24 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     expect(statusOf('failing')).toBe('CREATE_COMPLETE')
   })
 
+  it('makes anew a stack that failed to come up, and whose database was protected already', async () => {
+    const Properties = {
+      ...{ Engine: 'postgres', DBInstanceClass: 'db.t4g.micro', AllocatedStorage: '20' },
+      ...{ MasterUsername: 'mokapot', DeletionProtection: true },
+    }
+    const resources = {
+      Database: { Type: 'AWS::RDS::DBInstance', DeletionPolicy: 'Snapshot', Properties },
+      Late: { ...logs('late'), DependsOn: ['Database'] },
+    }
+    aws.stacks.fail('Late', 'it is not the day')
+    await expect(ensure('guarded', resources)).rejects.toMatchObject({
+      message: expect.stringContaining('Late (AWS::Logs::LogGroup) failed: it is not the day'),
+    })
+    expect(statusOf('guarded')).toBe('ROLLBACK_FAILED')
+    expect(await ensure('guarded', resources)).toMatchObject({ isChanged: true })
+    expect(statusOf('guarded')).toBe('CREATE_COMPLETE')
+  })
+
   it('goes on after a change that failed and was taken back', async () => {
     await ensure('back', { A: logs('back-a') })
     aws.stacks.fail('B', 'no')

@@ -3,6 +3,7 @@ import type { Stack, StackEvent } from '@aws-sdk/client-cloudformation'
 import type { Template } from '../template/format.ts'
 import { awaitChangeSet } from './await-change-set.ts'
 import { type PlannedChange, planChanges, refuseLoss } from './change-plan.ts'
+import { unprotectDatabase } from './destroy/unprotect.ts'
 import {
   followStack,
   isAtRest,
@@ -172,6 +173,7 @@ async function startable(options: EnsureStackOptions): Promise<Stack | undefined
 async function deleteFailed(options: EnsureStackOptions, stack: Stack): Promise<void> {
   const { service, name, wait, token } = options
   const id = stack.StackId ?? name
+  await unprotectDatabase(service, id)
   const since = await newestEvent(service, id)
   await service.delete(name, token)
   const { status, events } = await followStack(service, id, { since, wait })

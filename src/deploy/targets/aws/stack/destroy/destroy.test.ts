@@ -5,6 +5,7 @@ import { SecretParameters } from '../../operations/secrets/secret-parameters.ts'
 import { sdk } from '../../sdk/sdk.ts'
 import { sampleProject } from '../../template/sample.contract.ts'
 import { provision } from '../provision.ts'
+import { StackService } from '../stack-service.ts'
 import type { DestroyPlan, Words } from './destroy-plan.ts'
 import { openDestroy } from './open-destroy.ts'
 
@@ -125,6 +126,17 @@ describe.skipIf(noAws !== undefined)(
       expect(aws.stacks.find('mokapot-held')?.status).toBe('DELETE_FAILED')
       await (await openDestroy(project, KEEP)).run(common)
       expect(aws.stacks.find('mokapot-held')).toBeUndefined()
+    })
+
+    it('takes what somebody began to delete by other means, and its database held', async () => {
+      const { project } = await deployed('begun')
+      const service = await StackService.open('eu-central-1')
+      await service.delete('mokapot-begun', 'somebody')
+      await aws.stacks.settled()
+      service.close()
+      expect(aws.stacks.find('mokapot-begun')?.status).toBe('DELETE_FAILED')
+      await (await openDestroy(project, KEEP)).run(common)
+      expect(aws.stacks.find('mokapot-begun')).toBeUndefined()
     })
 
     it('follows a deletion that is under way already', async () => {

@@ -20,6 +20,7 @@ import { deleteZone } from './delete-zone.ts'
 import { isDatabase, type Words } from './destroy-plan.ts'
 import { emptyBucket } from './empty-bucket.ts'
 import type { DeployedTemplate, FoundStack, Inventory } from './inventory.ts'
+import { unprotectDatabase } from './unprotect.ts'
 
 /** Told what happens while it happens. */
 export interface DestroyObserver {
@@ -112,8 +113,10 @@ async function release(
   options: DestroyOptions,
 ): Promise<void> {
   const { name, stack, template } = found
+  const before = stack.StackStatus ?? ''
+  if (/^(?:CREATE|ROLLBACK|DELETE)_FAILED$/.test(before)) return unprotectDatabase(service, name)
   // Others take no change any more; of these CloudFormation says what holds them.
-  if (!/^(?:CREATE|UPDATE|UPDATE_ROLLBACK)_COMPLETE$/.test(stack.StackStatus ?? '')) return
+  if (!/^(?:CREATE|UPDATE|UPDATE_ROLLBACK)_COMPLETE$/.test(before)) return
   const next = released(template, options.words)
   if (next === undefined) return
   options.observer?.onStep?.('taking the protection off the database')
