@@ -187,6 +187,7 @@ describe.skipIf(noAws !== undefined)(
         accountPlanExpirationDate: '2027-03-01T00:00:00Z',
       }
       const free = await ask('free plan')
+      const rds = await ask('free plan', `name: 'site', database: true, aws: { database: 'rds' }`)
       aws.account.plan = { accountPlanType: 'FREE', accountPlanStatus: 'EXPIRED' }
       const expired = await ask('free plan')
       aws.account.plan = undefined
@@ -196,6 +197,7 @@ describe.skipIf(noAws !== undefined)(
         level: 'note',
         what: 'free plan until 2027-03-01, 142 USD of credits left',
       })
+      expect(rds?.what).toMatch(/backups of one day in place of seven$/)
       expect(expired?.level).toBe('problem')
       expect(old?.level).toBe('ok')
     })

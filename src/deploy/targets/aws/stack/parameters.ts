@@ -1,8 +1,10 @@
 import type { Stack } from '@aws-sdk/client-cloudformation'
 import type { Project } from '../../../../config/project.ts'
+import { askPlan } from '../sdk/account-plan.ts'
 import { explainAwsError } from '../sdk/errors.ts'
 import { sdk } from '../sdk/sdk.ts'
 import { GITHUB_ISSUER, GITHUB_PROVIDER_PARAMETER } from '../template/access/github-provider.ts'
+import { BACKUP_DAYS, BACKUP_DAYS_PARAMETER, FREE_BACKUP_DAYS } from '../template/database/rds.ts'
 import type { Template } from '../template/format.ts'
 import {
   RESERVED_CONCURRENCY_PARAMETER,
@@ -13,6 +15,9 @@ import type { DomainOutputs } from './names.ts'
 
 /** Executions that AWS keeps for functions that have reserved none. */
 const KEPT_UNRESERVED = 100
+
+/** A deploy does not hang on what it can do without. */
+const PLAN_BOUND_MS = 5000
 
 /** Values of what the site's template leaves open: the domain's stack and the account say it. */
 export async function siteParameters(
@@ -48,9 +53,22 @@ export async function siteParameters(
         return previous.get(name) ?? githubProvider()
       case RESERVED_CONCURRENCY_PARAMETER:
         return previous.get(name) === 'true' ? 'true' : allowsReserved(project)
+      case BACKUP_DAYS_PARAMETER:
+        return previous.get(name) ?? backupDays()
       default:
         return undefined
     }
+  }
+}
+
+/** Asked once: CloudFormation would not promise to keep a database whose days are another number. */
+async function backupDays(): Promise<string> {
+  try {
+    const plan = await askPlan({}, AbortSignal.timeout(PLAN_BOUND_MS))
+    return String(plan?.accountPlanType === 'FREE' ? FREE_BACKUP_DAYS : BACKUP_DAYS)
+  } catch {
+    // Whoever may not ask hears of it from RDS.
+    return String(BACKUP_DAYS)
   }
 }
 

@@ -116,5 +116,18 @@ describe.skipIf(noAws !== undefined)(
       expect(reserved()).toBe('true')
       expect(aws.stacks.find('mokapot-small')?.status).toBe('UPDATE_COMPLETE')
     })
+
+    it('keeps backups of a week, and of a day in an account whose free plan refuses more', async () => {
+      const week = sampleProject({ name: 'week', edge, aws: { database: 'rds' } })
+      const day = sampleProject({ name: 'day', edge, aws: { database: 'rds' } })
+      const days = (name: string) =>
+        aws.stacks.find(`mokapot-${name}`)?.parameters.get('DatabaseBackupDays')
+      await run(week)
+      aws.account.plan = { accountPlanType: 'FREE', accountPlanStatus: 'ACTIVE' }
+      await run(day)
+      expect([days('week'), days('day')]).toEqual(['7', '1'])
+      aws.account.plan = { accountPlanType: 'PAID', accountPlanStatus: 'ACTIVE' }
+      expect(await run(day)).toMatchObject({ isChanged: false })
+    })
   },
 )

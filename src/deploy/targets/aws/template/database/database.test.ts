@@ -25,7 +25,7 @@ describe('PostgreSQL on RDS', () => {
         StorageEncrypted: true,
         PubliclyAccessible: false,
         DeletionProtection: true,
-        BackupRetentionPeriod: 7,
+        BackupRetentionPeriod: { Ref: 'DatabaseBackupDays' },
         AutoMinorVersionUpgrade: true,
       },
     })
@@ -39,7 +39,7 @@ describe('PostgreSQL on RDS', () => {
     })
     expect(resources.Database?.Properties).not.toHaveProperty('MasterUserPassword')
     expect(resources.Database?.Properties).not.toHaveProperty('ManageMasterUserPassword')
-    expect(Object.keys(parameters)).toEqual(['AllowsReservedConcurrency'])
+    expect(Object.keys(parameters)).toEqual(['DatabaseBackupDays', 'AllowsReservedConcurrency'])
     expect(typesOf('rds')).not.toContain('AWS::SecretsManager::Secret')
   })
 

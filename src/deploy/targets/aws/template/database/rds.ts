@@ -8,7 +8,10 @@ import { DATABASE_SECURITY_GROUPS, DATABASE_SUBNETS } from './network.ts'
 /** The home cloud has the same. RDS takes the newest release of it, and those that come after. */
 const POSTGRES_VERSION = '18'
 const STORAGE_GIGABYTES = 20 // the least that gp3 has
-const BACKUP_DAYS = 7
+/** Days that backups are kept; a free plan refuses more than one. */
+export const BACKUP_DAYS_PARAMETER = 'DatabaseBackupDays'
+export const BACKUP_DAYS = 7
+export const FREE_BACKUP_DAYS = 1
 
 /**
  * PostgreSQL that nothing but functions reaches. Nobody has a password: whoever comes in shows a
@@ -17,6 +20,13 @@ const BACKUP_DAYS = 7
 export function rdsFragment(project: Project): TemplateFragment {
   const Tags = projectTagList(project)
   return {
+    parameters: {
+      [BACKUP_DAYS_PARAMETER]: {
+        Type: 'Number',
+        Description: `Days that backups of the database are kept; an account on the free plan has ${FREE_BACKUP_DAYS}`,
+        Default: BACKUP_DAYS,
+      },
+    },
     resources: {
       DatabaseSubnets: {
         Type: 'AWS::RDS::DBSubnetGroup',
@@ -59,7 +69,7 @@ export function rdsFragment(project: Project): TemplateFragment {
           VPCSecurityGroups: DATABASE_SECURITY_GROUPS,
           PubliclyAccessible: false,
           DeletionProtection: true,
-          BackupRetentionPeriod: BACKUP_DAYS,
+          BackupRetentionPeriod: ref(BACKUP_DAYS_PARAMETER),
           CopyTagsToSnapshot: true,
           Tags,
         },

@@ -51,7 +51,8 @@ export class SigningKeys {
       Properties: {
         PublicKeyConfig: {
           Name: this.#named(hash),
-          CallerReference: hash,
+          // One for all of an account: another project may have the same key.
+          CallerReference: this.#named(hash),
           Comment: `Key "${name}" of project "${this.#project.name}"`,
           EncodedKey: pem,
         },
