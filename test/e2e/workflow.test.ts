@@ -93,7 +93,8 @@ describe('the workflow that `moka init` writes', () => {
 
   it('fails with the project’s tests, and says why in the summary', async () => {
     const config = await readFile(join(project, 'moka.config.ts'), 'utf8')
-    const failing = config.replace('name:', `test: 'echo too bitter; exit 1', name:`)
+    const failing = config.replace(/\}\)\s*$/, `test: 'echo too bitter; exit 1' })`)
+    expect(failing).not.toBe(config)
     await writeProject(project, { 'moka.config.ts': failing })
     const before = await page()
     const { code, log, summary } = await run('push', PUSH)
