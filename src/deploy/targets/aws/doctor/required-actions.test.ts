@@ -82,6 +82,10 @@ describe('requiredActions', () => {
     )
   })
 
+  it('asks for what CloudFront needs so that it may write access logs', () => {
+    expect(actionsOf(sampleProject({ functions: [] }))).toContain('s3:PutBucketAcl')
+  })
+
   it('asks for no making of what stands already', () => {
     const [project] = projects as [Project, ...Project[]]
     const standing = actionsOf(project, { ...place, isNew: false, distribution: 'E1' })

@@ -42,6 +42,8 @@ export const MAKING: Readonly<Record<string, readonly string[]>> = {
   'AWS::CloudFront::CachePolicy': ['cloudfront:CreateCachePolicy', 'cloudfront:GetCachePolicy'],
   'AWS::CloudFront::Distribution': [
     ...['cloudfront:CreateDistribution', 'cloudfront:GetDistribution', 'cloudfront:TagResource'],
+    // So that it may write access logs.
+    ...['s3:GetBucketAcl', 's3:PutBucketAcl'],
   ],
   'AWS::CloudFront::Function': [
     ...['cloudfront:CreateFunction', 'cloudfront:DescribeFunction', 'cloudfront:PublishFunction'],

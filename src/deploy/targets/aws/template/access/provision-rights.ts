@@ -97,6 +97,10 @@ function edge(project: Project): Statement[] {
       ['*Function', ...tags].map(action => `cloudfront:${action}`),
       arn(`function/${project.name}-*`),
     ),
+    // CloudFront asks for it where a distribution with access logs is changed.
+    ...(hasAccessLogs(project)
+      ? [through('AccessLogs', ['s3:GetBucketAcl', 's3:PutBucketAcl'], getAtt('AccessLogs', 'Arn'))]
+      : []),
     through(
       // Policies have no tags, and their ids say nothing of a project.
       'Behaviors',
