@@ -95,6 +95,8 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       ],
       ['of a way back', {}, ['rollback']],
       ['of a preview', { 'dist/index.html': 'three' }, ['deploy', '--preview', 'next']],
+      ['of the previews', {}, ['previews']],
+      ['of the end of a preview', {}, ['previews', 'remove', 'next']],
       ['of a list', {}, ['releases']],
       ['of logs', {}, ['logs', 'visits']],
     ])(

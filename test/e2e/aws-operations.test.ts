@@ -135,6 +135,12 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       expect(await paid()).toEqual({ key: 'third', count: 1, version: 1 })
       const { result } = await run(['secrets', 'list'])
       expect(result.secrets).toMatchObject([{ name: 'STRIPE_KEY', functions: ['pay'] }])
+      await run(['secrets', 'set', 'SPARE'], 'spare')
+      expect(await run(['secrets', 'remove', 'SPARE'])).toMatchObject({ code: 0 })
+      expect(await run(['secrets', 'remove', 'STRIPE_KEY'])).toMatchObject({ code: 1 })
+      expect((await run(['secrets', 'list'])).result.secrets).toMatchObject([
+        { name: 'STRIPE_KEY' },
+      ])
     }, 180_000)
 
     it('runs SQL, migrates, and keeps a snapshot', async () => {
