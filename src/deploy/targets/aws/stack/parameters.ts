@@ -52,7 +52,7 @@ export async function siteParameters(
         // The one that is there now may be this stack's own: named as somebody else's, it would go.
         return previous.get(name) ?? githubProvider()
       case RESERVED_CONCURRENCY_PARAMETER:
-        return previous.get(name) === 'true' ? 'true' : allowsReserved(project)
+        return allowsReserved(project, previous.get(name) === 'true')
       case BACKUP_DAYS_PARAMETER:
         return previous.get(name) ?? backupDays()
       default:
@@ -87,13 +87,18 @@ async function githubProvider(): Promise<string> {
   }
 }
 
-/** Whether enough executions stay for the rest of the account when the project has reserved its own. */
-async function allowsReserved(project: Project): Promise<string> {
+/**
+ * Whether enough executions stay for the rest of the account when the project has reserved its own.
+ * What it has reserved already counts as free: what others have reserved besides is not known then,
+ * and CloudFormation says so.
+ */
+async function allowsReserved(project: Project, hasReserved: boolean): Promise<string> {
   const { LambdaClient, GetAccountSettingsCommand } = await sdk.lambda()
   const client = new LambdaClient({ region: project.aws.region })
   try {
     const { AccountLimit } = await client.send(new GetAccountSettingsCommand({}))
-    const free = AccountLimit?.UnreservedConcurrentExecutions ?? 0
+    const { ConcurrentExecutions = 0, UnreservedConcurrentExecutions = 0 } = AccountLimit ?? {}
+    const free = hasReserved ? ConcurrentExecutions : UnreservedConcurrentExecutions
     return String(free - reservedExecutions(project) >= KEPT_UNRESERVED)
   } catch (error) {
     throw explainAwsError(error, 'read how many executions the account has')

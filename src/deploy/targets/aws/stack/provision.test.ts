@@ -60,7 +60,10 @@ describe.skipIf(noAws !== undefined)(
       aws.faults.forgetCalls()
       const project = sampleProject({ name: 'first', domain: 'first.example', edge })
       expect(await run(project)).toMatchObject({ isChanged: false })
-      expect(aws.faults.counts()).toEqual({ 'cloudformation:DescribeStacks': 2 })
+      expect(aws.faults.counts()).toEqual({
+        'cloudformation:DescribeStacks': 2,
+        'lambda:GetAccountSettings': 1, // for a project that reserves executions
+      })
     })
 
     it('goes on in the zone that a stack has left, whose name servers the registrar knows', async () => {
@@ -115,6 +118,15 @@ describe.skipIf(noAws !== undefined)(
       await run(sampleProject({ name: 'small', edge }))
       expect(reserved()).toBe('true')
       expect(aws.stacks.find('mokapot-small')?.status).toBe('UPDATE_COMPLETE')
+      // What is its own already is not held against it; what the account no longer has is.
+      aws.account.reservedExecutions = 900
+      await run(sampleProject({ name: 'small', edge }))
+      expect(reserved()).toBe('true')
+      aws.account.reservedExecutions = 0
+      aws.account.concurrentExecutions = 10
+      await run(sampleProject({ name: 'small', edge }))
+      expect(reserved()).toBe('false')
+      aws.account.concurrentExecutions = 1000
     })
 
     it('keeps backups of a week, and of a day in an account whose free plan refuses more', async () => {
