@@ -14,7 +14,7 @@ import {
   until,
   writeProject,
 } from '../support/moka.ts'
-import { commandOf, descendants, isAlive, living, untilGone } from '../support/processes.ts'
+import { commandOf, descendants, isAlive, untilGone, untilNoticed } from '../support/processes.ts'
 
 /** What a person at a terminal is promised after Ctrl-C. */
 const STOP_MS = 2000
@@ -255,7 +255,8 @@ describe('what dies is replaced', () => {
       const python = pids.filter((_, index) => /python/.test(commands[index] ?? ''))
       expect(python.length).toBeGreaterThan(0)
       for (const pid of python) if (await isAlive(pid)) process.kill(pid, 'SIGKILL')
-      await until(async () => (await living(python)).length === 0, 2000)
+      await untilGone(python, 2000)
+      await untilNoticed(cloud.pid, python, 2000)
       expect(countOf(await visit())).toBe(count)
     }
   })

@@ -6,10 +6,8 @@ export async function descendants(pid: number): Promise<number[]> {
   const parents = new Map<number, number>()
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
-    const stat = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '')
-    // The command in parentheses may hold anything; what follows the last one is numbers.
-    const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (parent !== undefined) parents.set(Number(name), Number(parent))
+    const parent = await parentOf(Number(name))
+    if (parent !== undefined) parents.set(Number(name), parent)
   }
   const found: number[] = []
   for (let level = [pid]; level.length > 0; ) {
@@ -17,6 +15,29 @@ export async function descendants(pid: number): Promise<number[]> {
     found.push(...level)
   }
   return found
+}
+
+/** Undefined for a process that is gone. */
+async function parentOf(pid: number): Promise<number | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+  // The command in parentheses may hold anything; what follows the last one is numbers.
+  const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return parent === undefined ? undefined : Number(parent)
+}
+
+/**
+ * Waits until a process has noticed the end of its own children among those: until then they are
+ * zombies, and it may count on them still.
+ */
+export async function untilNoticed(
+  parent: number,
+  pids: readonly number[],
+  timeoutMs: number,
+): Promise<void> {
+  await until(async () => {
+    const parents = await Promise.all(pids.map(parentOf))
+    return !parents.includes(parent)
+  }, timeoutMs)
 }
 
 /** The command line of a process, with spaces; empty when it is gone. */
