@@ -217,6 +217,18 @@ export function* blobsOf(release: ReleaseDraft): Generator<ReleaseBlob> {
   for (const { sha256 } of release.migrations) yield { sha256 }
 }
 
+/** Names of the functions that get a secret. */
+export function functionsWith(release: ReleaseDraft | undefined, secret: string): string[] {
+  return Object.entries(release?.functions ?? {})
+    .filter(([, { secrets = [] }]) => secrets.includes(secret))
+    .map(([name]) => name)
+}
+
+/** Whether a secret is the address of who is told of deploys. */
+export function notifiesBy(release: ReleaseDraft | undefined, secret: string): boolean {
+  return release?.notify?.some(target => 'secret' in target && target.secret === secret) ?? false
+}
+
 /** Whether the same blobs make both, with the same sizes. */
 export function isSameFile(a: ReleaseFile | undefined, b: ReleaseFile): boolean {
   if (a?.sha256 !== b.sha256 || a.size !== b.size) return false

@@ -2,7 +2,7 @@ import { isReservedVariable } from '../../config/environment-names.ts'
 import type { ChangedSecret, ListedSecret, SecretsApi } from '../../control/secrets-api.ts'
 import type { Functions } from '../../functions/functions.ts'
 import type { FunctionVersion } from '../../functions/version.ts'
-import type { ReleaseDraft } from '../../releases/manifest.ts'
+import { functionsWith, notifiesBy, type ReleaseDraft } from '../../releases/manifest.ts'
 import type { Releases } from '../../releases/releases.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { MokaError } from '../../shared/errors.ts'
@@ -152,16 +152,6 @@ function noAddress(name: string): MokaError {
     `field "notify" needs an address in secret "${name}", which has none`,
     { hint: `printf %s https://example.org/hook | moka secrets set ${name}` },
   )
-}
-
-function functionsWith(release: ReleaseDraft | undefined, secret: string): string[] {
-  return Object.entries(release?.functions ?? {})
-    .filter(([, { secrets = [] }]) => secrets.includes(secret))
-    .map(([name]) => name)
-}
-
-function notifiesBy(release: ReleaseDraft | undefined, secret: string): boolean {
-  return release?.notify?.some(target => 'secret' in target && target.secret === secret) ?? false
 }
 
 function requireNames(project: string, name?: string): void {

@@ -1,6 +1,6 @@
 import { isReservedVariable } from '../../../../../config/environment-names.ts'
 import type { ChangedSecret, ListedSecret, SecretsApi } from '../../../../../control/secrets-api.ts'
-import type { ReleaseDraft } from '../../../../../releases/manifest.ts'
+import { functionsWith, notifiesBy, type ReleaseDraft } from '../../../../../releases/manifest.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
 import type { SecretParameters } from './secret-parameters.ts'
 
@@ -93,14 +93,4 @@ function check(name: string, value: string): void {
     `has ${sizeBytes} bytes, and ${MAX_VALUE_BYTES} are what Lambda takes of all variables`,
     'put it in the database, or in a file beside the function',
   )
-}
-
-function functionsWith(release: ReleaseDraft | undefined, secret: string): string[] {
-  return Object.entries(release?.functions ?? {})
-    .filter(([, { secrets = [] }]) => secrets.includes(secret))
-    .map(([name]) => name)
-}
-
-function notifiesBy(release: ReleaseDraft | undefined, secret: string): boolean {
-  return release?.notify?.some(target => 'secret' in target && target.secret === secret) ?? false
 }
