@@ -3,30 +3,24 @@ import type {
   BlobName,
   BlobUpload,
   CloudApi,
-  ListedRelease,
-  LiveRelease,
   PublishRequest,
   ReleaseName,
   UploadProgress,
 } from '../../../../control/cloud-api.ts'
 import type { PreviewsApi } from '../../../../control/previews/previews-api.ts'
 import { previousRelease } from '../../../../releases/live-pointer.ts'
-import type { ReleaseDraft, ReleaseManifest } from '../../../../releases/manifest.ts'
+import type { ReleaseDraft } from '../../../../releases/manifest.ts'
 import { previewNameOf } from '../../../../releases/previews/preview-name.ts'
-import type { ReleaseSigner } from '../../../../releases/provenance.ts'
 import type { ActivationStep } from '../../../../releases/releases.ts'
-import type { Clock } from '../../../../shared/clock.ts'
 import { MokaError } from '../../../../shared/errors.ts'
 import { isAwsFailure } from '../sdk/errors.ts'
 import { formatLive, parseLive, type ReleaseHead } from '../viewer/live.ts'
 import { LIVE_KEY } from '../viewer/store.ts'
-import type { BackendReleases } from './functions/aws-backend.ts'
 import type { FunctionVersions } from './functions/function-releases.ts'
-import type { Bucket } from './objects/bucket.ts'
+import { LockedTarget, type LockedTargetParts, type TargetState } from './locked-target.ts'
 import { type Placement, placeFiles } from './objects/places.ts'
 import { copyFiles, uploadFiles } from './objects/upload.ts'
 import type { OpenedTarget } from './opened-target.ts'
-import { DeployLock, type LockOptions } from './shelf/deploy-lock.ts'
 import {
   type History,
   nextId,
@@ -37,117 +31,39 @@ import {
 } from './shelf/history.ts'
 import type { PreviewShelf } from './shelf/preview-shelf.ts'
 import { prune } from './shelf/prune.ts'
-import type { ReleaseShelf, ShelvedRelease } from './shelf/release-shelf.ts'
-import type { AskSite } from './site/ask-site.ts'
+import type { ShelvedRelease } from './shelf/release-shelf.ts'
 import type { LiveStore } from './site/live-store.ts'
 import type { SiteIndex } from './site/site-index.ts'
 
-export interface ReleaseTargetParts {
-  project: string
-  bucket: Bucket
+export interface ReleaseTargetParts extends LockedTargetParts {
   store: LiveStore
-  shelf: ReleaseShelf
   index: SiteIndex
-  signer(): Promise<ReleaseSigner>
-  backend: BackendReleases
   previews: PreviewShelf
-  /** Where the site is asked from outside, such as `https://d111111abcdef8.cloudfront.net`. */
-  address: string
-  ask: AskSite
-  lock: LockOptions
-  /** The lock, where it is held already. */
-  held?: DeployLock | undefined
-  clock: Clock
-  /** Nothing is written, nor locked. */
-  isDryRun: boolean
   secrets?: CloudApi['secrets']
 }
 
-interface State {
-  history: History
-  live: ShelvedRelease | undefined
+interface State extends TargetState {
   /** Of the key `live`, as it is stored. */
   liveValue: string | undefined
 }
 
-/**
- * Releases on AWS. What changes anything holds the lock, from what is asked first (`live`) to
- * `close`; so the plan that was made is the one that goes live.
- */
-export class ReleaseTarget implements OpenedTarget {
-  readonly isCompressing = true
+/** Releases on AWS. */
+export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> implements OpenedTarget {
   readonly secrets?: CloudApi['secrets']
-  readonly #parts: ReleaseTargetParts
-  #lock: DeployLock | undefined
-  #state: State | undefined
   #blobs = new Map<string, BlobUpload>()
 
   constructor(parts: ReleaseTargetParts) {
-    this.#parts = parts
-    this.#lock = parts.held
+    super(parts)
     if (parts.secrets !== undefined) this.secrets = parts.secrets
   }
 
-  /** Where the site is asked from outside. */
-  get address(): string {
-    return this.#parts.address
-  }
-
-  async live(): Promise<LiveRelease | undefined> {
-    if (!this.#parts.isDryRun) await this.lock()
-    const { live } = await this.#read()
-    return live && { id: live.id, manifestSha256: live.manifestSha256, manifest: live.manifest }
-  }
-
-  /** The lock, for a target that takes this one's place. */
-  giveLock(): DeployLock | undefined {
-    const lock = this.#lock
-    this.#lock = undefined
-    return lock
-  }
-
-  /** What is live by now, without the lock. */
-  async peek(): Promise<ReleaseManifest | undefined> {
-    return (await this.#read()).live?.manifest
-  }
-
-  /** Publishes functions of the live release again whose variables differ: a secret has changed. */
-  async renew(): Promise<void> {
-    await this.lock()
-    const { live, history } = await this.#read()
-    if (live === undefined) return
-    const versions = await this.#parts.backend.publish(live.manifest, {})
-    this.#check()
-    await this.#parts.backend.activate(versions)
-    const entry = history.releases.find(({ id }) => id === live.id)
-    if (entry === undefined) return
-    await this.#parts.shelf.writeHistory(withRelease(history, { ...entry, versions }))
-  }
-
-  async signingKey(): Promise<string> {
-    return (await this.#parts.signer()).publicKey
-  }
-
-  async lock(): Promise<void> {
-    this.#lock ??= await DeployLock.acquire(this.#parts.bucket, this.#parts.lock)
-  }
-
-  async releases(): Promise<ListedRelease[]> {
-    const { history } = await this.#read()
-    const { pointer } = history
-    return history.releases.map(release => ({ ...release, isLive: release.id === pointer?.id }))
-  }
-
-  /** What the live release has of files is known without a question; its code is looked for. */
+  /** What the live release has of files is known without a question. */
   async missingBlobs(blobs: readonly BlobName[], _of?: ReleaseName): Promise<string[]> {
-    const known = new Set<string>()
-    const live = this.#state?.live?.manifest
-    for (const { sha256 } of Object.values(live?.files ?? {})) known.add(sha256)
-    for (const { codeSha256 } of Object.values(live?.functions ?? {})) {
-      if (!(await this.#parts.backend.lacksCode(codeSha256))) known.add(codeSha256)
-    }
-    for (const { sha256 } of live?.migrations ?? []) known.add(sha256)
-    return blobs.flatMap(({ sha256 }) => (known.has(sha256) ? [] : [sha256]))
+    const files = Object.values(this.state?.live?.manifest.files ?? {})
+    return this.missingBesides(
+      files.map(({ sha256 }) => sha256),
+      blobs,
+    )
   }
 
   async putBlobs(
@@ -157,14 +73,14 @@ export class ReleaseTarget implements OpenedTarget {
   ): Promise<void> {
     for (const blob of blobs) this.#blobs.set(blob.sha256, blob)
     const { id, placement } = this.#place(draft)
-    const source = { bucket: this.#parts.bucket, release: id, blobs: this.#blobs }
-    const check = () => this.#check()
+    const source = { bucket: this.parts.bucket, release: id, blobs: this.#blobs }
+    const check = () => this.check()
     try {
       await uploadFiles(placement.uploads, { ...source, check, ...(onProgress && { onProgress }) })
     } catch (error) {
       throw isAwsFailure(error, 'AWS_CREDENTIALS_EXPIRED') ? cutOff(error) : error
     }
-    await this.#parts.backend.keep(draft, this.#blobs)
+    await this.parts.backend.keep(draft, this.#blobs)
   }
 
   /**
@@ -176,15 +92,15 @@ export class ReleaseTarget implements OpenedTarget {
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     const { draft, secrets = {}, preview } = request
-    const { backend, previews } = this.#parts
-    const { live } = this.#known()
+    const { backend, previews } = this.parts
+    const { live } = this.known()
     onStep?.('check')
-    if (preview !== undefined) previews.check(preview, this.#known().history)
+    if (preview !== undefined) previews.check(preview, this.known().history)
     const release = await this.#shelve(draft)
     if (preview !== undefined) {
       onStep?.('activate')
       const shown = await previews.show(release, preview, this.#record(release, preview.name))
-      this.#known().history = shown.history
+      this.known().history = shown.history
       return shown.activated
     }
     if (request.base !== (live?.id ?? null)) throw baseChanged(draft.project, live?.id)
@@ -206,49 +122,46 @@ export class ReleaseTarget implements OpenedTarget {
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     await this.lock()
-    const { live, history } = await this.#read()
+    const { live, history } = await this.read()
     const { pointer } = history
     const wanted = id ?? (pointer && previousRelease(pointer))
     if (wanted === undefined) throw noPrevious(project, live?.id)
     const preview = history.releases.find(release => release.id === wanted)?.preview
     if (preview !== undefined) throw onlyPreviewed(project, wanted, preview)
     onStep?.('check')
-    const release = await this.#parts.shelf.get(wanted, history)
-    const head = await this.#parts.index.ensure(release, history)
+    const release = await this.parts.shelf.get(wanted, history)
+    const head = await this.parts.index.ensure(release, history)
     const before = history.releases.find(({ id }) => id === wanted)?.versions
     // Secrets may have changed since: what differs by them is published again.
-    const versions = await this.#parts.backend.publish(release.manifest, {}, before)
+    const versions = await this.parts.backend.publish(release.manifest, {}, before)
     onStep?.('activate')
     await this.#goLive({ release, head, versions }, 'files-first', onStep)
     return this.#activated(release, [])
   }
 
   readonly previews: PreviewsApi = {
-    list: async () => this.#parts.previews.list((await this.#read()).history),
+    list: async () => this.parts.previews.list((await this.read()).history),
     shown: async (_project, name) => {
-      if (!this.#parts.isDryRun) await this.lock()
-      return this.#parts.previews.shown(name, (await this.#read()).history)
+      if (!this.parts.isDryRun) await this.lock()
+      return this.parts.previews.shown(name, (await this.read()).history)
     },
     remove: async (project, name) => {
       await this.lock()
-      const { history } = await this.#read()
-      this.#known().history = await this.#parts.previews.remove(project, name, history)
+      const { history } = await this.read()
+      this.known().history = await this.parts.previews.remove(project, name, history)
     },
   }
 
-  async close(): Promise<void> {
-    await this.#lock?.release().catch(() => {})
-    this.#lock = undefined
-    this.#parts.bucket.close()
-    this.#parts.store.close()
-    this.#parts.backend.close()
+  override async close(): Promise<void> {
+    await super.close()
+    this.parts.store.close()
   }
 
   /** Copies what moved, and stores manifest and places: from then on the release could go live. */
   async #shelve(draft: ReleaseDraft): Promise<ShelvedRelease> {
-    const { bucket, shelf, clock } = this.#parts
+    const { bucket, shelf, clock } = this.parts
     const { id, placement } = this.#place(draft)
-    const check = () => this.#check()
+    const check = () => this.check()
     await copyFiles(placement.copies, { bucket, release: id, check })
     check()
     return shelf.put({ ...draft, id, createdMs: clock.now() }, placement.places)
@@ -267,8 +180,8 @@ export class ReleaseTarget implements OpenedTarget {
     order: 'functions-first' | 'files-first',
     onStep: ((step: ActivationStep) => void) | undefined,
   ): Promise<void> {
-    const { store, shelf, backend, ask, address, clock } = this.#parts
-    const { live, liveValue, history } = this.#known()
+    const { store, shelf, backend, ask, address, clock } = this.parts
+    const { live, liveValue, history } = this.known()
     const { id, manifest, manifestSha256 } = release
     const summary = { ...summarise(manifest, manifestSha256), versions }
     const recorded = withLive(
@@ -291,7 +204,7 @@ export class ReleaseTarget implements OpenedTarget {
       },
     ]
     const undo: (() => Promise<void>)[] = []
-    this.#check()
+    this.check()
     try {
       for (const step of order === 'files-first' ? steps.reverse() : steps) undo.push(await step())
       onStep?.('confirm')
@@ -301,22 +214,22 @@ export class ReleaseTarget implements OpenedTarget {
       throw error
     }
     await shelf.writeHistory(recorded)
-    const tended = await this.#parts.previews.expire(recorded)
+    const tended = await this.parts.previews.expire(recorded)
     const pruned = await prune({
-      ...{ ...this.#parts, history: tended, live: release, nowMs: clock.now() },
+      ...{ ...this.parts, history: tended, live: release, nowMs: clock.now() },
       shown: idsIn(next),
-      check: () => this.#check(),
+      check: () => this.check(),
     })
-    this.#state = { history: pruned, live: release, liveValue: next }
+    this.state = { history: pruned, live: release, liveValue: next }
   }
 
   /** Where the store is full, releases that are neither live nor in a preview make room. */
   async #index(release: ShelvedRelease): Promise<ReleaseHead> {
-    const { index, store } = this.#parts
+    const { index, store } = this.parts
     try {
       return await index.put(release)
     } catch (error) {
-      const { history, liveValue } = this.#known()
+      const { history, liveValue } = this.known()
       const kept = new Set(history.previews.map(preview => preview.release))
       if (liveValue !== undefined) kept.add(parseLive(liveValue).release.i)
       const unneeded = history.indexed.filter(id => !kept.has(id))
@@ -325,10 +238,10 @@ export class ReleaseTarget implements OpenedTarget {
         // Nobody is led any more to what goes.
         const alone = formatLive({ release: parseLive(liveValue).release, retained: [] })
         await this.#point(alone)
-        this.#known().liveValue = alone
+        this.known().liveValue = alone
       }
       for (const id of unneeded) await index.drop(id)
-      this.#known().history = { ...history, indexed: [...kept] }
+      this.known().history = { ...history, indexed: [...kept] }
       await store.refresh()
       return index.put(release)
     }
@@ -336,7 +249,7 @@ export class ReleaseTarget implements OpenedTarget {
 
   /** An answer that was lost on its way is asked for again: SDKs repeat what has happened already. */
   async #point(value: string): Promise<void> {
-    const { store } = this.#parts
+    const { store } = this.parts
     try {
       await store.update({ put: new Map([[LIVE_KEY, value]]) })
     } catch (error) {
@@ -348,24 +261,24 @@ export class ReleaseTarget implements OpenedTarget {
   #record(release: ShelvedRelease, preview: string): History {
     const { manifest, manifestSha256 } = release
     const history = withRelease(
-      this.#known().history,
+      this.known().history,
       summarise(manifest, manifestSha256, previewNameOf(preview)),
     )
     return withIndexed(history, release.id)
   }
 
   #activated({ id, manifestSha256 }: ShelvedRelease, migrated: string[]): Activated {
-    return { id, manifestSha256, migrated, confirmedBy: [new URL(this.#parts.address).host] }
+    return { id, manifestSha256, migrated, confirmedBy: [new URL(this.parts.address).host] }
   }
 
   #place(draft: ReleaseDraft): { id: string; placement: Placement } {
-    const { history, live } = this.#known()
+    const { history, live } = this.known()
     const id = nextId(history, live?.id)
     return { id, placement: placeFiles(id, draft.files, live === undefined ? [] : [live]) }
   }
 
-  async #read(): Promise<State> {
-    const { store, shelf, clock } = this.#parts
+  protected override async readState(): Promise<State> {
+    const { store, shelf, clock } = this.parts
     // How the store is comes first: what is changed after that is noticed at the switch.
     const [liveValue, stored] = await Promise.all([
       store.refresh().then(() => store.get(LIVE_KEY)),
@@ -374,8 +287,7 @@ export class ReleaseTarget implements OpenedTarget {
     const id = liveValue === undefined ? undefined : parseLive(liveValue).release.i
     const history = await shelf.history(stored, id, clock.now())
     const live = id === undefined ? undefined : await shelf.get(id, history)
-    this.#state = { history: await this.#withVersions(history, live), live, liveValue }
-    return this.#state
+    return { history: await this.#withVersions(history, live), live, liveValue }
   }
 
   /** A deploy that was killed between going live and writing it down has moved the aliases. */
@@ -383,17 +295,7 @@ export class ReleaseTarget implements OpenedTarget {
     const names = Object.keys(live?.manifest.functions ?? {})
     const entry = history.releases.find(({ id }) => id === live?.id)
     if (names.length === 0 || entry === undefined || entry.versions !== undefined) return history
-    return withRelease(history, { ...entry, versions: await this.#parts.backend.current(names) })
-  }
-
-  #known(): State {
-    if (this.#state === undefined) throw new Error('nothing was asked of the target yet')
-    return this.#state
-  }
-
-  /** Throws where somebody else may write by now. */
-  #check(): void {
-    this.#lock?.check()
+    return withRelease(history, { ...entry, versions: await this.parts.backend.current(names) })
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { STATEMENT_PATH } from '../../../../../edge/site/release-statement.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
 
-const STATEMENT_PATH = '/.well-known/mokapot/release.json'
 /** A point of presence that has the new release does not speak for those beside it. */
 const ANSWERS_NEEDED = 3
 const ASKED_EVERY_MS = 500
