@@ -58,7 +58,7 @@ export async function openFixture(options: Partial<FunctionsOptions> = {}): Prom
         runtime: 'node',
         handler: 'index.handler',
         codeSha256,
-        timeoutMs: 3000,
+        timeoutMs: 20_000,
         memoryMb: 128,
         environment: {},
         ...settings,
@@ -84,11 +84,12 @@ export async function processState(pid: number): Promise<string | undefined> {
   }
 }
 
-/** Asks again and again, up to 5 s, until the answer is true. */
+/** Asks again and again, up to 30 s, until the answer is true. */
 export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await isSo()) return true
+  const endMs = performance.now() + 30_000
+  while (!(await isSo())) {
+    if (performance.now() > endMs) return false
     await new Promise(resolve => setTimeout(resolve, 10))
   }
-  return false
+  return true
 }

@@ -20,9 +20,13 @@ function version(id: string, project = 'site'): FunctionVersion {
 class FakeEnvironment implements PooledEnvironment {
   state: PooledEnvironment['state'] = 'init'
   isFrozen = false
+  isThere = true
   readonly version: FunctionVersion
   constructor(of: FunctionVersion) {
     this.version = of
+  }
+  isReachable() {
+    return this.isThere
   }
   freeze() {
     this.isFrozen = true
@@ -87,6 +91,17 @@ it('reuses the environment used last, and freezes what is idle', async () => {
   expect(made.map(environment => environment.isFrozen)).toEqual([true, true])
   expect(await take('a')).toBe(first)
   expect(made).toHaveLength(2)
+})
+
+it('gives no invocation to an environment whose process is gone, but to another one', async () => {
+  const { take, release, pool } = setUp()
+  const [other, gone] = [await take('a'), await take('a')]
+  release(other)
+  release(gone)
+  if (typeof gone === 'string') throw new Error(gone)
+  gone.isThere = false
+  expect(await take('a')).toBe(other)
+  expect([...pool.environments]).toEqual([other])
 })
 
 it('never gives an environment to another version', async () => {

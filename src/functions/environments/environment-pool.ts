@@ -7,6 +7,8 @@ import type { Timers } from './timers.ts'
 export interface PooledEnvironment {
   readonly version: FunctionVersion
   readonly state: 'init' | 'idle' | 'busy' | 'settling' | 'ended'
+  /** False when what is sent to it now would reach nobody. */
+  isReachable(): boolean
   freeze(): void
   end(): void
 }
@@ -69,6 +71,10 @@ export class EnvironmentPool<E extends PooledEnvironment, F> {
       const share = this.#share(tenantOf(version))
       const idle = share.isUsedUp ? undefined : this.#lastUsed(version)
       if (idle !== undefined) {
+        if (!idle.isReachable()) {
+          this.#drop(idle) // its process was killed a moment ago, and nobody has told us yet
+          continue
+        }
         this.#take(idle)
         return { kind: 'environment', environment: idle, isCold: false }
       }

@@ -10,7 +10,7 @@ import {
   timeoutError,
 } from '../outcome.ts'
 import { type MemoryGroup, type MemoryLimiter, peakMemoryMb } from '../processes/memory-limit.ts'
-import { killTree, signalGroup } from '../processes/process-group.ts'
+import { hasEnded, killTree, signalGroup } from '../processes/process-group.ts'
 import type { Warden } from '../processes/warden.ts'
 import type { Runtime, RuntimeProcess } from '../runtimes/runtime.ts'
 import type { FunctionVersion, LogSink } from '../version.ts'
@@ -88,6 +88,7 @@ export class Environment implements RuntimeListener {
   #isFrozen = false
   #isExited = false
   #isKilled = false
+  #isDisconnected = false
   #whenStarted: (() => void) | undefined
   #lastPeakMb: number | undefined
   #process: RuntimeProcess | undefined
@@ -167,6 +168,10 @@ export class Environment implements RuntimeListener {
     cancelLimit()
     limitMemory()
     return failure
+  }
+
+  isReachable(): boolean {
+    return !this.#isDisconnected && this.#process !== undefined && !hasEnded(this.#process.pid)
   }
 
   /** Runs one invocation. Only when idle. Never rejects. */
@@ -266,6 +271,7 @@ export class Environment implements RuntimeListener {
   }
 
   onDisconnect(): void {
+    this.#isDisconnected = true
     // Its process is ending, and how is soon told. One that only lost the connection is no use.
     if (!this.#isExited) this.#parts.timers.after(DISCONNECTED_MS, () => this.end())
   }

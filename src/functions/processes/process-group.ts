@@ -34,6 +34,20 @@ export function killTree(pid: number, hasEnded = false): void {
   }
 }
 
+/**
+ * Whether no code of a process runs any more, though its parent may not have noticed yet. Linux;
+ * elsewhere it shows when the parent notices.
+ */
+export function hasEnded(pid: number): boolean {
+  if (process.platform !== 'linux') return false
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+  } catch {
+    return true
+  }
+}
+
 function descendants(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap(thread => {

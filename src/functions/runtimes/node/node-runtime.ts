@@ -8,7 +8,7 @@ import type { Logger } from '../../../shared/logger.ts'
 import { tieToParent } from '../../../shared/tied-process.ts'
 import type { ProjectUser } from '../../../shared/users/project-users.ts'
 import type { ProcessExit } from '../../outcome.ts'
-import { signalGroup } from '../../processes/process-group.ts'
+import { hasEnded, signalGroup } from '../../processes/process-group.ts'
 import { copyModules } from '../copy-modules.ts'
 import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
 
@@ -99,7 +99,7 @@ export class NodeRuntime implements Runtime {
   #takeReady(request: StartRequest): ChildProcess | undefined {
     const ready = this.#ready
     if (ready?.memoryMb !== request.memoryMb || ready.child.pid === undefined) return undefined
-    if (ready.uid !== request.user?.uid) return undefined
+    if (ready.uid !== request.user?.uid || hasEnded(ready.child.pid)) return undefined
     if (Object.keys(request.variables).some(isReadAtStart)) return undefined
     this.#ready = undefined
     return ready.child

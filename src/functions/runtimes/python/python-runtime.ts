@@ -7,7 +7,7 @@ import { MokaError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import { tieToParent } from '../../../shared/tied-process.ts'
 import type { ProcessExit } from '../../outcome.ts'
-import { signalGroup } from '../../processes/process-group.ts'
+import { hasEnded, signalGroup } from '../../processes/process-group.ts'
 import { copyModules } from '../copy-modules.ts'
 import type { Runtime, RuntimeProcess, StartRequest } from '../runtime.ts'
 import { filesOf, type PythonInterpreter } from './interpreter.ts'
@@ -29,6 +29,7 @@ export interface PythonRuntimeOptions {
 
 /** A process that the zygote was asked to fork. */
 interface Fork {
+  zygote: ChildProcess
   /** What it is to become, as JSON. */
   request: string
   onOutput: StartRequest['onOutput']
@@ -59,6 +60,8 @@ export class PythonRuntime implements Runtime {
 
   async start(request: StartRequest, functionName: string): Promise<RuntimeProcess> {
     this.#isResting = false
+    // One that was killed a moment ago can become nothing; that we are told so may take a while.
+    if (this.#zygote?.pid !== undefined && hasEnded(this.#zygote.pid)) this.#zygote = undefined
     const zygote = this.#zygote ?? this.#spawn(functionName)
     await this.#listen()
     const token = randomBytes(16).toString('hex')
@@ -67,6 +70,7 @@ export class PythonRuntime implements Runtime {
       const exited = new Promise<ProcessExit>(exitedWith => {
         const started = (pid: number) => resolve({ pid, exited })
         this.#forks.set(token, {
+          zygote,
           request: JSON.stringify({ taskRoot, variables, apiKey, user }),
           onOutput: request.onOutput,
           started,
@@ -208,9 +212,12 @@ export class PythonRuntime implements Runtime {
 
   #zygoteEnded(zygote: ChildProcess): void {
     if (this.#zygote === zygote) this.#zygote = undefined
-    for (const pid of [...this.#byPid.keys()]) this.#exited(pid, { code: null, signal: 'SIGKILL' })
+    // Its children alone: another may have taken its place before its end was noticed.
+    for (const [pid, fork] of [...this.#byPid]) {
+      if (fork.zygote === zygote) this.#exited(pid, { code: null, signal: 'SIGKILL' })
+    }
     for (const [token, fork] of [...this.#forks]) {
-      if (fork.exit !== undefined) continue
+      if (fork.zygote !== zygote || fork.exit !== undefined) continue
       this.#forks.delete(token)
       fork.failed(zygoteEnded())
     }
