@@ -57,7 +57,7 @@ describe.skipIf(!hasPebble)(
       const ca = await pebble.root()
       await until(
         async () => (await handshake('site.example', ca)) === 'authorized',
-        20_000,
+        30_000,
         'a certificate that the authority issued',
       )
       expect(await handshake('www.site.example', ca)).toBe('authorized')
@@ -77,7 +77,7 @@ describe.skipIf(!hasPebble)(
       )
       await until(
         async () => (await handshake('menu.preview.site.example', ca)) === 'authorized',
-        20_000,
+        30_000,
         'a certificate for previews',
       )
       expect(await handshake('other.preview.site.example', ca)).toBe('authorized')

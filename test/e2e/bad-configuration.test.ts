@@ -32,7 +32,7 @@ async function refusal(
   expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: '' })
   expect(stderr).not.toMatch(/^ {4}at /m)
   expect(stderr.match(/^cannot /gm), stderr).toHaveLength(1)
-  await until(async () => (await processesWith(project)).length === 0, 2000, 'the end of all')
+  await until(async () => (await processesWith(project)).length === 0, 30_000, 'the end of all')
   return stderr
 }
 

@@ -291,7 +291,7 @@ it('Strict-Transport-Security is said over HTTPS, and dev follows the configurat
     expect(moved.headers.location).toBe(`https://localhost:${port}/only`)
     await writeStrict({ maxAgeSeconds: 600, includeSubDomains: true })
     const isNew = async () => (await said()) === 'max-age=600; includeSubDomains'
-    await until(isNew, 10_000, 'the new configuration')
+    await until(isNew, 30_000, 'the new configuration')
   } finally {
     await cloud.stop()
   }

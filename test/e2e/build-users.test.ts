@@ -83,7 +83,7 @@ describe.runIf(process.getuid?.() === 0)('builds of a cloud that is root', () =>
     const project = await createProject('daemon')
     await project.push('setsid sh -c "sleep 600" >/dev/null 2>&1 & echo $!')
     const pid = Number(await project.page())
-    await until(async () => (await living([pid])).length === 0, 5000, 'end of what was left')
+    await until(async () => (await living([pid])).length === 0, 30_000, 'end of what was left')
   })
 
   it('have no say in what our own git does', async () => {

@@ -220,7 +220,7 @@ test('a cloud that ends finds it again; what was invalidated while a worker was 
         await warm('/app/b')
         return origin.requests.length === asked
       },
-      10_000,
+      30_000,
       'what was stored, from the disk',
     )
     expect(origin.requests.length - before).toBeLessThanOrEqual((await workers()).length)
@@ -230,7 +230,7 @@ test('a cloud that ends finds it again; what was invalidated while a worker was 
 
     for (const pid of await workers()) process.kill(pid, 'SIGKILL')
     await again.invalidate('site', ['/app/c'])
-    await until(async () => (await page('/app/b')) !== undefined, 10_000, 'a worker')
+    await until(async () => (await page('/app/b')) !== undefined, 30_000, 'a worker')
     for (let i = 0; i < 40; i++) {
       const answer = await page('/app/c')
       if (answer !== undefined) expect(Number(answer.split(' ')[1])).toBeGreaterThan(asked)

@@ -363,9 +363,9 @@ describe('the commands of a project', () => {
       texts.push(JSON.parse(line).text),
     )
     const ended = new Promise(resolve => follower.once('exit', resolve))
-    await until(() => texts.includes('noted before'), 5000, 'the line from before')
+    await until(() => texts.includes('noted before'), 30_000, 'the line from before')
     await at(['invoke', 'echo', '--payload', '{"note":"after"}'])
-    await until(() => texts.includes('noted after'), 5000, 'the line from after')
+    await until(() => texts.includes('noted after'), 30_000, 'the line from after')
     const noted = texts.filter(text => /^noted (before|after)$/.test(text))
     expect(noted).toEqual(['noted before', 'noted after'])
     follower.kill('SIGINT')
@@ -388,7 +388,7 @@ describe('the commands of a project', () => {
     await until(async () => {
       await at(['invoke', 'echo']) // a line that nobody reads any more
       return isOver
-    }, 10_000)
+    }, 30_000)
     expect({ code: await ended, errors }).toEqual({ code: 0, errors: '' })
   })
 

@@ -48,7 +48,7 @@ export default defineConfig({
 }
 
 const isSaid = (text: string | RegExp) =>
-  until(() => cloud.errors().search(text) >= 0, 10_000, `"${text}" in ${cloud.errors()}`)
+  until(() => cloud.errors().search(text) >= 0, 30_000, `"${text}" in ${cloud.errors()}`)
 
 it('gives an added function’s address, and each failure in one line', async () => {
   await writeProject(project, files('first', '{ echo: ECHO, fail: FAIL }'))
@@ -87,7 +87,7 @@ it('comes to rest where the build writes a file that is watched', async () => {
       if (now !== seen) [seen, seenMs] = [now, performance.now()]
       return performance.now() - seenMs > 1500
     },
-    20_000,
+    30_000,
     'the last build',
   )
   await writeFile(join(project, 'functions/echo.ts'), 'export const handler = async () => 1')

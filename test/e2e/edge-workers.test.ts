@@ -77,14 +77,14 @@ test('workers that are killed during deploys of two projects come back with what
       const now = await workers()
       return now.length === count && !now.includes(victim)
     }
-    await until(isBack, 5000, `${where}: the worker's replacement`)
+    await until(isBack, 30_000, `${where}: the worker's replacement`)
     await until(
       () =>
         expectPages(expected).then(
           () => true,
           error => (/ECONNREFUSED|ECONNRESET/.test(error) ? false : Promise.reject(error)),
         ),
-      5000,
+      30_000,
       `${where}: pages`,
     )
   }
@@ -99,6 +99,6 @@ test('with every worker killed at once the site is back at the same address', as
     found = answer?.body.toString() ?? ''
     return answer !== undefined
   }
-  await until(isBack, 5000, 'the site')
+  await until(isBack, 30_000, 'the site')
   expect(found).toBe(page)
 })

@@ -101,7 +101,7 @@ test.each([
     expect((await answer(`/${page}`, coding)).status).toBe(500)
     // Whoever asks what is missing sees sizes: that the bytes are others, whoever reads them.
     if (damage === overwrite)
-      await until(() => existsSync(`${path}.damaged`), 5000, 'setting aside')
+      await until(() => existsSync(`${path}.damaged`), 30_000, 'setting aside')
     await expectHealed(page, coding, whole)
   },
 )
@@ -120,7 +120,7 @@ test("a function's code that was overwritten is sent again", async () => {
   const path = blob((await live()).manifest.functions.api!.codeSha256)
   await overwrite(path)
   expect((await answer('/api/api')).status).toBe(502)
-  await until(() => existsSync(`${path}.damaged`), 5000, 'setting aside')
+  await until(() => existsSync(`${path}.damaged`), 30_000, 'setting aside')
   expect(await deploy()).toContain('1 object was missing and was sent again')
   expect((await answer('/api/api')).body.toString()).toBe('called')
 })

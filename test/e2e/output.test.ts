@@ -33,7 +33,7 @@ describe('moka dev', () => {
     dev.stdout.on('data', chunk => {
       output += chunk
     })
-    await until(() => output.includes('Ctrl-C ends everything.\n'), 20_000, 'the addresses')
+    await until(() => output.includes('Ctrl-C ends everything.\n'), 30_000, 'the addresses')
     const site = /^ {2}site +(http:\S+)$/m.exec(output)?.[1] ?? ''
     expect((await fetch(site)).status).toBe(200)
     expect(output).toMatch(/^ {2}portfolio {2}release r-1, mokapot \d/m)

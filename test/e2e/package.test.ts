@@ -99,7 +99,7 @@ describe('the package', () => {
     const pids = [...new Set([...(await descendants(dev.pid!)), ...(await processesWith(folder))])]
     expect(pids.length).toBeGreaterThan(3)
     end(dev.pid!)
-    await untilGone(pids, 2000)
+    await untilGone(pids, 30_000)
   })
 
   it('has the types that a configuration needs', async () => {

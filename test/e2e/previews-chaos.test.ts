@@ -83,7 +83,7 @@ describe('a cloud that is killed while a preview is deployed', () => {
       expect(await page(host)).toBe(shown)
       expect(await page('shop.example')).toBe('live')
     }
-    await until(async () => (await databases()).length === 1, 20_000, 'one database is left')
+    await until(async () => (await databases()).length === 1, 30_000, 'one database is left')
   }, 120_000)
 })
 

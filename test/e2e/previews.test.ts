@@ -315,7 +315,7 @@ it('a preview is back after the cloud was killed; one whose time was over is not
   expect(await readdir(join(home, 'projects/shop/previews'))).not.toContain('ends.json')
   await until(
     async () => !(await databases()).includes(ends.database.name),
-    20_000,
+    30_000,
     'the database of what has ended is dropped',
   )
   expect(await text('shop.example')).toBe('live')

@@ -245,7 +245,7 @@ describe('a secret', () => {
         }
       })().catch(() => {})
       const goal = kept + 3 + random.below(20)
-      await until(() => confirmed >= goal, 20_000, `seed ${random.seed}`)
+      await until(() => confirmed >= goal, 30_000, `seed ${random.seed}`)
       await cloud.kill()
       await setting
       client.close()

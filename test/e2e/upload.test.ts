@@ -85,7 +85,7 @@ it('goes on with a cloud that was killed meanwhile and is back', async () => {
     connection < 4 ? { kind: 'stall', afterBytes: 4_500_000 } : undefined,
   )
   const deployed = deploy(proxy.url)
-  await until(() => proxy!.passed() > 10_000_000, 20_000)
+  await until(() => proxy!.passed() > 10_000_000, 30_000)
   await cloud.kill()
   cloud = await startUp(home, ['--control-port', port])
   const { code, stderr } = await deployed

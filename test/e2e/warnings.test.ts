@@ -27,7 +27,7 @@ it('rules that will not do what they say are deployed with a warning, said once 
   ])
   const page = async () => String((await ask(cloud.addresses.site, '/')).body)
   await writeFile(join(project, 'dist/index.html'), 'second')
-  await until(async () => (await page()) === 'second', 5000, 'the change')
+  await until(async () => (await page()) === 'second', 30_000, 'the change')
   expect(cloud.errors().match(/^warning: /gm)).toHaveLength(2)
 
   const deployed = await moka(['deploy', '--json'], { cwd: project })

@@ -105,9 +105,9 @@ describe.each(['github', 'gitea', 'gitlab'] as const)('a delivery of %s', kind =
     const head = await push(`by ${kind}`)
     const { status } = await send(kind, { commit: head })
     expect(status).toBe(202)
-    await until(async () => (await page()) === `by ${kind}`, 20_000, 'the page')
+    await until(async () => (await page()) === `by ${kind}`, 30_000, 'the page')
     const done = kind === 'gitlab' ? 'running' : 'pending'
-    await until(() => statesOf(head).length === 2, 5000, 'two statuses')
+    await until(() => statesOf(head).length === 2, 30_000, 'two statuses')
     expect(statesOf(head)).toEqual([`${kind} ${done}`, `${kind} success`])
     expect(forge.statuses.at(-1)?.url).toBe('http://site.example')
     expect((await hooks()).last).toMatchObject({ commit: head, isLive: true })
@@ -117,7 +117,7 @@ describe.each(['github', 'gitea', 'gitlab'] as const)('a delivery of %s', kind =
     const before = await page()
     const head = await push(`bad by ${kind}`, 'echo too bitter; exit 1')
     await send(kind, { commit: head })
-    await until(() => statesOf(head).length === 2, 20_000, 'two statuses')
+    await until(() => statesOf(head).length === 2, 30_000, 'two statuses')
     expect(statesOf(head)[1]).toBe(`${kind} ${kind === 'gitlab' ? 'failed' : 'failure'}`)
     expect(await page()).toBe(before)
     const { last } = await hooks()
@@ -137,7 +137,7 @@ describe.each(['github', 'gitea', 'gitlab'] as const)('a delivery of %s', kind =
     const head = await push(`once by ${kind}`)
     const id = `delivery-${kind}`
     await Promise.all([send(kind, { commit: head, id }), send(kind, { commit: head, id })])
-    await until(() => statesOf(head).some(state => state.endsWith('success')), 20_000, 'success')
+    await until(() => statesOf(head).some(state => state.endsWith('success')), 30_000, 'success')
     const again = await send(kind, { commit: head, id })
     expect(again).toEqual({ status: 200, text: 'this delivery was deployed already' })
     expect(statesOf(head)).toHaveLength(2)
@@ -162,7 +162,7 @@ describe('a delivery', () => {
     await git(folder, 'push', 'home', 'HEAD:beans')
     const { status } = await send('gitea', { commit: head, ref: 'refs/heads/beans' })
     expect(status).toBe(202)
-    await until(() => statesOf(head).length === 2, 20_000, 'two statuses')
+    await until(() => statesOf(head).length === 2, 30_000, 'two statuses')
     expect(statesOf(head)[1]).toBe('gitea success')
     const url = new URL(forge.statuses.at(-1)!.url!)
     expect(url.hostname).toBe('beans.preview.site.example')
@@ -176,7 +176,7 @@ describe('a delivery', () => {
     const head = await push('not the default branch')
     const options = { commit: head, defaultBranch: 'master' }
     expect(await send('github', options)).toMatchObject({ status: 202 })
-    await until(() => statesOf(head).length === 2, 20_000, 'two statuses')
+    await until(() => statesOf(head).length === 2, 30_000, 'two statuses')
     expect(statesOf(head)[1]).toBe('github success')
     expect(new URL(forge.statuses.at(-1)!.url!).hostname).toBe('main.preview.site.example')
     expect(await page()).toBe(before)
@@ -185,7 +185,7 @@ describe('a delivery', () => {
   it('may be a form, as GitHub sends it where the user says so', async () => {
     const head = await push('in a form')
     expect(await send('github', { commit: head, isForm: true })).toMatchObject({ status: 202 })
-    await until(async () => (await page()) === 'in a form', 20_000, 'the page')
+    await until(async () => (await page()) === 'in a form', 30_000, 'the page')
   })
 
   it('for a project without webhooks is answered like one with a wrong signature', async () => {
@@ -211,12 +211,12 @@ describe('a delivery', () => {
     const test = `echo > ${begun}; while [ ! -e ${gate} ]; do sleep 0.02; done`
     const head = await push('after the end', test)
     expect(await send('github', { commit: head })).toMatchObject({ status: 202 })
-    await until(async () => (await readFile(begun).catch(() => undefined)) !== undefined, 20_000)
+    await until(async () => (await readFile(begun).catch(() => undefined)) !== undefined, 30_000)
     await own!.cloud.kill()
     own!.client.close()
     await writeFile(gate, '')
     own!.cloud = await startUp(own!.home)
     own!.client = await controlOf(own!.home)
-    await until(async () => (await page()) === 'after the end', 20_000, 'the page')
+    await until(async () => (await page()) === 'after the end', 30_000, 'the page')
   })
 })

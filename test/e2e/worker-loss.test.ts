@@ -53,7 +53,7 @@ function start(): Visitors {
 
 const areAnswered = (visitors: Visitors, more: number) => {
   const enough = visitors.answered() + more
-  return until(async () => visitors.answered() >= enough, 10_000, 'answers')
+  return until(async () => visitors.answered() >= enough, 30_000, 'answers')
 }
 
 test('a worker killed under load takes with it only the requests on its own connections', async () => {
@@ -66,12 +66,12 @@ test('a worker killed under load takes with it only the requests on its own conn
     const lostBefore = visitors.lost.length
     const victim = random.pick(await workers())
     process.kill(victim, 'SIGSTOP') // what it holds must not change while we look
-    await until(() => isStopped(victim), 5_000, 'the worker to stop')
+    await until(() => isStopped(victim), 30_000, 'the worker to stop')
     const ports = await peerPortsHeldBy(victim, port)
     held += ports.size
     process.kill(victim, 'SIGKILL')
     await areAnswered(visitors, 500)
-    await until(async () => (await workers()).length === count, 10_000, 'another worker')
+    await until(async () => (await workers()).length === count, 30_000, 'another worker')
     const lost = visitors.lost.slice(lostBefore)
     expect(
       lost.filter(one => !ports.has(one)),
@@ -96,7 +96,7 @@ test('SIGHUP puts new workers in place of the old, and nobody loses a request', 
       const now = await workers()
       return now.length === before.length && now.every(pid => !before.includes(pid))
     },
-    20_000,
+    30_000,
     'new workers',
   )
   await areAnswered(visitors, 500)
@@ -126,10 +126,10 @@ test('when the cloud ends, requests under way get their answers first', async ()
   const pids = [own.cloud.pid, ...(await descendants(own.cloud.pid))]
   await until(
     async () => (await own.client.logs('site', 'slow', 100)).length > linesBefore,
-    5_000,
+    30_000,
     'the call',
   )
   own.cloud.process.kill('SIGTERM')
   expect((await slow).body.toString()).toBe('at last')
-  await untilGone(pids, 5_000)
+  await untilGone(pids, 30_000)
 }, 60_000)

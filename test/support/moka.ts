@@ -19,9 +19,9 @@ import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 export const MAIN = join(ROOT, 'dist/cli/main.js')
-const START_TIMEOUT_MS = 20_000
+const START_TIMEOUT_MS = 60_000
 /** A command that should end and does not is ended. */
-const COMMAND_TIMEOUT_MS = 60_000
+const COMMAND_TIMEOUT_MS = 90_000
 
 export interface Addresses {
   site: string
@@ -212,10 +212,10 @@ export async function processesWith(text: string): Promise<number[]> {
   return found
 }
 
-/** Polls until the condition holds; rejects after the time. */
+/** Polls until the condition holds; rejects after the time, which is for a machine that is busy. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 5000,
+  timeoutMs = 30_000,
   what = 'condition',
 ): Promise<void> {
   const endMs = performance.now() + timeoutMs

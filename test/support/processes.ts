@@ -25,21 +25,6 @@ async function parentOf(pid: number): Promise<number | undefined> {
   return parent === undefined ? undefined : Number(parent)
 }
 
-/**
- * Waits until a process has noticed the end of its own children among those: until then they are
- * zombies, and it may count on them still.
- */
-export async function untilNoticed(
-  parent: number,
-  pids: readonly number[],
-  timeoutMs: number,
-): Promise<void> {
-  await until(async () => {
-    const parents = await Promise.all(pids.map(parentOf))
-    return !parents.includes(parent)
-  }, timeoutMs)
-}
-
 /** The command line of a process, with spaces; empty when it is gone. */
 export async function commandOf(pid: number): Promise<string> {
   const text = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')

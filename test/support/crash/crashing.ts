@@ -8,8 +8,9 @@ import { expect } from 'vitest'
 import { loadProject } from '../../../src/config/load.ts'
 import type { DeployResult } from '../../../src/deploy/deploy.ts'
 import { blobsOf } from '../../../src/releases/manifest.ts'
+import { freePort } from '../../../src/shared/free-port.ts'
 import { type ControlClient, controlOf, deployFrom } from '../deploying.ts'
-import { ask, portOf } from '../http.ts'
+import { ask } from '../http.ts'
 import {
   ROOT,
   remove,
@@ -36,7 +37,7 @@ const PRELOAD = pathToFileURL(join(ROOT, 'test/support/crash/crash-at.mjs')).hre
 const HOST = 'crash.example'
 const VISITORS = 3
 const PAGES = ['/', '/about/', '/notes/'] as const
-const REACH_MS = 10_000
+const REACH_MS = 30_000
 
 /** A cloud with a site of many editions, visitors who look at it, and deploys that are killed. */
 export class Crashing {
@@ -78,18 +79,17 @@ export class Crashing {
 
   async start(): Promise<void> {
     // The same ports again: an upload goes on when the cloud is back.
-    const ports = Object.entries(this.#ports ?? {}).flatMap(([name, port]) => [name, String(port)])
-    const env = this.#environment()
-    this.cloud = await startUp(this.home, ports, { env, isEphemeral: ports.length === 0 })
-    const { site, control, dns, aws } = this.cloud.addresses
-    this.#ports = {
-      '--site-port': portOf(site),
-      '--control-port': portOf(control),
-      '--dns-port': portOf(dns),
-      '--aws-port': portOf(aws),
+    this.#ports ??= {
+      '--site-port': await freePort(),
+      '--control-port': await freePort(),
+      '--dns-port': await freePort(),
+      '--aws-port': await freePort(),
       '--https-port': 0,
       '--database-port': 0,
     }
+    const ports = Object.entries(this.#ports).flatMap(([name, port]) => [name, String(port)])
+    const env = this.#environment()
+    this.cloud = await startUp(this.home, ports, { env, isEphemeral: false })
     this.client = await controlOf(this.home)
   }
 
@@ -151,7 +151,7 @@ export class Crashing {
     )
     const isMet = () => !existsSync(this.#plan)
     await until(isMet, REACH_MS, 'the moment')
-    await untilGone([this.cloud.pid], 2000)
+    await untilGone([this.cloud.pid], 30_000)
     const { client } = this
     await this.start()
     // Either it goes on by itself, or says that it cannot tell.
