@@ -202,6 +202,106 @@ describe.skipIf(noAws !== undefined)(
       expect(old?.level).toBe('ok')
     })
 
+    describe('of a database of RDS', () => {
+      const config = `name: 'site', database: true, aws: { database: 'rds' }`
+
+      it('finds room for one in an account that has hardly any', async () => {
+        const findings = await diagnose(config)
+        expect(find(findings, 'RDS')).toMatchObject([
+          { level: 'ok', what: '0 of 40 instances in eu-central-1, one more is needed' },
+        ])
+        // moto has the one network that AWS makes in each region.
+        expect(find(findings, 'networks')).toMatchObject([
+          { level: 'ok', what: '1 of 5 networks (VPCs) in eu-central-1, one more is needed' },
+        ])
+      })
+
+      it.each([
+        ['DBInstances', 40, 40, '40 of 40 instances of RDS are taken in eu-central-1'],
+        ['AllocatedStorage', 99_981, 100_000, '99981 of 100000 GB of storage of RDS are taken'],
+        ['DBSubnetGroups', 50, 50, '50 of 50 subnet groups of RDS are taken'],
+      ])(
+        'tells that its quota of %s is used up, before a stack fails of it',
+        async (name, used, max, told) => {
+          aws.account.databaseQuotas[name] = { used, max }
+          try {
+            expect(await ask('RDS', config)).toMatchObject({
+              level: 'problem',
+              what: expect.stringContaining(told),
+              fix: expect.stringContaining('servicequotas/home/services/rds/quotas'),
+            })
+            await expect(requireDeployable(await load(config), world.view)).rejects.toMatchObject({
+              code: 'AWS_DEPLOY_STOPPED',
+            })
+          } finally {
+            aws.account.databaseQuotas = { DBInstances: { used: 0, max: 40 } }
+          }
+        },
+      )
+
+      it('tells that the region has as many networks as the account may have', async () => {
+        const made = await Promise.all(
+          [1, 2, 3, 4].map(() => askEc2('CreateVpc&CidrBlock=10.0.0.0/16')),
+        )
+        const found = await ask('networks', config)
+        await Promise.all(made.map(xml => askEc2(`DeleteVpc&VpcId=${idIn(xml, 'vpcId')}`)))
+        expect(found).toMatchObject({
+          level: 'problem',
+          what: '5 of 5 networks (VPCs) in eu-central-1 are taken, and the database needs one',
+          fix: expect.stringContaining('services/vpc/quotas/L-F678F1CE'),
+        })
+      })
+
+      it('says what is not known to who may not ask, and stops nothing', async () => {
+        for (const asked of ['rds:DescribeAccountAttributes', 'ec2:DescribeVpcs']) {
+          const message = `User: arn:aws:iam::123456789012:user/anna is not authorized to perform: ${asked}`
+          aws.faults.refuse(asked, { code: 'AccessDenied', message, status: 403 }, { times: 9 })
+        }
+        const findings = await diagnose(config)
+        expect([...find(findings, 'RDS'), ...find(findings, 'networks')]).toMatchObject([
+          { level: 'note', fix: expect.stringContaining('"rds:DescribeAccountAttributes"') },
+          { level: 'note', fix: expect.stringContaining('"ec2:DescribeVpcs"') },
+        ])
+      })
+    })
+
+    it('tells a NAT gateway that somebody else pays for in the region', async () => {
+      const vpc = idIn(await askEc2('CreateVpc&CidrBlock=10.9.0.0/16'), 'vpcId')
+      const inVpc = `CreateSubnet&CidrBlock=10.9.0.0/24&VpcId=${vpc}`
+      const subnet = idIn(await askEc2(inVpc), 'subnetId')
+      const inSubnet = `CreateNatGateway&ConnectivityType=private&SubnetId=${subnet}`
+      const nat = idIn(await askEc2(inSubnet), 'natGatewayId')
+      const found = await ask('NAT gateway')
+      await askEc2(`DeleteNatGateway&NatGatewayId=${nat}`)
+      const gone = await ask('NAT gateway')
+      await askEc2(`DeleteSubnet&SubnetId=${subnet}`)
+      await askEc2(`DeleteVpc&VpcId=${vpc}`)
+      expect(found).toMatchObject({
+        level: 'ok',
+        what: expect.stringContaining(`eu-central-1 has "${nat}" of somebody else, about 35 USD`),
+      })
+      expect(gone?.what).toMatch(/none in eu-central-1 besides$/)
+    })
+
+    const idIn = (text: string, element: string) =>
+      new RegExp(`<${element}>([^<]+)`).exec(text)?.[1]
+
+    /** moto looks at the credential's scope alone. */
+    async function askEc2(action: string): Promise<string> {
+      const scope = 'AKIATEST/20260101/eu-central-1/ec2/aws4_request'
+      const answer = await fetch(aws.motoEndpoint, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/x-www-form-urlencoded',
+          authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0`,
+        },
+        body: `Version=2016-11-15&Action=${action}`,
+      })
+      const xml = await answer.text()
+      if (!answer.ok) throw new Error(xml)
+      return xml
+    }
+
     it('names the statements of migrations that Aurora DSQL refuses', async () => {
       const config = `name: 'site', database: true, aws: { database: 'dsql' }`
       expect(await ask('migrations', config)).toMatchObject({

@@ -9,6 +9,10 @@ export class AccountDesk {
   /** Of these, what functions have reserved for themselves. */
   reservedExecutions = 0
   codeBytes = 0
+  /** Quotas of RDS by the names that it gives them. */
+  databaseQuotas: Record<string, { used: number; max: number }> = {
+    DBInstances: { used: 0, max: 40 },
+  }
   /** Who asks is allowed all of this; undefined: everything. */
   policy: object | undefined
   /** moto lists its own without their aliases; undefined: as moto has them. */
@@ -36,6 +40,8 @@ export class AccountDesk {
     switch (`${service}:${name}`) {
       case 'lambda:GetAccountSettings':
         return this.#settings()
+      case 'rds:DescribeAccountAttributes':
+        return this.#databaseQuotas()
       case 'iam:SimulatePrincipalPolicy':
         return this.#simulate(new URLSearchParams(String(body)))
       case 'cloudfront:ListDistributions':
@@ -87,6 +93,14 @@ export class AccountDesk {
       },
       AccountUsage: { FunctionCount: 0, TotalCodeSize: this.codeBytes },
     })
+  }
+
+  #databaseQuotas(): Answer {
+    const quotas = Object.entries(this.databaseQuotas).map(([AccountQuotaName, { used, max }]) => ({
+      ...{ AccountQuotaName, Used: used, Max: max },
+    }))
+    const DescribeAccountAttributesResult = { AccountQuotas: { AccountQuota: quotas } }
+    return xml(200, { DescribeAccountAttributesResponse: { DescribeAccountAttributesResult } })
   }
 
   /** By a simulator of IAM that is none of ours. */

@@ -9,13 +9,15 @@ import { clockCheck, identityCheck, regionCheck, sdkCheck } from './checks/accou
 import { aliasCheck } from './checks/alias-check.ts'
 import { caaCheck } from './checks/caa-check.ts'
 import { certificateCheck } from './checks/certificate-check.ts'
+import { databaseQuotaCheck } from './checks/database-checks.ts'
 import { delegationCheck } from './checks/delegation-check.ts'
 import { concurrencyCheck } from './checks/lambda-checks.ts'
+import { natCheck, networkQuotaCheck } from './checks/network-checks.ts'
 import { permissionCheck } from './checks/permission-check.ts'
 import { planCheck } from './checks/plan-check.ts'
 import { filesCheck, migrationCheck } from './checks/project-checks.ts'
 import { stackCheck } from './checks/stack-checks.ts'
-import { natCheck, policyCheck, secretCheck, templateCheck } from './checks/template-checks.ts'
+import { policyCheck, secretCheck, templateCheck } from './checks/template-checks.ts'
 import { type AwsContext, openContext } from './context.ts'
 
 export interface DoctorOptions {
@@ -50,9 +52,15 @@ function projectChecks(aws: AwsContext): Check[] {
   const secrets = new Set(functions.flatMap(each => each.secrets ?? []))
   return [
     ...(site === undefined || settings.mode === 'classic' ? [] : [filesCheck(site.directory)]),
+    ...quotaChecks(aws),
     ...(settings.database === 'dsql' ? [migrationCheck(aws.project)] : []),
     ...(secrets.size === 0 ? [] : [secretCheck(aws, [...secrets].sort())]),
   ]
+}
+
+/** Of what is made for a database alone: all else has quotas that a first project does not meet. */
+function quotaChecks(aws: AwsContext): Check[] {
+  return aws.project.aws.database === 'rds' ? [databaseQuotaCheck(aws), networkQuotaCheck(aws)] : []
 }
 
 function domainChecks(aws: AwsContext): Check[] {
@@ -80,7 +88,7 @@ export async function requireDeployable(project: Project, dns?: DnsView): Promis
   const aws = openContext(project, dns ?? systemDns())
   const ofDomain = isElsewhere ? [] : domainChecks(aws)
   const checks = [
-    ...[regionCheck(aws), policyCheck(aws), natCheck(aws)],
+    ...[regionCheck(aws), policyCheck(aws), ...quotaChecks(aws)],
     ...ofDomain.filter(({ name }) => STOPPING.includes(name)),
   ]
   const findings = await runChecks(checks, { boundMs: BEFORE_BOUND_MS, explain })

@@ -112,10 +112,71 @@ describe('a stack that failed', () => {
       'AWS::EC2::VPC',
       wrapped(
         'The maximum number of VPCs has been reached. (Service: Ec2, Status Code: 400, Request ID: 1)',
-        'ServiceLimitExceeded',
+        'GeneralServiceException',
       ),
       'The maximum number of VPCs has been reached',
-      'servicequotas/home/services/ec2',
+      'https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/vpc/quotas',
+    ],
+    [
+      'AWS::RDS::DBInstance',
+      wrapped(
+        'DB Instance quota exceeded (Service: Rds, Status Code: 400, Request ID: 1)',
+        'ServiceLimitExceeded',
+      ),
+      'DB Instance quota exceeded',
+      'https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/rds/quotas',
+    ],
+    [
+      'AWS::CloudFront::ResponseHeadersPolicy',
+      "Limit exceeded for resource of type 'AWS::CloudFront::ResponseHeadersPolicy'. Reason: You have exceeded the maximum number of response headers policies per account.",
+      'Limit exceeded',
+      'https://us-east-1.console.aws.amazon.com/servicequotas/home/services/cloudfront/quotas',
+    ],
+    [
+      'AWS::CloudFront::KeyValueStore',
+      wrapped('EntityLimitExceeded (Service: CloudFront, Status Code: 400, Request ID: 1)'),
+      'EntityLimitExceeded',
+      'servicequotas/home/services/cloudfront/quotas',
+    ],
+    [
+      'AWS::CloudFront::Distribution',
+      wrapped(
+        'Your request contains more CacheBehaviors than are allowed per distribution. (Service: CloudFront, Status Code: 400, Request ID: 1)',
+        'InvalidRequest',
+      ),
+      'more CacheBehaviors than',
+      'servicequotas/home/services/cloudfront/quotas',
+    ],
+    [
+      'AWS::Route53::HostedZone',
+      wrapped(
+        'Limits Exceeded: MaxHostedZones - Maximum hosted zones limit is: 500 (Service: Route53, Status Code: 400, Request ID: 1)',
+      ),
+      'MaxHostedZones',
+      'https://us-east-1.console.aws.amazon.com/servicequotas/home/services/route53/quotas',
+    ],
+    [
+      'AWS::CertificateManager::Certificate',
+      wrapped(
+        'Error: you have reached your limit of 20 certificates in the last year. (Service: Acm, Status Code: 400, Request ID: 1)',
+        'ServiceLimitExceeded',
+      ),
+      'your limit of 20 certificates',
+      'servicequotas/home/services/acm/quotas',
+    ],
+    [
+      'AWS::Logs::LogGroup',
+      'Resource limit exceeded. (Service: CloudWatchLogs, Status Code: 400, Error Code: ResourceLimitExceeded)',
+      'Resource limit exceeded',
+      'https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/logs/quotas',
+    ],
+    [
+      'AWS::S3::Bucket',
+      wrapped(
+        'You have attempted to create more buckets than allowed (Service: S3, Status Code: 400, Request ID: 1)',
+      ),
+      'more buckets than allowed',
+      'servicequotas/home/services/s3/quotas',
     ],
     [
       'AWS::RDS::DBInstance',

@@ -1,6 +1,7 @@
 import type { StackEvent } from '@aws-sdk/client-cloudformation'
 import { MokaError } from '../../../../shared/errors.ts'
 import { parseDenial, policyLine } from '../sdk/denial.ts'
+import { GLOBAL_REGION } from './names.ts'
 
 /** What of a stack's events counts here. */
 export type FailureEvent = Pick<
@@ -76,6 +77,27 @@ interface Hint {
 const QUOTAS = (service: string, region: string) =>
   `https://${region}.console.aws.amazon.com/servicequotas/home/services/${service}/quotas`
 
+/** What Service Quotas calls a service otherwise than CloudFormation does. */
+const QUOTA_SERVICES: Readonly<Record<string, string>> = {
+  'AWS::EC2::EgressOnlyInternetGateway': 'vpc',
+  'AWS::EC2::RouteTable': 'vpc',
+  'AWS::EC2::SecurityGroup': 'vpc',
+  'AWS::EC2::Subnet': 'vpc',
+  'AWS::EC2::VPC': 'vpc',
+  'AWS::EC2::VPCEndpoint': 'vpc',
+  ApiGatewayV2: 'apigateway',
+  CertificateManager: 'acm',
+}
+/** Their quotas are one for all regions, and stand in one of them alone. */
+const GLOBAL_SERVICES = ['cloudfront', 'iam', 'route53']
+
+/** Where the account's limits for such a resource are told and raised. */
+function quotaPage(type: string, region: string): string {
+  const family = type.split('::')[1] ?? ''
+  const service = QUOTA_SERVICES[type] ?? QUOTA_SERVICES[family] ?? family.toLowerCase()
+  return QUOTAS(service, GLOBAL_SERVICES.includes(service) ? GLOBAL_REGION : region)
+}
+
 /** The first that holds counts. */
 const HINTS: readonly Hint[] = [
   {
@@ -110,7 +132,7 @@ const HINTS: readonly Hint[] = [
       'a CAA record of the domain keeps Amazon out: add `0 issue "amazon.com"` to it, then do it again',
   },
   {
-    holds: /CertificateManager::Certificate/,
+    holds: /CertificateManager::Certificate (?!.*limit)/i,
     text: () =>
       'the record that validates it was not found: do the name servers that the registrar names match the zone’s? `moka doctor --to aws` asks and says which to set',
   },
@@ -139,9 +161,10 @@ const HINTS: readonly Hint[] = [
       `it is left from an earlier stack, or somebody else’s: ${removal(failure)}, then do it again`,
   },
   {
-    holds: /limit ?exceeded|quota|maximum number of|too many|reached the (?:maximum|limit)/i,
+    holds:
+      /limits? ?exceeded|quota|maximum number of|too ?many|reached (?:the|your) (?:maximum|limit)|more \w+ than (?:are )?allowed/i,
     text: ({ type, region }) =>
-      `remove what the account no longer needs, or ask for more: ${QUOTAS(type.split('::')[1]?.toLowerCase() ?? '', region)}`,
+      `remove what the account no longer needs, or ask for more: ${quotaPage(type, region)}`,
   },
   {
     holds: /S3::Bucket .*not empty/i,

@@ -1,6 +1,6 @@
 import type { Check, Found } from '../../../../doctor/finding.ts'
 import { sdk } from '../../sdk/sdk.ts'
-import { GLOBAL_REGION, siteStackName } from '../../stack/names.ts'
+import { GLOBAL_REGION } from '../../stack/names.ts'
 import type { AwsContext } from '../context.ts'
 import type { TemplateFacts } from '../template-facts.ts'
 
@@ -10,9 +10,6 @@ const MAX_RESOURCES = 500
 const MAX_BEHAVIORS = 75
 /** Of an account, of each kind; not to be raised for all of them. */
 const MAX_POLICIES = 20
-/** A page has 100 resources, and a stack 500 at most. */
-const MAX_PAGES = 5
-const NAT_GATEWAY = 'AWS::EC2::NatGateway'
 
 /** What the project is on AWS, within the limits of CloudFormation and of a distribution. */
 export function templateCheck(aws: AwsContext): Check {
@@ -31,64 +28,6 @@ export function templateCheck(aws: AwsContext): Check {
       return [{ level: 'ok', what }, ...warnings]
     },
   }
-}
-
-/** About 35 USD a month for nothing that the project needs: functions ask the database inside. */
-export function natCheck(aws: AwsContext): Check {
-  return {
-    name: 'NAT gateway',
-    async run(signal) {
-      const planned = aws.template().resources.filter(isNat)
-      const standing = await listStanding(aws, signal).catch(() => undefined)
-      const there = standing?.filter(isNat) ?? []
-      if (planned.length === 0 && there.length === 0) {
-        const where = standing === undefined ? 'in the template' : 'in the template or the stack'
-        return {
-          level: 'ok',
-          what: `none ${where}; those of other stacks in ${aws.project.aws.region} are not looked for`,
-        }
-      }
-      return {
-        level: 'problem',
-        what: `the stack has ${[...planned, ...there].map(({ id }) => id).join(', ')}`,
-        why: 'a NAT gateway costs about 35 USD a month and a fee for each gigabyte, and nothing here needs it',
-        fix: 'take it out of the stack, and its route with it',
-      }
-    },
-  }
-}
-
-const isNat = ({ type }: { type: string }) => type === NAT_GATEWAY
-
-/** Resources of the site's stack as it is; none before it is there. */
-async function listStanding(
-  aws: AwsContext,
-  signal: AbortSignal,
-): Promise<{ id: string; type: string }[]> {
-  if ((await aws.stack('site')) === undefined) return []
-  const { CloudFormationClient, ListStackResourcesCommand } = await sdk.cloudformation()
-  const client = new CloudFormationClient(await aws.config())
-  const all: { id: string; type: string }[] = []
-  let NextToken: string | undefined
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const StackName = siteStackName(aws.project.name)
-    const answer = await client.send(
-      new ListStackResourcesCommand({
-        StackName,
-        ...(NextToken === undefined ? {} : { NextToken }),
-      }),
-      { abortSignal: signal },
-    )
-    for (const {
-      LogicalResourceId: id = '',
-      ResourceType: type = '',
-    } of answer.StackResourceSummaries ?? []) {
-      all.push({ id, type })
-    }
-    NextToken = answer.NextToken
-    if (NextToken === undefined) break
-  }
-  return all
 }
 
 /** Policies of CloudFront are few, and those of other projects count as well. */

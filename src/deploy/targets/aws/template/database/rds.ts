@@ -7,7 +7,7 @@ import { DATABASE_SECURITY_GROUPS, DATABASE_SUBNETS } from './network.ts'
 
 /** The home cloud has the same. RDS takes the newest release of it, and those that come after. */
 const POSTGRES_VERSION = '18'
-const STORAGE_GIGABYTES = 20 // the least that gp3 has
+export const STORAGE_GIGABYTES = 20 // the least that gp3 has
 /** Days that backups are kept; a free plan refuses more than one. */
 export const BACKUP_DAYS_PARAMETER = 'DatabaseBackupDays'
 export const BACKUP_DAYS = 7
