@@ -7,7 +7,7 @@ import {
   sampleProject,
 } from '../../../src/deploy/targets/aws/template/sample.contract.ts'
 import { encodeRelease } from '../../../src/deploy/targets/aws/viewer/encode-release.ts'
-import { formatLive, formatPreview } from '../../../src/deploy/targets/aws/viewer/live.ts'
+import { formatLive, previewEntries } from '../../../src/deploy/targets/aws/viewer/live.ts'
 import type { ViewedRelease } from '../../../src/deploy/targets/aws/viewer/viewed-release.ts'
 import { mediaTypeOf } from '../../../src/http/media-types.ts'
 import type { ParityRequest } from './answer.ts'
@@ -52,8 +52,8 @@ export function openAws(
   const store = new Map([
     ...[before, live, shown, locked].flatMap(({ entries }) => [...entries]),
     ['live', formatLive({ release: live.head, retained: [before.head] })],
-    ['preview:menu', formatPreview(shown.head)],
-    ['preview:locked', formatPreview(locked.head, site.PREVIEW_PASSWORD)],
+    ...previewEntries('menu', shown.head, {}),
+    ...previewEntries('locked', locked.head, { password: site.PREVIEW_PASSWORD }),
   ])
   return openCloudFront({
     resources: templateResources(),

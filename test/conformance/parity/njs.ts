@@ -39,7 +39,7 @@ function program(
   calls: readonly RecordedCall[],
 ): string {
   const stub = `const STORE = ${JSON.stringify(Object.fromEntries(store))}
-const cloudfront = { kvs: () => ({
+const cloudfront = { selectRequestOriginById: () => {}, kvs: () => ({
   get: async function (key) {
     if (STORE[key] === undefined) throw new Error('no key ' + key)
     return STORE[key]

@@ -57,9 +57,13 @@ export async function openReleaseTarget(
   }
   const store = await LiveStore.open(outputs.KeyValueStoreArn)
   const parts = await commonParts(project, options)
-  const { shelf, address } = parts
+  const { shelf, address, backend } = parts
   const index = new SiteIndex(store, parts.signer)
-  const previews = new PreviewShelf({ store, shelf, index, address, clock })
+  const hasDatabases = project.aws.database === 'rds'
+  const previews = new PreviewShelf({
+    ...{ store, shelf, index, address, clock, hasDatabases },
+    backend: backend.previews,
+  })
   return new ReleaseTarget({ ...parts, store, index, previews })
 }
 

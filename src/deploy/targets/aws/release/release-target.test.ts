@@ -21,6 +21,13 @@ const NO_BACKEND: BackendReleases = {
   activate: async () => async () => {},
   current: async () => ({}),
   forget: async () => {},
+  previews: {
+    openDatabase: async () => ({ migrated: [] }),
+    publish: async () => ({}),
+    show: async () => undefined,
+    find: async () => ({ aliases: [], databases: [] }),
+    drop: async () => {},
+  },
   close() {},
 }
 

@@ -98,8 +98,12 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
     if (preview !== undefined) previews.check(preview, this.known().history)
     const release = await this.#shelve(draft)
     if (preview !== undefined) {
+      if (draft.migrations.length > 0) onStep?.('migrate')
+      const prepared = await previews.prepare(release, preview, secrets, this.known().history)
       onStep?.('activate')
-      const shown = await previews.show(release, preview, this.#record(release, preview.name))
+      this.check()
+      const recorded = this.#record(release, preview.name, prepared.versions)
+      const shown = await previews.show(release, preview, prepared, recorded)
       this.known().history = shown.history
       return shown.activated
     }
@@ -258,12 +262,10 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
   }
 
   /** A release of a preview in the history. */
-  #record(release: ShelvedRelease, preview: string): History {
+  #record(release: ShelvedRelease, preview: string, versions: FunctionVersions): History {
     const { manifest, manifestSha256 } = release
-    const history = withRelease(
-      this.known().history,
-      summarise(manifest, manifestSha256, previewNameOf(preview)),
-    )
+    const summary = summarise(manifest, manifestSha256, previewNameOf(preview))
+    const history = withRelease(this.known().history, { ...summary, versions })
     return withIndexed(history, release.id)
   }
 

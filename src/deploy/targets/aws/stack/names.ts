@@ -23,6 +23,8 @@ export function lambdaName(project: string, name: string): string {
 export const lambdaPrefix = (project: string) => `mokapot-${project}_`
 /** Runs migrations and SQL inside the network. */
 export const databaseFunctionName = (project: string) => `${lambdaPrefix(project)}_database`
+/** Asks the functions of previews. */
+export const previewDoorName = (project: string) => `${lambdaPrefix(project)}_previews`
 /** Of the database on RDS; Aurora DSQL has one alone, which is called `postgres`. */
 export const DATABASE_NAME = 'app'
 /** Whom functions are to the database: it owns the tables, and comes in by an IAM token alone. */
@@ -34,6 +36,10 @@ export const DATABASE_USER = 'app'
 export const DATABASE_MASTER = 'mokapot'
 /** The alias that visitors' requests go to. */
 export const LIVE_ALIAS = 'live'
+/** Of aliases that previews' requests go to, and of their databases: the preview's name follows. */
+export const PREVIEW_PREFIX = 'preview-'
+/** Below this path the HTTP API has functions of previews: an alias follows, and the path itself. */
+export const PREVIEW_DOOR_PATH = '/.well-known/mokapot/functions'
 
 /** Of a secret, in Parameter Store. */
 export const secretParameter = (project: string, name: string) =>
@@ -76,3 +82,15 @@ export const releaseFolder = (id: string) => `releases/${id}`
 export const manifestKey = (id: string) => `manifests/${id}.json`
 /** Code of a function, by the SHA-256 of its archive. */
 export const codeKey = (sha256: string) => `code/${sha256}.zip`
+
+/**
+ * What deploys keep in the bucket besides a site's files; those with a slash at the end are folders. In
+ * classic mode, where the site's files stand beside them, it can have none of these names.
+ */
+export const RESERVED_KEYS = [
+  ...['code/', 'history.json', 'locks/', 'manifests/', 'places/', 'releases/', 'templates/'],
+]
+/** Field of the bucket's answers by which CloudFront knows cache tags, in classic mode. */
+export const CACHE_TAG_FIELD = 'x-amz-meta-cache-tag'
+/** Cache tag of files that may be other ones at the same path: all that are not immutable. */
+export const MUTABLE_TAG = 'mutable'

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { encodeRelease, MAX_RELEASE_BYTES } from './encode-release.ts'
-import { formatLive, formatPreview, parseLive, retiredKeys } from './live.ts'
+import { formatLive, parseLive, previewEntries, retiredKeys } from './live.ts'
 import { basePath, ENTRY_BYTES, type IndexedFile } from './path-index.ts'
 import { batches, bytesOf, MAX_BATCH_KEYS, MAX_VALUE_BYTES, pageKey, piecesOf } from './store.ts'
 
@@ -99,7 +99,8 @@ it('keeps no password as it is', () => {
   const { entries, head } = encode({ headers })
   expect([...entries.values()].join()).not.toContain('secret')
   expect(head.l).toBe(1)
-  expect(formatPreview(head, 'secret')).not.toContain('secret')
+  const preview = previewEntries('menu', head, { password: 'secret' })
+  expect([...preview.values()].join()).not.toContain('secret')
 })
 
 it('leaves nothing behind: the keys of a release are those it is retired by, and the pages of errors', () => {

@@ -3,7 +3,8 @@ import { expect, it } from 'vitest'
 import {
   classicRequestCode,
   classicResponseCode,
-  functionUrlCode,
+  classicUrlCode,
+  functionRequestCode,
   viewerRequestCode,
   viewerResponseCode,
 } from './viewer-code.ts'
@@ -29,7 +30,9 @@ const site = {
 const CODES = {
   request: viewerRequestCode(),
   response: viewerResponseCode(),
-  url: functionUrlCode(),
+  url: classicUrlCode(),
+  api: functionRequestCode('api'),
+  'url, with previews': functionRequestCode('url'),
   classic: classicRequestCode(site),
   'classic response': classicResponseCode(site),
 }

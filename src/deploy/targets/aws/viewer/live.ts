@@ -1,6 +1,16 @@
 import { MokaError } from '../../../../shared/errors.ts'
 import { saltedHash } from './path-index.ts'
-import { bytesOf, headKey, MAX_VALUE_BYTES, type Section, sectionKey, shardKey } from './store.ts'
+import {
+  bytesOf,
+  headKey,
+  MAX_VALUE_BYTES,
+  piecesOf,
+  previewKeyOf,
+  previewRoutesKey,
+  type Section,
+  sectionKey,
+  shardKey,
+} from './store.ts'
 
 /**
  * What the viewer functions need to read a release's keys. The names are short because `live` has
@@ -33,8 +43,8 @@ export interface PreviewHead extends ReleaseHead {
   w?: string
 }
 
-export interface Live<Head extends ReleaseHead = ReleaseHead> {
-  release: Head
+export interface Live {
+  release: ReleaseHead
   /**
    * Whose immutable files old tabs may still ask for, newest first. The first stands in where the
    * keys of the live release are not there yet.
@@ -46,7 +56,7 @@ export interface Live<Head extends ReleaseHead = ReleaseHead> {
 export const MAX_RETAINED = 4
 
 /** The value of `live`, or of a preview. More retained releases than fit are left out. */
-export function formatLive({ release, retained }: Live<PreviewHead>): string {
+export function formatLive({ release, retained }: Live): string {
   const kept = retained.slice(0, MAX_RETAINED)
   for (;;) {
     const text = JSON.stringify({ r: release, p: kept })
@@ -55,10 +65,66 @@ export function formatLive({ release, retained }: Live<PreviewHead>): string {
   }
 }
 
-/** A preview's value; a password is kept as a hash. */
-export function formatPreview(head: ReleaseHead, password?: string): string {
+/** What a preview has besides files. */
+export interface PreviewBackend {
+  /** Of its functions: each has one of this name, which nobody can guess. */
+  alias: string
+  functions: readonly RoutedFunction[]
+}
+
+export interface RoutedFunction {
+  /** As Lambda calls it. */
+  lambda: string
+  routes: readonly string[]
+  /** The live one is asked by a URL of its own. */
+  hasUrl: boolean
+}
+
+export interface PreviewSettings {
+  /** Kept as a hash. */
+  password?: string | undefined
+  backend?: PreviewBackend | undefined
+  /** Of its own, as PostgreSQL calls it. */
+  database?: string | undefined
+}
+
+/** The keys of a preview: its value, and beside it which function has which route. */
+export function previewEntries(
+  name: string,
+  head: ReleaseHead,
+  { password, backend, database }: PreviewSettings,
+): Map<string, string> {
   const locked = password === undefined ? {} : { w: saltedHash(head.s, password) }
-  return formatLive({ release: { ...head, ...locked }, retained: [] })
+  const pieces = backend === undefined ? [] : piecesOf(JSON.stringify(routeTable(backend)))
+  const value = JSON.stringify({
+    r: { ...head, ...locked },
+    p: [],
+    ...(backend && { f: { a: backend.alias, n: pieces.length } }),
+    ...(database !== undefined && { d: database }),
+  })
+  return new Map([
+    ...pieces.map((piece, index): [string, string] => [previewRoutesKey(name, index), piece]),
+    [previewKeyOf(name), value],
+  ])
+}
+
+/** Exact routes first, then the longest: the first that has a path is the function's, as at home. */
+function routeTable({ functions }: PreviewBackend): [string, string, ...1[]][] {
+  const rows = functions.flatMap(({ lambda, routes, hasUrl }) =>
+    routes.map((route): [string, string, ...1[]] =>
+      hasUrl ? [route, lambda, 1] : [route, lambda],
+    ),
+  )
+  const rank = ([route]: readonly [string, ...unknown[]]) =>
+    route.endsWith('/*') ? -route.length : Number.NEGATIVE_INFINITY
+  return rows.sort((a, b) => rank(a) - rank(b) || (a[0] < b[0] ? -1 : 1))
+}
+
+/** What a preview's value says of its functions and its database, and its keys. */
+export function parsePreview(name: string, text: string) {
+  const { f, d } = JSON.parse(text) as { f?: { a: string; n: number }; d?: string }
+  const routes = Array.from({ length: f?.n ?? 0 }, (_, index) => previewRoutesKey(name, index))
+  return { alias: f?.a, database: d, keys: [previewKeyOf(name), ...routes] }
 }
 
 /** Reads the value of `live` or a preview. Throws `AWS_LIVE_UNREADABLE`. */

@@ -12,6 +12,8 @@ export const MAX_BATCH_BYTES = 3 * 1024 * 1024
 /** Names the live release; written last, and alone. */
 export const LIVE_KEY = 'live'
 export const previewKeyOf = (name: string) => `preview:${name}`
+/** Which functions a preview has for which routes, in pieces. */
+export const previewRoutesKey = (name: string, piece: number) => `preview:${name}:${piece}`
 /** The release's head, from which `live` is made again at a rollback. */
 export const headKey = (id: string) => `${id}:head`
 export const shardKey = (id: string, shard: number) => `${id}:${shard}`

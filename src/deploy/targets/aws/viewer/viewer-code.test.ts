@@ -6,7 +6,8 @@ import { loadFunction } from './testing/function-runtime.ts'
 import {
   classicRequestCode,
   classicResponseCode,
-  functionUrlCode,
+  classicUrlCode,
+  functionRequestCode,
   MAX_CODE_BYTES,
   viewerRequestCode,
   viewerResponseCode,
@@ -21,7 +22,10 @@ const ask = (uri: string, method = 'GET') => ({
 })
 
 it('makes code that CloudFront takes', () => {
-  for (const code of [viewerRequestCode(), viewerResponseCode(), functionUrlCode()]) {
+  for (const code of [
+    ...[viewerRequestCode(), viewerResponseCode(), classicUrlCode()],
+    ...[functionRequestCode('api'), functionRequestCode('url')],
+  ]) {
     expect(Buffer.byteLength(code)).toBeLessThanOrEqual(MAX_CODE_BYTES)
     expect(code).toContain('function handler(')
   }
@@ -85,7 +89,7 @@ it('inlines what classic mode knows, and says so where it does not fit', async (
 })
 
 it('says the hash of nothing to a function URL where a request could have a body and has none', async () => {
-  const viewer = loadFunction(functionUrlCode(), new Map())
+  const viewer = loadFunction(classicUrlCode(), new Map())
   const hashOf = async (method: string, headers: Record<string, { value: string }> = {}) => {
     const asked = ask('/api/x', method)
     const given = { ...asked, headers: { ...asked.headers, ...headers } }

@@ -24,7 +24,9 @@ const kvs = cf.kvs()
 
 /** Chooses the object of the bucket for a request to the site, or answers without one. */
 export function viewerRequestCode(): string {
-  return compose('the viewer-request function', STORE, ['shared', 'pages', 'rules', 'request'])
+  return compose('the viewer-request function', STORE, [
+    ...['shared', 'answers', 'previews', 'pages', 'rules', 'request'],
+  ])
 }
 
 /** Sets the fields and the status of the site's answers. */
@@ -32,9 +34,21 @@ export function viewerResponseCode(): string {
   return compose('the viewer-response function', STORE, ['shared', 'response'])
 }
 
+/**
+ * Stands before functions that the distribution asks by the HTTP API, or by their URLs. In classic mode
+ * there are no previews: `classicUrlCode`.
+ */
+export function functionRequestCode(by: 'api' | 'url'): string {
+  const isUrl = by === 'url'
+  return compose(`the function before functions (${by})`, `${STORE}const IS_URL = ${isUrl}\n`, [
+    ...['shared', 'answers', 'previews', 'function-url', 'functions'],
+  ])
+}
+
 /** Stands before function URLs: origin access control signs no body, and wants its hash. */
-export function functionUrlCode(): string {
-  return compose('the function before function URLs', '', ['function-url'])
+export function classicUrlCode(): string {
+  const handler = 'function handler(event) { return nameNothing(event.request) }\n'
+  return compose('the function before function URLs', handler, ['function-url'])
 }
 
 /** Written into the functions of classic mode, which have no store to read. */

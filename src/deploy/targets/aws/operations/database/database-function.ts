@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import type { LambdaClient } from '@aws-sdk/client-lambda'
 import type { Migration } from '../../../../../database/migrations/apply.ts'
@@ -12,6 +10,7 @@ import { pack, RDS_ROOT_PATH } from '../archive/aws-archive.ts'
 import { bundleForLambda } from '../archive/bundle.ts'
 import { rdsRoot } from '../archive/rds-root.ts'
 import { type DatabaseAccess, iamDatabaseUrl } from '../functions/function-environment.ts'
+import { updateOwnFunction } from '../functions/own-function.ts'
 import type {
   DatabaseAnswer,
   DatabaseRequest,
@@ -22,8 +21,6 @@ import { IAM_VARIABLE } from '../lambda/sign-in.ts'
 
 /** Lambda takes 6 MB at once; the rest is room for names and hashes. */
 const MAX_SQL_CHARS = 5_000_000
-const READY_WAIT_MS = 120_000
-const READY_POLL_MS = 500
 
 export type IamDatabase = Extract<DatabaseAccess, { host: string }>
 
@@ -50,9 +47,10 @@ export class DatabaseFunction {
 
   /**
    * Applies what the database does not have, by the rules that hold at home; the names of what was
-   * applied. SQL is sent only of what is missing, and in as many pieces as it takes.
+   * applied. SQL is sent only of what is missing, and in as many pieces as it takes. `database`: of a
+   * preview, in place of the live one.
    */
-  async migrate(migrations: readonly Migration[]): Promise<string[]> {
+  async migrate(migrations: readonly Migration[], database?: string): Promise<string[]> {
     const applied: string[] = []
     let sql = new Map<string, string>()
     for (;;) {
@@ -61,7 +59,7 @@ export class DatabaseFunction {
         return { name, sha256, ...(text === undefined ? {} : { sql: text }) }
       })
       const answer = (await this.#ask(
-        { action: 'migrate', migrations: sent },
+        { action: 'migrate', migrations: sent, ...(database !== undefined && { database }) },
         'migrate',
       )) as MigrateAnswer
       applied.push(...answer.applied)
@@ -73,6 +71,20 @@ export class DatabaseFunction {
 
   async query(sql: string): Promise<StatementResult[]> {
     return (await this.#ask({ action: 'query', sql }, 'query')) as StatementResult[]
+  }
+
+  /** Makes a database for a preview, unless there is one of that name. On RDS alone. */
+  async makePreview(database: string): Promise<void> {
+    await this.#ask({ action: 'make-preview', database }, 'add to')
+  }
+
+  /** Names of the databases of previews. */
+  async previews(): Promise<string[]> {
+    return (await this.#ask({ action: 'list-previews' }, 'look at')) as string[]
+  }
+
+  async dropPreviews(databases: readonly string[]): Promise<void> {
+    await this.#ask({ action: 'drop-previews', databases: [...databases] }, 'clear')
   }
 
   async #ask(request: DatabaseRequest, doing: string): Promise<unknown> {
@@ -105,74 +117,16 @@ export class DatabaseFunction {
   }
 
   async #update(database: IamDatabase, region: string): Promise<void> {
-    const lambda = await sdk.lambda()
-    const FunctionName = this.#name
-    try {
-      const before = await this.#client.send(
-        new lambda.GetFunctionConfigurationCommand({ FunctionName }),
-      )
-      const archive = await databaseFunctionArchive(database.kind, region)
-      const sha256 = createHash('sha256').update(archive).digest('base64')
-      const Variables = {
+    await updateOwnFunction(this.#client, this.#name, {
+      archive: await databaseFunctionArchive(database.kind, region),
+      environment: {
         DATABASE_URL: iamDatabaseUrl(database, 'master'),
         [IAM_VARIABLE]: database.kind,
-      }
-      if (before.CodeSha256 !== sha256) {
-        await this.#ready(lambda)
-        await this.#client.send(
-          new lambda.UpdateFunctionCodeCommand({
-            FunctionName,
-            ZipFile: archive,
-            Architectures: ['arm64'],
-          }),
-        )
-      }
-      const isSame = Object.entries(Variables).every(
-        ([name, value]) => before.Environment?.Variables?.[name] === value,
-      )
-      if (!isSame || before.Handler !== HANDLER) {
-        await this.#ready(lambda)
-        await this.#client.send(
-          new lambda.UpdateFunctionConfigurationCommand({
-            FunctionName,
-            Handler: HANDLER,
-            Environment: { Variables },
-          }),
-        )
-      }
-      await this.#ready(lambda)
-    } catch (error) {
-      if ((error as Error).name === 'ResourceNotFoundException') throw missing(this.#project)
-      throw explainAwsError(error, `update function "${FunctionName}"`)
-    }
-  }
-
-  /** Lambda takes one change after the other. */
-  async #ready(lambda: Awaited<ReturnType<typeof sdk.lambda>>): Promise<void> {
-    const FunctionName = this.#name
-    for (let waitedMs = 0; waitedMs < READY_WAIT_MS; waitedMs += READY_POLL_MS) {
-      const { State, LastUpdateStatus, LastUpdateStatusReason } = await this.#client.send(
-        new lambda.GetFunctionConfigurationCommand({ FunctionName }),
-      )
-      if (LastUpdateStatus === 'Failed') {
-        throw new MokaError(
-          'AWS_FUNCTION_UPDATE_FAILED',
-          `cannot update function "${FunctionName}": ${LastUpdateStatusReason ?? 'Lambda gives no reason'}`,
-          { hint: 'moka deploy --to aws tries again' },
-        )
-      }
-      if (LastUpdateStatus !== 'InProgress' && State !== 'Pending') return
-      await setTimeout(READY_POLL_MS)
-    }
-    throw new MokaError(
-      'AWS_FUNCTION_NOT_READY',
-      `cannot use function "${FunctionName}": Lambda has not made it ready within ${READY_WAIT_MS / 1000} s`,
-      { hint: 'again in some minutes' },
-    )
+      },
+      missing: () => missing(this.#project),
+    })
   }
 }
-
-const HANDLER = 'index.handler'
 
 /** Code of the database function; the same bytes for the same version of moka and region. */
 export async function databaseFunctionArchive(

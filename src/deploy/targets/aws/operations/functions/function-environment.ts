@@ -17,7 +17,8 @@ const MAX_BYTES = 4096
 /** Where the database of a project is, and how one comes in. */
 export type DatabaseAccess =
   | { kind: 'none' }
-  | { kind: 'rds' | 'dsql'; host: string }
+  /** `database`: of a preview, in place of the live one. RDS alone has more than one. */
+  | { kind: 'rds' | 'dsql'; host: string; database?: string }
   | { kind: 'url'; url: string }
 
 /** Throws `AWS_DATABASE_MISSING` where the stack has none yet. */
@@ -46,7 +47,7 @@ export function databaseAccess(
  * server is verified by RDS's own authority, and by those of the system at Aurora DSQL.
  */
 export function iamDatabaseUrl(
-  { kind, host }: Extract<DatabaseAccess, { host: string }>,
+  { kind, host, database = DATABASE_NAME }: Extract<DatabaseAccess, { host: string }>,
   who: 'functions' | 'master',
 ): string {
   if (kind === 'dsql') {
@@ -54,7 +55,7 @@ export function iamDatabaseUrl(
     return `postgres://${user}@${host}:5432/postgres?sslmode=verify-full&sslrootcert=system`
   }
   const user = who === 'master' ? DATABASE_MASTER : DATABASE_USER
-  return `postgres://${user}@${host}:5432/${DATABASE_NAME}?sslmode=verify-full&sslrootcert=${RDS_ROOT_PATH}`
+  return `postgres://${user}@${host}:5432/${database}?sslmode=verify-full&sslrootcert=${RDS_ROOT_PATH}`
 }
 
 /**

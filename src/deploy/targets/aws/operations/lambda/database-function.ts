@@ -9,7 +9,7 @@ import { planMigrations } from '../../../../../database/migrations/plan.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
 import { silentLogger } from '../../../../../shared/logger.ts'
 import { runSql } from '../../../../database/run-sql.ts'
-import { DATABASE_USER } from '../../stack/names.ts'
+import { DATABASE_USER, PREVIEW_PREFIX } from '../../stack/names.ts'
 import { applyToDsql } from './dsql-migrations.ts'
 import type { DatabaseAnswer, DatabaseRequest, MigrateAnswer, SentMigration } from './protocol.ts'
 import { IAM_VARIABLE, signedTarget } from './sign-in.ts'
@@ -35,25 +35,33 @@ function run(request: DatabaseRequest): Promise<unknown> {
     case 'prepare':
       return prepare(request.roles)
     case 'migrate':
-      return migrate(request.migrations)
+      return migrate(request.migrations, request.database)
     case 'query':
-      return as(isDsql() ? 'admin' : DATABASE_USER, connection => runSql(connection, request.sql))
+      return as(userName(), connection => runSql(connection, request.sql))
+    case 'make-preview':
+      return makePreview(request.database)
+    case 'list-previews':
+      return listPreviews()
+    case 'drop-previews':
+      return dropPreviews(request.databases)
     default:
       throw new MokaError(
         'DATABASE_REQUEST_UNKNOWN',
-        `cannot do "${(request as { action?: unknown }).action}": this function of Mokapot's takes prepare, migrate and query`,
+        `cannot do "${(request as { action?: unknown }).action}": this function of Mokapot's is of another version`,
         { hint: 'moka deploy --to aws brings it to the version of moka' },
       )
   }
 }
 
+const userName = () => (isDsql() ? 'admin' : DATABASE_USER)
 const isDsql = () => process.env[IAM_VARIABLE] === 'dsql'
 
 async function as<T>(
   user: string | undefined,
   work: (connection: Connection) => Promise<T>,
+  database?: string,
 ): Promise<T> {
-  const connection = await connect(signedTarget(process.env, Date.now(), user))
+  const connection = await connect(signedTarget(process.env, Date.now(), { user, database }))
   try {
     return await work(connection)
   } finally {
@@ -95,13 +103,17 @@ async function letRolesIn(sql: Connection['sql'], roles: readonly string[]): Pro
   for (const arn of wanted) await sql.unsafe(`aws iam grant "${DATABASE_USER}" to ${quoted(arn)}`)
 }
 
-async function migrate(sent: readonly SentMigration[]): Promise<MigrateAnswer> {
-  const user = isDsql() ? 'admin' : DATABASE_USER
-  const { pending, done } = await as(user, async connection => {
-    const applied = await readApplied(connection)
-    const plan = planMigrations(sent, applied)
-    return { pending: plan.pending, done: sent.filter(each => !plan.pending.includes(each)) }
-  })
+async function migrate(sent: readonly SentMigration[], database?: string): Promise<MigrateAnswer> {
+  const user = userName()
+  const { pending, done } = await as(
+    user,
+    async connection => {
+      const applied = await readApplied(connection)
+      const plan = planMigrations(sent, applied)
+      return { pending: plan.pending, done: sent.filter(each => !plan.pending.includes(each)) }
+    },
+    database,
+  )
   const end = pending.findIndex(({ sql }) => sql === undefined)
   const ready = end === -1 ? pending : pending.slice(0, end)
   const missing = pending.slice(ready.length).map(({ name }) => name)
@@ -116,11 +128,44 @@ async function migrate(sent: readonly SentMigration[]): Promise<MigrateAnswer> {
         await grantTables(connection)
         return applied
       })
-    : applyMigrations(signedTarget(process.env, Date.now(), user), migrations, silentLogger).then(
-        ({ applied }) => applied,
-      )
+    : applyMigrations(
+        signedTarget(process.env, Date.now(), { user, database }),
+        migrations,
+        silentLogger,
+      ).then(({ applied }) => applied)
   return { applied: await apply, missing }
 }
+
+/** Its own user owns it, who is that of all functions of the project. */
+function makePreview(database: string): Promise<boolean> {
+  return as(undefined, async ({ sql }) => {
+    const [found] = await sql.unsafe('select 1 from pg_database where datname = $1', [database])
+    if (found !== undefined) return false
+    await sql.unsafe(`create database ${identifier(database)} owner "${DATABASE_USER}"`)
+    return true
+  })
+}
+
+function listPreviews(): Promise<string[]> {
+  return as(undefined, async ({ sql }) => {
+    const found = await sql.unsafe<{ datname: string }[]>(
+      'select datname from pg_database where starts_with(datname, $1) order by 1',
+      [PREVIEW_PREFIX],
+    )
+    return found.map(({ datname }) => datname)
+  })
+}
+
+/** Functions that are at work in one are signed out. */
+function dropPreviews(databases: readonly string[]): Promise<void> {
+  return as(undefined, async ({ sql }) => {
+    for (const name of databases.filter(each => each.startsWith(PREVIEW_PREFIX))) {
+      await sql.unsafe(`drop database if exists ${identifier(name)} with (force)`)
+    }
+  })
+}
+
+const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`
 
 function decode({ name, sha256, sql }: SentMigration): Migration {
   return {
@@ -137,7 +182,7 @@ async function grantTables({ sql }: Connection): Promise<void> {
      where nspname !~ '^pg_' and nspname not in ('information_schema', 'sys', 'mokapot')`,
   )
   for (const { name } of schemas) {
-    const schema = `"${name.replaceAll('"', '""')}"`
+    const schema = identifier(name)
     await sql.unsafe(`grant usage on schema ${schema} to "${DATABASE_USER}"`)
     await sql.unsafe(
       `grant select, insert, update, delete on all tables in schema ${schema} to "${DATABASE_USER}"`,

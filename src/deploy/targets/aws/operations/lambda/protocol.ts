@@ -2,8 +2,14 @@
 export type DatabaseRequest =
   /** Makes the user of functions. `roles`: of IAM, that may come in by it where the database asks. */
   | { action: 'prepare'; roles: string[] }
-  | { action: 'migrate'; migrations: SentMigration[] }
+  /** `database`: of a preview, in place of the live one. */
+  | { action: 'migrate'; migrations: SentMigration[]; database?: string }
   | { action: 'query'; sql: string }
+  /** Makes a database for a preview, where there is none of that name; whether it did. */
+  | { action: 'make-preview'; database: string }
+  /** Names of the databases of previews. */
+  | { action: 'list-previews' }
+  | { action: 'drop-previews'; databases: string[] }
 
 export interface SentMigration {
   name: string

@@ -9,15 +9,17 @@ export const IAM_VARIABLE = 'MOKA_DATABASE_IAM'
 
 /**
  * Where `DATABASE_URL` leads, with a password that is good for 15 minutes: a token of IAM where the
- * environment says that the database takes one, else the URL's own. `user` is another than the URL's.
+ * environment says that the database takes one, else the URL's own. `other` has another user or another
+ * database than the URL.
  */
 export function signedTarget(
   environment: NodeJS.ProcessEnv,
   nowMs: number,
-  user?: string,
+  { user, database }: { user?: string | undefined; database?: string | undefined } = {},
 ): ConnectionTarget {
   const target = parseConnectionUrl(environment.DATABASE_URL ?? '')
   if (user !== undefined) target.user = user
+  if (database !== undefined) target.database = database
   const kind = environment[IAM_VARIABLE]
   if (kind !== 'rds' && kind !== 'dsql') return target
   const { host, port } = target

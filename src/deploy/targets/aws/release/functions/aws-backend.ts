@@ -10,6 +10,7 @@ import { MokaError } from '../../../../../shared/errors.ts'
 import { DatabaseFunction } from '../../operations/database/database-function.ts'
 import { migrateUrl } from '../../operations/database/migrate-url.ts'
 import {
+  type DatabaseAccess,
   databaseAccess,
   functionEnvironment,
 } from '../../operations/functions/function-environment.ts'
@@ -17,7 +18,12 @@ import { SecretParameters } from '../../operations/secrets/secret-parameters.ts'
 import type { SiteOutputs } from '../../stack/names.ts'
 import type { Bucket } from '../objects/bucket.ts'
 import { readBlob } from '../objects/read-blob.ts'
-import { FunctionReleases, type FunctionVersions } from './function-releases.ts'
+import {
+  FunctionReleases,
+  type FunctionVersions,
+  type PreviewSurroundings,
+} from './function-releases.ts'
+import { openPreviewBackends, type PreviewBackends } from './preview-backend.ts'
 
 /** What a release's functions and database need of AWS; the steps of a deploy call them in this order. */
 export interface BackendReleases {
@@ -42,6 +48,7 @@ export interface BackendReleases {
   current(names: readonly string[]): Promise<FunctionVersions>
   /** Removes versions that none of the kept releases has. */
   forget(kept: readonly FunctionVersions[], names: readonly string[]): Promise<void>
+  readonly previews: PreviewBackends
   close(): void
 }
 
@@ -58,10 +65,16 @@ const sqlKey = (sha256: string) => `code/${sha256}.sql`
 export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendReleases> {
   const { project, bucket, outputs } = parts
   const access = databaseAccess(project.name, project.aws, outputs, urlOf(project))
-  const environmentOf = async (name: string, settings: ReleaseFunction) => {
+  const environmentOf = async (
+    name: string,
+    settings: ReleaseFunction,
+    _secrets: Readonly<Record<string, string>> = {},
+    preview?: PreviewSurroundings,
+  ) => {
     const names = settings.secrets ?? []
     const values = names.length === 0 ? {} : await (await secrets()).values(names)
-    return functionEnvironment(name, settings, new Map(Object.entries(values)), access)
+    const database = preview === undefined ? access : accessOf(access, preview)
+    return functionEnvironment(name, settings, new Map(Object.entries(values)), database)
   }
   let opened: Promise<FunctionReleases> | undefined
   // Many a site has none, and loads nothing for them then.
@@ -92,13 +105,9 @@ export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendRel
       }
       if (access.kind === 'none' || draft.migrations.length === 0) return []
       if (live !== undefined && hasSameSchema(live, draft)) return []
-      const migrations = await Promise.all(
-        draft.migrations.map(async ({ name, sha256 }) => ({
-          ...{ name, sha256 },
-          sql: await readSql(bucket, name, sha256),
-        })),
-      )
-      return migrate(migrations)
+      const migrations = await readMigrations(draft)
+      if (access.kind === 'url') return migrateUrl(access.url, migrations)
+      return (await database()).migrate(migrations)
     },
     publish: async (release, secrets, before) =>
       isEmpty(release.functions) ? {} : (await functions()).publish(release, secrets, before),
@@ -108,20 +117,37 @@ export async function openAwsBackend(parts: AwsBackendParts): Promise<BackendRel
     async forget(kept, names) {
       if (names.length > 0) await (await functions()).forget(kept, names)
     },
+    previews: openPreviewBackends({ project, access, functions, readMigrations, database }),
     close() {
       void opened?.then(each => each.close())
     },
   }
 
-  async function migrate(migrations: Parameters<DatabaseFunction['migrate']>[0]) {
-    if (access.kind === 'none') return []
-    if (access.kind === 'url') return migrateUrl(access.url, migrations)
-    const lambda = await functions()
-    const database = new DatabaseFunction(lambda.client, project.name)
-    const roles = await lambda.roles(project.functions.map(({ name }) => name))
-    await database.prepare(access, project.aws.region, roles)
-    return database.migrate(migrations)
+  function readMigrations(draft: ReleaseDraft) {
+    return Promise.all(
+      draft.migrations.map(async ({ name, sha256 }) => ({
+        ...{ name, sha256 },
+        sql: await readSql(bucket, name, sha256),
+      })),
+    )
   }
+
+  /** The function inside the network, in this version of moka. */
+  async function database(): Promise<DatabaseFunction> {
+    if (access.kind === 'none' || access.kind === 'url') throw new Error('it has no such function')
+    const lambda = await functions()
+    const found = new DatabaseFunction(lambda.client, project.name)
+    const roles = await lambda.roles(project.functions.map(({ name }) => name))
+    await found.prepare(access, project.aws.region, roles)
+    return found
+  }
+}
+
+/** A preview's functions come into no database but its own, which is on RDS. */
+function accessOf(access: DatabaseAccess, { database }: PreviewSurroundings): DatabaseAccess {
+  return access.kind === 'rds' && database !== undefined
+    ? { ...access, database }
+    : { kind: 'none' }
 }
 
 function urlOf({ database }: Project): string | undefined {

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { FunctionConfiguration, LambdaClient } from '@aws-sdk/client-lambda'
+import type {
+  AliasConfiguration,
+  FunctionConfiguration,
+  LambdaClient,
+} from '@aws-sdk/client-lambda'
 import type { AwsSettings } from '../../../../../config/aws/aws-settings.ts'
 import type { BlobUpload } from '../../../../../control/cloud-api.ts'
 import type {
@@ -13,7 +17,7 @@ import { ownVersion } from '../../../../../shared/own-version.ts'
 import { awsArchive } from '../../operations/archive/aws-archive.ts'
 import { explainAwsError } from '../../sdk/errors.ts'
 import { sdk } from '../../sdk/sdk.ts'
-import { codeKey, LIVE_ALIAS, lambdaName } from '../../stack/names.ts'
+import { codeKey, LIVE_ALIAS, lambdaName, PREVIEW_PREFIX } from '../../stack/names.ts'
 import type { Bucket } from '../objects/bucket.ts'
 import { readBlob } from '../objects/read-blob.ts'
 import { FRESH, Renewed } from '../renewed.ts'
@@ -36,7 +40,14 @@ export interface FunctionReleasesParts {
     name: string,
     settings: ReleaseFunction,
     secrets: Readonly<Record<string, string>>,
+    preview?: PreviewSurroundings,
   ): Promise<Record<string, string>>
+}
+
+/** What functions of a preview find in place of what the live ones have. */
+export interface PreviewSurroundings {
+  /** Of its own; absent: none at all. */
+  database?: string
 }
 
 /**
@@ -98,16 +109,17 @@ export class FunctionReleases {
 
   /**
    * The version of each function of a release: the live one or that of `before`, where it is the same
-   * with the same variables, else one that is published.
+   * with the same variables, else one that is published. `preview`: for a preview, and not to go live.
    */
   async publish(
     release: ReleaseManifest,
     secrets: Readonly<Record<string, string>>,
     before: FunctionVersions = {},
+    preview?: PreviewSurroundings,
   ): Promise<FunctionVersions> {
     const versions = await Promise.all(
       Object.entries(release.functions).map(async ([name, settings]) => {
-        const environment = await this.#parts.environmentOf(name, settings, secrets)
+        const environment = await this.#parts.environmentOf(name, settings, secrets, preview)
         const description = describe(release.id, settings, environment)
         const candidates = [this.#configuration(name, LIVE_ALIAS)]
         const earlier = before[name]
@@ -154,11 +166,50 @@ export class FunctionReleases {
     return Object.fromEntries(await Promise.all(entries))
   }
 
+  /** Makes an alias of each function that leads to its version: a preview is asked by them. */
+  async show(alias: string, versions: FunctionVersions): Promise<void> {
+    for (const [name, version] of Object.entries(versions)) {
+      const FunctionName = this.#lambda(name)
+      await this.#run(
+        client =>
+          client.send(
+            new this.#api.CreateAliasCommand({
+              ...{ FunctionName, Name: alias, FunctionVersion: version },
+            }),
+          ),
+        'show a preview of',
+        name,
+      )
+    }
+  }
+
+  /** Aliases of previews, of any of these functions; those that are gone have none. */
+  async previewAliases(names: readonly string[]): Promise<string[]> {
+    const found = await Promise.all(names.map(name => this.#aliasesIfThere(name)))
+    const aliases = found.flat().flatMap(({ Name }) => Name ?? [])
+    return [...new Set(aliases.filter(alias => alias.startsWith(PREVIEW_PREFIX)))]
+  }
+
+  /** Removes aliases of previews. */
+  async hide(names: readonly string[], gone: readonly string[]): Promise<void> {
+    for (const name of names) {
+      for (const { Name = '' } of await this.#aliasesIfThere(name)) {
+        if (!gone.includes(Name)) continue
+        const FunctionName = this.#lambda(name)
+        await this.#run(
+          client => client.send(new this.#api.DeleteAliasCommand({ FunctionName, Name })),
+          'end a preview of',
+          name,
+        )
+      }
+    }
+  }
+
   /** Removes versions that no kept release has and no alias leads to. */
   async forget(kept: readonly FunctionVersions[], names: Iterable<string>): Promise<void> {
     for (const name of names) {
       const needed = new Set(kept.flatMap(versions => versions[name] ?? []))
-      needed.add(await this.#aliasOf(name))
+      for (const { FunctionVersion = '' } of await this.#aliases(name)) needed.add(FunctionVersion)
       for (const { Version, Description } of await this.#versions(name)) {
         // Those that no release of ours made, the stack's own among them, are not ours to remove.
         if (Version === undefined || needed.has(Version)) continue
@@ -303,6 +354,34 @@ export class FunctionReleases {
       `point visitors to version ${version} of`,
       name,
     )
+  }
+
+  #aliasesIfThere(name: string): Promise<AliasConfiguration[]> {
+    return this.#aliases(name).catch((error: unknown) => {
+      if (error instanceof MokaError && error.code === 'AWS_FUNCTION_GONE') return []
+      throw error
+    })
+  }
+
+  async #aliases(name: string): Promise<AliasConfiguration[]> {
+    const found: AliasConfiguration[] = []
+    let Marker: string | undefined
+    do {
+      const page = await this.#run(
+        client =>
+          client.send(
+            new this.#api.ListAliasesCommand({
+              FunctionName: this.#lambda(name),
+              ...(Marker === undefined ? {} : { Marker }),
+            }),
+          ),
+        'list the aliases of',
+        name,
+      )
+      found.push(...(page.Aliases ?? []))
+      Marker = page.NextMarker
+    } while (Marker !== undefined)
+    return found
   }
 
   async #versions(name: string): Promise<FunctionConfiguration[]> {

@@ -15,12 +15,24 @@ export interface History {
   /** Ids of those whose paths stand in the KeyValueStore. */
   indexed: string[]
   previews: KeptPreview[]
+  /** Of classic mode: what stands in the bucket's root besides the files of the live release. */
+  plain?: PlainRecord
+}
+
+/** Without it, files that nobody asks for would stay for ever, or a deploy that was cut off go unnoticed. */
+export interface PlainRecord {
+  /** Paths that a deploy that has not come to its end may have changed. */
+  unfinished?: readonly string[]
+  /** Hashed assets that are kept for old tabs, with the release that was the first without them. */
+  retired: Readonly<Record<string, string>>
 }
 
 /** A release that has been live, or is in a preview. */
 export interface KeptRelease extends ReleaseSummary {
   /** Which version each of its functions has on Lambda. */
   versions?: FunctionVersions
+  /** Deployed in classic mode: its files stood in the bucket's root, with their cache tags. */
+  isPlain?: true
 }
 
 /** A preview that is shown; its key in the KeyValueStore has what visitors get. */
@@ -31,6 +43,8 @@ export interface KeptPreview {
   deployedMs: number
   expiresMs: number
   isLocked: boolean
+  /** Of its own, as PostgreSQL calls it. */
+  database?: string
   commit?: string
   branch?: string
 }

@@ -3,8 +3,10 @@ import type { ListedPreview, PreviewRequest } from '../../../../../control/previ
 import { checkPreviewName, previewNameOf } from '../../../../../releases/previews/preview-name.ts'
 import type { Clock } from '../../../../../shared/clock.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
-import { formatPreview } from '../../viewer/live.ts'
+import { parsePreview, previewEntries } from '../../viewer/live.ts'
 import { previewKeyOf } from '../../viewer/store.ts'
+import type { FunctionVersions } from '../functions/function-releases.ts'
+import { type PreviewBackends, previewOf } from '../functions/preview-backend.ts'
 import type { LiveStore } from '../site/live-store.ts'
 import type { SiteIndex } from '../site/site-index.ts'
 import type { History, KeptPreview } from './history.ts'
@@ -19,14 +21,25 @@ export interface PreviewShelfParts {
   store: LiveStore
   shelf: ReleaseShelf
   index: SiteIndex
+  backend: PreviewBackends
+  /** Whether each may have a database of its own. */
+  hasDatabases: boolean
   /** Of the site. */
   address: string
   clock: Clock
 }
 
+/** What a deploy to a preview has made before anybody sees it. */
+export interface PreparedPreview {
+  database?: string
+  migrated: string[]
+  versions: FunctionVersions
+}
+
 /**
- * Previews on AWS: files of their own, in front of the live functions. Each is a key in the
- * KeyValueStore; what is told of them is in the history.
+ * Previews on AWS. Each is a key in the KeyValueStore, which leads to its files, its functions and its
+ * database: what that names is there, and what nobody names goes. What is told of them is in the
+ * history.
  */
 export class PreviewShelf {
   readonly #parts: PreviewShelfParts
@@ -37,12 +50,7 @@ export class PreviewShelf {
 
   list({ previews }: History): ListedPreview[] {
     const nowMs = this.#parts.clock.now()
-    return previews
-      .filter(({ expiresMs }) => expiresMs > nowMs)
-      .map(preview => {
-        const url = this.#addressOf(preview.name)
-        return { ...preview, url, localUrl: url }
-      })
+    return previews.filter(({ expiresMs }) => expiresMs > nowMs).map(each => this.#describe(each))
   }
 
   /** The release that a preview shows. */
@@ -57,11 +65,18 @@ export class PreviewShelf {
   /** Throws before anything is sent, where a preview cannot be as it is wished. */
   check({ name, password, database }: PreviewRequest, { previews }: History): void {
     checkPreviewName(previewNameOf(name))
-    if (database !== undefined) {
+    if (database === 'copy' || (database !== undefined && !this.#parts.hasDatabases)) {
+      const reason = this.#parts.hasDatabases
+        ? 'RDS copies no database without ending the sessions of all that are at work in it'
+        : 'on AWS a preview has one with RDS alone'
       throw new MokaError(
         'AWS_PREVIEW_DATABASE',
-        `cannot make preview "${name}" with a database of its own: on AWS previews are files in front of the live functions`,
-        { hint: 'leave --database out; a preview at home has its own functions and database' },
+        `cannot make preview "${name}" with --database ${database}: ${reason}`,
+        {
+          hint: this.#parts.hasDatabases
+            ? 'leave --database out: it gets an empty one with all migrations, which one more migration of the branch may fill'
+            : 'leave --database out: its functions find no DATABASE_URL then',
+        },
       )
     }
     const before = previews.find(preview => preview.name === previewNameOf(name))
@@ -73,19 +88,47 @@ export class PreviewShelf {
     )
   }
 
+  /**
+   * Makes database and functions of a preview; nobody is led to them yet. What an earlier deploy has
+   * left goes before: so what it replaced was there for as long as an edge may have known it.
+   */
+  async prepare(
+    release: ShelvedRelease,
+    request: PreviewRequest,
+    secrets: Readonly<Record<string, string>>,
+    history: History,
+  ): Promise<PreparedPreview> {
+    const { backend, shelf } = this.#parts
+    const { manifest } = release
+    await this.#sweep(history, Object.keys(manifest.functions))
+    const name = previewNameOf(request.name)
+    const kept = history.previews.find(preview => preview.name === name)
+    const before = kept && {
+      ...(await shelf.get(kept.release, history)),
+      database: kept.database,
+    }
+    const { database, migrated } = await backend.openDatabase(name, manifest, before)
+    const versions = await backend.publish(manifest, secrets, database)
+    return { ...(database !== undefined && { database }), migrated, versions }
+  }
+
   /** Shows a release that is in the bucket; what was shown before has had its time then. */
   async show(
     release: ShelvedRelease,
     request: PreviewRequest,
+    { database, migrated, versions }: PreparedPreview,
     history: History,
   ): Promise<{ activated: Activated; history: History }> {
-    const { store, shelf, index, clock, address } = this.#parts
+    const { store, shelf, index, backend, clock, address } = this.#parts
     const { id, manifest, manifestSha256 } = release
     const name = previewNameOf(request.name)
+    const shown = await backend.show(name, manifest, versions)
     const head = await index.put(release)
-    await store.update({
-      put: new Map([[previewKeyOf(name), formatPreview(head, request.password)]]),
+    const put = previewEntries(name, head, {
+      ...{ password: request.password, database, backend: shown },
     })
+    const stale = (await this.#stored(name))?.keys.filter(key => !put.has(key)) ?? []
+    await store.update({ put, delete: stale })
     const nowMs = clock.now()
     const before = history.previews.find(preview => preview.name === name)
     const { commit, branch } = manifest.source
@@ -93,6 +136,7 @@ export class PreviewShelf {
       ...{ name, release: id, createdMs: before?.createdMs ?? nowMs, deployedMs: nowMs },
       expiresMs: nowMs + (request.lifetimeMs ?? LIFETIME_MS),
       isLocked: request.password !== undefined,
+      ...(database === undefined ? {} : { database }),
       ...(commit === undefined ? {} : { commit }),
       ...(branch === undefined ? {} : { branch }),
     }
@@ -100,10 +144,9 @@ export class PreviewShelf {
     const previews = [...others, kept].sort((a, b) => (a.name < b.name ? -1 : 1))
     const after = { ...history, previews }
     await shelf.writeHistory(after)
-    const url = this.#addressOf(name)
     const activated = {
-      ...{ id, manifestSha256, migrated: [], confirmedBy: [new URL(address).host] },
-      preview: { ...kept, url, localUrl: url },
+      ...{ id, manifestSha256, migrated, confirmedBy: [new URL(address).host] },
+      preview: this.#describe(kept),
     }
     return { activated, history: after }
   }
@@ -141,13 +184,44 @@ export class PreviewShelf {
   async #drop(names: readonly string[], history: History): Promise<History> {
     const { store, shelf } = this.#parts
     for (const name of names) {
-      const key = previewKeyOf(name)
-      if ((await store.get(key)) !== undefined) await store.update({ delete: [key] })
+      const stored = await this.#stored(name)
+      if (stored !== undefined) await store.update({ delete: stored.keys })
     }
     const previews = history.previews.filter(({ name }) => !names.includes(name))
     const after = { ...history, previews }
+    await this.#sweep(history, [])
     await shelf.writeHistory(after)
     return after
+  }
+
+  /** Removes functions and databases of previews that no preview's key names. */
+  async #sweep({ releases }: History, functions: readonly string[]): Promise<void> {
+    const { backend } = this.#parts
+    const known = releases.flatMap(({ versions = {} }) => Object.keys(versions))
+    const names = [...new Set([...known, ...functions])]
+    const { aliases, databases } = await backend.find(names)
+    const previews = new Set([...aliases, ...databases].map(previewOf))
+    const stored = await Promise.all([...previews].map(name => this.#stored(name)))
+    const kept = new Set(stored.flatMap(each => [each?.alias, each?.database]))
+    const isGone = (made: string) => !kept.has(made)
+    await backend.drop(names, {
+      ...{ aliases: aliases.filter(isGone), databases: databases.filter(isGone) },
+    })
+  }
+
+  /** What visitors of a preview are led by. */
+  async #stored(name: string) {
+    const text = await this.#parts.store.get(previewKeyOf(name))
+    return text === undefined ? undefined : parsePreview(name, text)
+  }
+
+  #describe({ database, ...preview }: KeptPreview): ListedPreview {
+    const url = this.#addressOf(preview.name)
+    return {
+      ...preview,
+      ...{ url, localUrl: url },
+      ...(database === undefined ? {} : { database: 'empty' as const }),
+    }
   }
 
   #addressOf(name: string): string {

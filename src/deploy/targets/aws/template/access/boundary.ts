@@ -9,6 +9,7 @@ import {
   policy,
   type Statement,
 } from '../functions/execution-role.ts'
+import { invokePreviews } from '../functions/preview-door.ts'
 
 /** Where a project's policies and the roles of its pipeline are, which no pipeline can change. */
 export const accessPath = (project: Project) => `/mokapot/${project.name}/access/`
@@ -36,6 +37,7 @@ export function boundaryFragment(project: Project): TemplateFragment {
               Resource: logs,
             },
             ...atDatabase(project),
+            invokePreviews(project),
           ]),
         },
       },

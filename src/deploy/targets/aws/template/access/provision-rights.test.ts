@@ -95,7 +95,7 @@ function callOf(type: string, action: string): IamCall {
 
 /** What a release does itself, without CloudFormation. */
 const OWN =
-  /^(?:cloudfront:GetDistribution|lambda:(?:Get(?:Alias|Function|FunctionConfiguration)|List\w+|PublishVersion|UpdateAlias|UpdateFunction(?:Code|Configuration)))$/
+  /^(?:cloudfront:GetDistribution|lambda:(?:(?:Create|Delete|Get|Update)Alias|Get(?:Function|FunctionConfiguration)|List\w+|PublishVersion|UpdateFunction(?:Code|Configuration)))$/
 
 const isNever = (action: string) => NEVER.some(([pattern]) => pattern.test(action))
 

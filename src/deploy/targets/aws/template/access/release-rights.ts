@@ -60,7 +60,7 @@ export function releaseRights(project: Project): Statement[] {
       ],
       Resource: sub(`\${${BUCKET_ID}.Arn}/*`),
     },
-    ...pointer(project),
+    ...(project.aws.mode === 'classic' ? plainFiles(project) : [pointer()]),
     {
       Sid: 'Distribution',
       Effect: 'Allow',
@@ -77,6 +77,8 @@ export function releaseRights(project: Project): Statement[] {
       Sid: 'Functions',
       Effect: 'Allow',
       Action: [
+        'lambda:CreateAlias',
+        'lambda:DeleteAlias',
         'lambda:GetAlias',
         'lambda:GetFunction',
         'lambda:GetFunctionConfiguration',
@@ -124,21 +126,45 @@ export function releaseRights(project: Project): Statement[] {
   ]
 }
 
-function pointer(project: Project): Statement[] {
-  if (project.aws.mode === 'classic') return []
+function pointer(): Statement {
+  return {
+    Sid: 'LivePointer',
+    Effect: 'Allow',
+    Action: [
+      'cloudfront-keyvaluestore:DeleteKey',
+      'cloudfront-keyvaluestore:DescribeKeyValueStore',
+      'cloudfront-keyvaluestore:GetKey',
+      'cloudfront-keyvaluestore:ListKeys',
+      'cloudfront-keyvaluestore:PutKey',
+      'cloudfront-keyvaluestore:UpdateKeys',
+    ],
+    Resource: getAtt(STORE_ID, 'Arn'),
+  }
+}
+
+/** What a deploy writes into the edge's functions, and what it takes back of a deploy that failed. */
+function plainFiles({ name }: Project): Statement[] {
   return [
     {
-      Sid: 'LivePointer',
+      Sid: 'PagesAndRules',
       Effect: 'Allow',
       Action: [
-        'cloudfront-keyvaluestore:DeleteKey',
-        'cloudfront-keyvaluestore:DescribeKeyValueStore',
-        'cloudfront-keyvaluestore:GetKey',
-        'cloudfront-keyvaluestore:ListKeys',
-        'cloudfront-keyvaluestore:PutKey',
-        'cloudfront-keyvaluestore:UpdateKeys',
+        'cloudfront:DescribeFunction',
+        'cloudfront:GetFunction',
+        'cloudfront:PublishFunction',
+        'cloudfront:UpdateFunction',
       ],
-      Resource: getAtt(STORE_ID, 'Arn'),
+      Resource: ['request', 'response'].map(what =>
+        sub(
+          `arn:\${AWS::Partition}:cloudfront::\${AWS::AccountId}:function/${name}-${what}-\${AWS::Region}`,
+        ),
+      ),
+    },
+    {
+      Sid: 'OverwrittenFiles',
+      Effect: 'Allow',
+      Action: ['s3:GetObjectVersion', 's3:ListBucketVersions'],
+      Resource: [getAtt(BUCKET_ID, 'Arn'), sub(`\${${BUCKET_ID}.Arn}/*`)],
     },
   ]
 }

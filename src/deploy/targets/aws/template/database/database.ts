@@ -59,7 +59,7 @@ function databaseFunction(
         logs: 'MigratorLogs',
         functionName,
         isInNetwork: network !== undefined,
-        database: [connect],
+        besides: [connect],
       }),
       Migrator: {
         Type: 'AWS::Lambda::Function',

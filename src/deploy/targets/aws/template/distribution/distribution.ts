@@ -1,4 +1,5 @@
 import type { Project } from '../../../../../config/project.ts'
+import { CACHE_TAG_FIELD } from '../../stack/names.ts'
 import { siteNames } from '../domain/zone.ts'
 import {
   type FunctionOrigin,
@@ -150,6 +151,8 @@ function distributionConfig(
     DefaultCacheBehavior: cacheBehavior(rules.rest, parts),
     CacheBehaviors: special.length === 0 ? undefined : special,
     CustomErrorResponses: errorResponses(project, rules, warn),
+    // By tags many files that changed are one path of an invalidation, and hashed assets stay kept.
+    CacheTagConfig: project.aws.mode === 'classic' ? { HeaderName: CACHE_TAG_FIELD } : undefined,
   }
 }
 
@@ -235,7 +238,8 @@ function answerer(
       Compress: true,
       CachePolicyId: MANAGED.cachingDisabled,
       OriginRequestPolicyId: MANAGED.allViewerExceptHost,
-      FunctionAssociations: target.id === API_ORIGIN_ID ? undefined : parts.viewer.functionUrls,
+      FunctionAssociations:
+        target.id === API_ORIGIN_ID ? parts.viewer.api : parts.viewer.functionUrls,
     }
   }
   const settings = parts.project.edge.origins![target.id]!

@@ -2,11 +2,13 @@ import type { Project } from '../../../../../config/project.ts'
 import {
   classicRequestCode,
   classicResponseCode,
-  functionUrlCode,
+  classicUrlCode,
+  functionRequestCode,
   viewerRequestCode,
   viewerResponseCode,
 } from '../../viewer/viewer-code.ts'
 import { getAtt, type Resource, sub, type TemplateFragment, type Value } from '../fragment.ts'
+import { hasPreviewDoor } from '../functions/preview-door.ts'
 import { projectTagList } from '../tags.ts'
 
 const STORE_ID = 'KeyValueStore'
@@ -19,12 +21,15 @@ export interface ViewerFunctions {
   files: Value
   /** Undefined where no function is asked by its URL. */
   functionUrls: Value | undefined
+  /** Before the HTTP API; undefined where nothing has to be done there. */
+  api: Value | undefined
 }
 
 /** The code that runs at the edge, and the store that tells it which release is live. */
 export function viewerFunctions(project: Project): ViewerFunctions {
   const isClassic = project.aws.mode === 'classic'
   const hasUrls = project.aws.functionUrls.length > 0
+  const hasApi = hasPreviewDoor(project)
   // Those of classic mode have pages and redirects written into them, by each deploy.
   const requestCode = isClassic ? classicRequestCode(EMPTY_SITE) : viewerRequestCode()
   const responseCode = isClassic ? classicResponseCode(EMPTY_SITE) : viewerResponseCode()
@@ -51,8 +56,18 @@ export function viewerFunctions(project: Project): ViewerFunctions {
           FunctionUrlRequest: edgeFunction(
             project,
             'url',
-            functionUrlCode(),
-            'Bodies on their way to function URLs',
+            isClassic ? classicUrlCode() : functionRequestCode('url'),
+            'Functions of previews, and bodies on their way to function URLs',
+            store,
+          ),
+        }),
+        ...(hasApi && {
+          FunctionRequest: edgeFunction(
+            project,
+            'api',
+            functionRequestCode('api'),
+            'Functions of previews',
+            store,
           ),
         }),
       },
@@ -70,6 +85,7 @@ export function viewerFunctions(project: Project): ViewerFunctions {
       associate('viewer-response', 'ViewerResponse'),
     ],
     functionUrls: hasUrls ? [associate('viewer-request', 'FunctionUrlRequest')] : undefined,
+    api: hasApi ? [associate('viewer-request', 'FunctionRequest')] : undefined,
   }
 }
 

@@ -54,7 +54,7 @@ const notByCode = (functionArn: Value): Statement => ({
   Condition: { ArnEquals: { 'lambda:SourceFunctionArn': functionArn } },
 })
 
-/** The role of one function: its own log group, its own user of the database, and nothing else. */
+/** The role of one function: its own log group, what it is for, and nothing else. */
 export function executionRole(
   project: Project,
   options: {
@@ -62,7 +62,8 @@ export function executionRole(
     /** As Lambda calls the function: a reference would be a circle. */
     functionName: string
     isInNetwork: boolean
-    database: readonly Statement[]
+    /** What it may besides writing its log. */
+    besides: readonly Statement[]
   },
 ): Resource {
   const functionArn = sub(
@@ -75,7 +76,7 @@ export function executionRole(
       Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
       Resource: getAtt(options.logs, 'Arn'),
     },
-    ...options.database,
+    ...options.besides,
     ...(options.isInNetwork ? [interfaceStatement, notByCode(functionArn)] : []),
   ]
   return {

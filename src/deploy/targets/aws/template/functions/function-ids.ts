@@ -11,7 +11,6 @@ export function functionIds(name: string) {
     live: `${id}Live`,
     integration: `${id}Integration`,
     apiPermission: `${id}ApiPermission`,
-    route: `${id}Route`,
     url: `${id}Url`,
     urlPermission: `${id}UrlPermission`,
     invokePermission: `${id}InvokePermission`,

@@ -141,8 +141,8 @@ describe('the HTTP API', () => {
       },
     })
     expect(stage?.DependsOn).toEqual([
-      'VisitsFunctionRouteApiVisits',
-      'VisitsFunctionRouteApiVisitsProxy',
+      expect.stringMatching(/^RouteApiVisits[0-9a-f]{6}$/),
+      expect.stringMatching(/^RouteApiVisitsProxy[0-9a-f]{6}$/),
     ])
   })
 
@@ -163,9 +163,40 @@ describe('the HTTP API', () => {
     const quiet = withFunctions([sampleFunction('cron', { routes: [] })])
     expect(templateOf(quiet).resources).not.toHaveProperty('Api')
     expect(backendFragments(quiet).origins).toEqual([])
-    const own = withFunctions([sampleFunction('render')], { functionUrls: ['render'] })
+    const settings = { functionUrls: ['render'], mode: 'classic' as const }
+    const own = withFunctions([sampleFunction('render')], settings)
     expect(templateOf(own).resources).not.toHaveProperty('Api')
     expect(templateOf(own).outputs).not.toHaveProperty('ApiEndpoint')
+  })
+})
+
+describe('the door to functions of previews', () => {
+  it('is behind the HTTP API, and asks nothing but previews, outside of the network', () => {
+    const project = withFunctions([sampleFunction('render')], {
+      ...{ functionUrls: ['render'], database: 'rds' as const },
+    })
+    const { resources } = templateOf(project)
+    expect(resources.PreviewDoorRoute?.Properties).toMatchObject({
+      RouteKey: 'ANY /.well-known/mokapot/functions/{proxy+}',
+      Target: { 'Fn::Sub': `integrations/\${PreviewDoorIntegration}` },
+    })
+    expect(properties(project, 'PreviewDoor')).not.toHaveProperty('VpcConfig')
+    const [{ PolicyDocument }] = properties(project, 'PreviewDoorRole').Policies as [
+      { PolicyDocument: { Statement: { Action: string[]; Resource: unknown }[] } },
+    ]
+    expect(PolicyDocument.Statement.slice(1)).toEqual([
+      {
+        ...{ Sid: 'Previews', Effect: 'Allow', Action: ['lambda:InvokeFunction'] },
+        Resource: {
+          'Fn::Sub': `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:mokapot-site_*:preview-*`,
+        },
+      },
+    ])
+  })
+
+  it('is not made in classic mode, which has no previews', () => {
+    const project = withFunctions([sampleFunction('render')], { mode: 'classic' })
+    expect(templateOf(project).resources).not.toHaveProperty('PreviewDoor')
   })
 })
 

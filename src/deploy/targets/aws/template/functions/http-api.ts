@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import type { Project, ProjectFunction } from '../../../../../config/project.ts'
+import { PREVIEW_DOOR_PATH } from '../../stack/names.ts'
 import {
   type FunctionOrigin,
   getAtt,
@@ -12,6 +14,7 @@ import {
 } from '../fragment.ts'
 import { projectTags } from '../tags.ts'
 import { functionIds } from './function-ids.ts'
+import { DOOR_ID, hasPreviewDoor, previewDoor } from './preview-door.ts'
 import { type RouteKey, routeKeys } from './route-keys.ts'
 
 const API_ID = 'Api'
@@ -20,13 +23,17 @@ export const API_ORIGIN_ID = 'functions'
 /** API Gateway lets no integration of an HTTP API take longer. */
 export const API_TIMEOUT_SECONDS = 30
 
-/** The HTTP API that asks these functions; nothing where there is none with a route. */
+/**
+ * The HTTP API that asks these functions, and those of previews; nothing where there is none with a
+ * route.
+ */
 export function httpApi(
   project: Project,
   functions: readonly ProjectFunction[],
 ): { fragment: TemplateFragment; origins: FunctionOrigin[] } {
   const routed = functions.filter(({ routes }) => routes.length > 0)
-  if (routed.length === 0) return { fragment: { resources: {} }, origins: [] }
+  const hasDoor = hasPreviewDoor(project)
+  if (routed.length === 0 && !hasDoor) return { fragment: { resources: {} }, origins: [] }
   const keys = routeKeys(routed)
   return {
     fragment: mergeFragments([
@@ -34,6 +41,7 @@ export function httpApi(
       stage(project, keys),
       ...routed.map(integration),
       ...keys.map(route),
+      ...(hasDoor ? [previewDoor(project), doorRoute()] : []),
     ]),
     origins: [
       {
@@ -110,26 +118,49 @@ function throttles(limited: readonly RouteKey[]): Value {
 
 function integration({ name }: ProjectFunction): TemplateFragment {
   const ids = functionIds(name)
+  return { resources: integrationOf(ids, ref(ids.live)) }
+}
+
+/** `answerer`: a function, or an alias of one. */
+function integrationOf(
+  ids: { integration: string; apiPermission: string },
+  answerer: Value,
+): Record<string, Resource> {
+  return {
+    [ids.integration]: {
+      Type: 'AWS::ApiGatewayV2::Integration',
+      Properties: {
+        ApiId: ref(API_ID),
+        IntegrationType: 'AWS_PROXY',
+        IntegrationUri: answerer,
+        PayloadFormatVersion: '2.0',
+      },
+    },
+    [ids.apiPermission]: {
+      Type: 'AWS::Lambda::Permission',
+      Properties: {
+        Action: 'lambda:InvokeFunction',
+        FunctionName: answerer,
+        Principal: 'apigateway.amazonaws.com',
+        SourceArn: sub(
+          `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${${API_ID}}/*/*`,
+        ),
+      },
+    },
+  }
+}
+
+function doorRoute(): TemplateFragment {
+  const ids = { integration: `${DOOR_ID}Integration`, apiPermission: `${DOOR_ID}ApiPermission` }
   return {
     resources: {
-      [ids.integration]: {
-        Type: 'AWS::ApiGatewayV2::Integration',
+      ...integrationOf(ids, getAtt(DOOR_ID, 'Arn')),
+      [`${DOOR_ID}Route`]: {
+        Type: 'AWS::ApiGatewayV2::Route',
         Properties: {
           ApiId: ref(API_ID),
-          IntegrationType: 'AWS_PROXY',
-          IntegrationUri: ref(ids.live),
-          PayloadFormatVersion: '2.0',
-        },
-      },
-      [ids.apiPermission]: {
-        Type: 'AWS::Lambda::Permission',
-        Properties: {
-          Action: 'lambda:InvokeFunction',
-          FunctionName: ref(ids.live),
-          Principal: 'apigateway.amazonaws.com',
-          SourceArn: sub(
-            `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${${API_ID}}/*/*`,
-          ),
+          RouteKey: `ANY ${PREVIEW_DOOR_PATH}/{proxy+}`,
+          Target: sub(`integrations/\${${ids.integration}}`),
         },
       },
     },
@@ -148,5 +179,9 @@ function route(routeKey: RouteKey): TemplateFragment {
   return { resources: { [routeId(routeKey)]: resource } }
 }
 
-const routeId = ({ key, function: { name } }: RouteKey) =>
-  `${functionIds(name).route}${logicalId(key.replace(/^ANY /, ''))}`
+/**
+ * Of the key alone: a route that goes over to another function is changed, where a second one of the
+ * same key would be refused. With a hash, for `/a-b` and `/a/b` have the same letters.
+ */
+const routeId = ({ key }: RouteKey) =>
+  `Route${logicalId(key.replace(/^ANY /, ''))}${createHash('sha256').update(key).digest('hex').slice(0, 6)}`

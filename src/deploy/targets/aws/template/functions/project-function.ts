@@ -33,7 +33,12 @@ export function functionFragment(
 ): TemplateFragment {
   const ids = functionIds(settings.name)
   const functionName = lambdaName(project.name, settings.name)
-  const role = { logs: ids.logs, functionName, isInNetwork: network !== undefined, database }
+  const role = {
+    logs: ids.logs,
+    functionName,
+    isInNetwork: network !== undefined,
+    besides: database,
+  }
   return {
     resources: {
       [ids.logs]: logGroup(project, functionName),

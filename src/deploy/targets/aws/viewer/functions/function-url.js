@@ -1,4 +1,4 @@
-// viewer-request, before functions that are asked by their URL.
+// Before functions that are asked by their URL.
 //
 // CloudFront signs what it sends to a function URL (origin access control, SigV4) without reading
 // bodies: a request that has one must bring the body's SHA-256 itself, in x-amz-content-sha256. One
@@ -6,12 +6,12 @@
 
 const NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
-function handler(event) {
-  const headers = event.request.headers
-  const isRead = event.request.method === 'GET' || event.request.method === 'HEAD'
+function nameNothing(request) {
+  const headers = request.headers
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
   const length = headers['content-length']
   const hasBody = headers['transfer-encoding'] || (length && length.value !== '0')
   if (!isRead && !hasBody && !headers['x-amz-content-sha256'])
     headers['x-amz-content-sha256'] = { value: NOTHING }
-  return event.request
+  return request
 }

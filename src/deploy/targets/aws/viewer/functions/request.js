@@ -6,35 +6,25 @@
 // The same steps as src/edge/answer.ts, in the same order. `ask` is what is known of the request.
 
 const ALLOWED = 'GET, HEAD, OPTIONS'
-const NO_STORE = 'no-store'
 
 async function handler(event) {
   const request = event.request
-  const host = request.headers.host.value.toLowerCase().replace(/:\d*$/, '')
+  const ask = askOf(request)
   const query = request.rawQueryString()
-  const ask = {
-    request_: request,
-    host_: host,
-    query_: query === undefined ? '' : `?${query}`,
-    isRead_: request.method === 'GET' || request.method === 'HEAD',
-  }
+  ask.query_ = query === undefined ? '' : `?${query}`
+  ask.isRead_ = request.method === 'GET' || request.method === 'HEAD'
   const led = await leadToPreview(ask)
   if (led) return led
+  namePreview(ask)
   const found = await findRelease(ask)
   if (found) return found
   ask.path_ = decodePath(request.uri)
   if (ask.path_ === undefined) {
     return page({ request_: request }, 400, 'The path of the request is malformed.')
   }
-  const head = ask.head_
-  if (head.w && hash(head.s + credentials(ask).replace(/^[^:]*:?/, '')) !== head.w) {
-    return unauthorised(
-      ask,
-      'This preview wants a password; any name will do.',
-      `preview ${ask.preview_}`,
-    )
-  }
-  if (ask.path_ === '/.well-known/mokapot/release.json' && ask.isRead_ && head.m) {
+  const refused = await refuseStranger(ask)
+  if (refused) return refused
+  if (ask.path_ === '/.well-known/mokapot/release.json' && ask.isRead_ && ask.head_.m) {
     return statement(ask)
   }
   if (request.method === 'OPTIONS') return respond(ask, 204, '', { allow: ALLOWED })
@@ -44,23 +34,6 @@ async function handler(event) {
     if (locked) return locked
   }
   return answer(ask)
-}
-
-// The host of a preview names it, or the cookie that its path has set.
-async function findRelease(ask) {
-  const byHost = /^([a-z0-9-]{1,30})\.preview\./.exec(ask.host_)
-  const cookie = ask.request_.cookies['moka-preview-name']
-  ask.preview_ = byHost ? byHost[1] : cookie ? cookie.value : ''
-  const text = await get(ask.preview_ ? `preview:${ask.preview_}` : 'live')
-  if (text) {
-    ask.live_ = JSON.parse(text)
-    ask.head_ = ask.live_.r
-    return
-  }
-  if (!ask.preview_) return page(ask, 503, 'Nothing was deployed here yet.')
-  const gone = await page({ request_: ask.request_ }, 404, 'There is no such preview any more.')
-  if (!byHost) gone.cookies = previewCookie('', '; Max-Age=0')
-  return gone
 }
 
 // /.well-known/mokapot/preview/NAME/… chooses a preview for this browser; without a name, live.
@@ -78,11 +51,6 @@ async function leadToPreview(ask) {
   })
   response.cookies = previewCookie(name, name ? '' : '; Max-Age=0')
   return response
-}
-
-function previewCookie(name, more) {
-  const attributes = `Path=/; Secure; HttpOnly; SameSite=Lax${more}`
-  return { 'moka-preview-name': { value: name, attributes: attributes } }
 }
 
 async function statement(ask) {
@@ -218,18 +186,6 @@ async function askForLock(ask, paths) {
   return unauthorised(ask, 'This page wants a name and a password.', 'site')
 }
 
-function credentials(ask) {
-  const match = /^basic\s+([A-Za-z0-9+/]+=*)\s*$/i.exec(field(ask, 'authorization'))
-  return match ? Buffer.from(match[1], 'base64').toString() : ''
-}
-
-function hash(text, encoding) {
-  return crypto
-    .createHash('sha256')
-    .update(text)
-    .digest(encoding || 'base64url')
-}
-
 // Which of so many keys has what is known of a path.
 function place(head, path, count) {
   return parseInt(hash(head.s + path, 'hex').slice(0, 8), 16) % count
@@ -259,47 +215,8 @@ function sendObject(ask, folder, file, status) {
   return request
 }
 
-function respond(ask, status, cache, fields, body) {
-  const headers = {}
-  const head = ask.head_
-  if (head) {
-    set(headers, 'x-moka-release', head.i)
-    if (head.t) set(headers, 'strict-transport-security', head.t)
-  }
-  if (ask.preview_) set(headers, 'x-robots-tag', 'noindex')
-  Object.keys(fields).forEach(name => set(headers, name, fields[name]))
-  const isPrivate = ask.isLocked_ || (head && head.w && cache !== NO_STORE)
-  if (cache) set(headers, 'cache-control', isPrivate ? 'private, no-cache' : cache)
-  if (status > 204) setSecurity(headers)
-  const response = { statusCode: status, headers: headers }
-  if (body) response.body = body
-  return response
-}
-
 function redirect(ask, status, location) {
   return respond(ask, status, 'public, max-age=0, must-revalidate', { location: location })
-}
-
-// The built-in page of an error: HTML for browsers, JSON for who asks for it, else text.
-async function page(ask, status, message, name, value) {
-  const accept = field(ask, 'accept')
-  let type = 'text/plain'
-  let body = message
-  if (/text\/html/i.test(accept)) {
-    type = 'text/html'
-    const html = await get(`page:${status}`)
-    body = html ? html.replace('$', message) : message
-  } else if (/application\/json/i.test(accept)) {
-    type = 'application/json'
-    body = JSON.stringify({ message: message })
-  }
-  const fields = { 'content-type': `${type}; charset=utf-8` }
-  if (name) fields[name] = value
-  return respond(ask, status, NO_STORE, fields, `${body}\n`)
-}
-
-function unauthorised(ask, message, realm) {
-  return page(ask, 401, message, 'www-authenticate', `Basic realm="${realm}", charset="UTF-8"`)
 }
 
 function methodNotAllowed(ask) {

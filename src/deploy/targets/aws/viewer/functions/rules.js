@@ -149,7 +149,3 @@ function makeSafe(text) {
 }
 
 // A field of the request, or ''.
-function field(ask, name) {
-  const found = ask.request_.headers[name]
-  return found ? found.value : ''
-}

@@ -79,3 +79,8 @@ function setSecurity(headers) {
 function set(headers, name, value) {
   headers[name] = { value: value }
 }
+
+function field(ask, name) {
+  const found = ask.request_.headers[name]
+  return found ? found.value : ''
+}

@@ -22,7 +22,8 @@ export interface CloudFrontResponse {
 }
 
 export type FunctionResult =
-  | { kind: 'request'; request: CloudFrontRequest; reads: readonly string[] }
+  /** `origin`: chosen in place of the behavior's. */
+  | { kind: 'request'; request: CloudFrontRequest; reads: readonly string[]; origin?: string }
   | { kind: 'response'; response: CloudFrontResponse; reads: readonly string[] }
 
 export interface ViewerFunction {
@@ -86,6 +87,7 @@ export function loadFunction(
   for (const [key, value] of store) checkEntry(key, value)
   if (storedBytes(store) > MAX_STORE_BYTES) throw new Error('the store has 5 MB')
   let reads: string[] = []
+  let origin: string | undefined
   const kvs = {
     async get(key: string) {
       reads.push(key)
@@ -95,7 +97,12 @@ export function loadFunction(
     },
   }
   const modules: Record<string, unknown> = {
-    cloudfront: Object.freeze({ kvs: () => Object.freeze(kvs) }),
+    cloudfront: Object.freeze({
+      kvs: () => Object.freeze(kvs),
+      selectRequestOriginById: (id: string) => {
+        origin = id
+      },
+    }),
     crypto: Object.freeze({ createHash: (name: string) => createHash(name) }),
   }
   const context = createContext(
@@ -134,20 +141,21 @@ export function loadFunction(
   ) => Promise<string>
   const run = async (event: object, query?: string) => {
     reads = []
+    origin = undefined
     const given = JSON.stringify({ version: '1.0', ...event })
     const result = await main(given, query)
     onCall({ event: given, query, result })
-    return { result: JSON.parse(result), reads }
+    return { result: JSON.parse(result), reads, ...(origin !== undefined && { origin }) }
   }
   return {
     async onRequest(request, query) {
-      const { result, reads } = await run(
+      const { result, ...told } = await run(
         { context: { eventType: 'viewer-request' }, request },
         query,
       )
       return typeof result.statusCode === 'number'
-        ? { kind: 'response', response: result, reads }
-        : { kind: 'request', request: result, reads }
+        ? { kind: 'response', response: result, reads: told.reads }
+        : { kind: 'request', request: result, ...told }
     },
     async onResponse(request, response) {
       const event = { context: { eventType: 'viewer-response' }, request, response }
