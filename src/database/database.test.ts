@@ -211,7 +211,7 @@ describe('the server', () => {
     await gone
     // Its clients may learn of its death a moment before we do.
     const read = async () => query((await database.ensure('phoenix')).url, 'select n from t')
-    await expect.poll(() => read().catch(() => []), { timeout: 10_000 }).toEqual([{ n: 7 }])
+    await expect.poll(() => read().catch(() => [])).toEqual([{ n: 7 }])
     expect((await database.ensure('phoenix')).url).toBe(url)
   })
 
@@ -221,9 +221,7 @@ describe('the server', () => {
       const pid = await postmasterPid()
       process.kill(pid, 'SIGKILL')
       // Straight to the server's own port, as functions do: nothing here wakes it.
-      await expect
-        .poll(() => query(url, 'select 1 as n').catch(() => []), { timeout: 10_000 })
-        .toEqual([{ n: 1 }])
+      await expect.poll(() => query(url, 'select 1 as n').catch(() => [])).toEqual([{ n: 1 }])
       expect(await postmasterPid()).not.toBe(pid)
     }
   })
@@ -237,7 +235,7 @@ describe('the server', () => {
     const pid = await postmasterPid()
     const before = performance.now()
     await database.close()
-    expect(performance.now() - before).toBeLessThan(1_500)
+    expect(performance.now() - before).toBeLessThan(20_000)
     await ended
     expect(() => process.kill(pid, 0)).toThrow()
     await expect(database.ensure(project)).rejects.toThrow(/being closed/)

@@ -111,7 +111,7 @@ describe('after kill -9 of the program', () => {
       // Nobody starts another one here that would end it: it has to go on its own.
       const ended = async () => !isAlive((await readPid(join(directory, 'data'))) ?? NO_PROCESS)
       await vi.waitFor(async () => expect(await ended()).toBe(true), {
-        timeout: 5_000,
+        timeout: 30_000,
         interval: 10,
       })
       const stored = await storedCount(directory)

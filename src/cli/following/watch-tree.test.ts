@@ -33,13 +33,13 @@ async function open(isIgnored: (path: string) => boolean = () => false): Promise
 async function isTold(act: () => Promise<unknown>): Promise<void> {
   const before = changes
   await act()
-  await vi.waitUntil(() => changes > before, 5000)
+  await vi.waitUntil(() => changes > before, 30_000)
   // What was told late of this must not be taken for news of the next.
   await vi.waitUntil(async () => {
     const seen = changes
     await new Promise(resolve => setTimeout(resolve, 20))
     return changes === seen
-  })
+  }, 30_000)
 }
 
 const write = (path: string, text = 'text') => writeFile(join(root, path), text)

@@ -39,7 +39,7 @@ describe.skipIf(findOnPath('openssl') === undefined)('TLS to a server (needs ope
     await appendFile(join(data, 'postgresql.conf'), '\nssl = on\n')
     const pid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0])
     process.kill(pid, 'SIGHUP')
-    await vi.waitFor(async () => expect(await hasTls('?sslmode=prefer')).toBe(true))
+    await vi.waitFor(async () => expect(await hasTls('?sslmode=prefer')).toBe(true), 30_000)
   })
   afterAll(async () => {
     await database?.close()

@@ -61,7 +61,7 @@ async function lines(count: number): Promise<Line[]> {
     found = text.split('\n').slice(0, -1)
     return found.length
   }
-  await expect.poll(read, { timeout: 5000, interval: 5 }).toBeGreaterThanOrEqual(count)
+  await expect.poll(read, { interval: 5 }).toBeGreaterThanOrEqual(count)
   expect(found).toHaveLength(count)
   return found.map(line => JSON.parse(line) as Line)
 }

@@ -312,7 +312,7 @@ test('who does not close after the end is left', async () => {
   socket.write('x')
   await once(socket.resume(), 'end')
   expect(listener.connectionCount).toBe(1)
-  await expect.poll(() => listener.connectionCount, { timeout: 10_000 }).toBe(0)
+  await expect.poll(() => listener.connectionCount).toBe(0)
 })
 
 describe('the engine is chosen by the first bytes', () => {

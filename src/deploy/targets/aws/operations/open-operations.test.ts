@@ -164,12 +164,12 @@ describe.skipIf(noAws !== undefined)('operations on AWS', () => {
     const logs = new AwsLogs({ client, project: 'site', clock: systemClock, pollMs: 20 })
     const following = logs.follow(['pings'], 1, entry => seen.push(entry), ended.signal)
     const texts = () => seen.map(({ text }) => text)
-    await vi.waitFor(() => expect(texts()).toEqual(['two']))
+    await expect.poll(texts).toEqual(['two'])
     await put('b', [nowMs + 5, 'three'], [nowMs + 5, 'three'])
-    await vi.waitFor(() => expect(texts()).toEqual(['two', 'three', 'three']))
+    await expect.poll(texts).toEqual(['two', 'three', 'three'])
     // Of before what was seen, and only now shown by CloudWatch.
     await put('c', [nowMs + 3, 'late'])
-    await vi.waitFor(() => expect(texts()).toEqual(['two', 'three', 'three', 'late']))
+    await expect.poll(texts).toEqual(['two', 'three', 'three', 'late'])
     ended.abort()
     await following
     expect(texts()).toEqual(['two', 'three', 'three', 'late'])

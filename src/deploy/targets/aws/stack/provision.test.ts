@@ -42,11 +42,11 @@ describe.skipIf(noAws !== undefined)(
         })
       const first = begin([])
       await held.reached
-      await expect.poll(() => told.length, { timeout: 20_000 }).toBe(1)
+      await expect.poll(() => told.length).toBe(1)
       // As after a moka that was killed: the next one finds the stack on its way.
       const waits: string[] = []
       const second = begin(waits)
-      await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2)
+      await expect.poll(() => told.length).toBe(2)
       expect(told[1]).toEqual(['first.example', ...Array(4).fill(expect.stringMatching(/^ns-/))])
       expect(waits).toEqual(['mokapot-first-domain CREATE_IN_PROGRESS ada at engine'])
       held.release()

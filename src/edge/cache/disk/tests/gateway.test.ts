@@ -60,9 +60,7 @@ async function get(path = '/', request: FixtureRequest = {}) {
 
 /** Until all that was stored is on the disk alone. */
 async function onDisk(entries: number): Promise<void> {
-  await expect
-    .poll(() => fixture.edge.stats().responses.disk, { timeout: 5_000 })
-    .toMatchObject({ entries })
+  await expect.poll(() => fixture.edge.stats().responses.disk).toMatchObject({ entries })
 }
 
 test('an answer comes from the disk, with its age, and its origin is asked once', async () => {
@@ -126,7 +124,7 @@ test('a confirmation makes what is on the disk fresh again', async () => {
   await onDisk(1)
   cache.now += 61_000
   expect((await get()).text).toBe('body')
-  await expect.poll(() => fixture.edge.stats().responses.disk?.written, { timeout: 5_000 }).toBe(2)
+  await expect.poll(() => fixture.edge.stats().responses.disk?.written).toBe(2)
   const { text, headers, via } = await get()
   expect([text, headers['x-at']]).toEqual(['body', '2'])
   expect(via).toContain('hit')
@@ -140,7 +138,7 @@ test('what is stale on the disk stands in for an origin that is down, and is sen
   cache.now += 90_000
   expect((await get()).text).toBe('answer 1')
   await expect.poll(() => origin.requests.length).toBe(2)
-  await expect.poll(() => fixture.edge.stats().responses.disk?.written, { timeout: 5_000 }).toBe(2)
+  await expect.poll(() => fixture.edge.stats().responses.disk?.written).toBe(2)
   expect((await get()).text).toBe('answer 2')
   cache.now += 600_000
   origin.onRequest((_request, response) => response.destroy())
