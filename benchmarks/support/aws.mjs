@@ -11,7 +11,9 @@ export async function loadTestAws() {
   const outfile = join(resolveDir, `.bundle-${process.pid}.mjs`)
   await build({
     stdin: {
-      contents: "export * from './start.ts'\nexport * from './test-edge.ts'\n",
+      contents: ['start', 'test-edge', 'proxy', 'faults']
+        .map(name => `export * from './${name}.ts'\n`)
+        .join(''),
       ...{ resolveDir, loader: 'ts' },
     },
     ...{ outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm' },

@@ -1,14 +1,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { lambdaName } from '../../../src/deploy/targets/aws/stack/names.ts'
 import {
   type CloudFrontRequest,
   type CloudFrontResponse,
   loadFunction,
 } from '../../../src/deploy/targets/aws/viewer/testing/function-runtime.ts'
+import type { Stack } from './cloudformation/stack.ts'
+import { askApi, invoke } from './http-api.ts'
 import type { Aws } from './start.ts'
 
-/** A CloudFront of one project: its own functions with the account's store, and its bucket behind them. */
+/**
+ * A CloudFront of one project: its own functions with the account's store, its bucket behind them, and
+ * where the stack has behaviors for functions, the HTTP API or the function itself.
+ */
 export interface TestEdge {
   /** For `MOKA_AWS_SITE`. */
   address: string
@@ -19,9 +25,10 @@ export interface TestEdge {
 
 /** Reads functions and keys anew for each request: nothing is cached, and nothing is old. */
 export async function startEdge(aws: Aws, project: string, region = 'eu-central-1') {
+  const { AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = aws.env
   const s3 = new S3Client({
     ...{ endpoint: aws.motoEndpoint, region, forcePathStyle: true },
-    credentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
+    credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
   })
   const named = (what: string) => `${project}-${what}-${region}`
   const answer = async (
@@ -31,7 +38,12 @@ export async function startEdge(aws: Aws, project: string, region = 'eu-central-
     const [uri = '/', query] = (asked.url ?? '/').split('?')
     const request: CloudFrontRequest = {
       ...{ method: asked.method ?? 'GET', uri, querystring: {}, cookies: cookiesOf(asked) },
-      headers: { host: { value: 'site.example' } },
+      headers: { ...fieldsOf(asked), host: { value: hostOf(asked) } },
+    }
+    const stack = aws.stacks.find(`mokapot-${project}`, region)
+    const behavior = stack && behaviorOf(stack, uri)
+    if (stack !== undefined && behavior !== undefined && behavior.TargetOriginId !== 'files') {
+      return askFunction({ aws, stack, behavior, store }, { request, query }, await bodyOf(asked))
     }
     const viewer = loadFunction(aws.edgeFunctions.liveCode(named('request')) ?? '', store)
     const result = await viewer.onRequest(request, query)
@@ -68,6 +80,80 @@ export async function startEdge(aws: Aws, project: string, region = 'eu-central-
     await new Promise(resolve => server.close(resolve))
   }
   return edge as TestEdge
+}
+
+interface Behavior {
+  PathPattern: string
+  TargetOriginId: string
+  FunctionAssociations?: { EventType: string; FunctionARN: string }[]
+}
+
+/** That of a path, among those besides the default. */
+function behaviorOf(stack: Stack, path: string): Behavior | undefined {
+  const config = stack.resources.get('Distribution')?.properties.DistributionConfig
+  const covers = (pattern: string) =>
+    new RegExp(
+      `^${pattern
+        .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+        .replaceAll('*', '.*')
+        .replaceAll('?', '.')}$`,
+    ).test(path)
+  return (config?.CacheBehaviors ?? []).find(({ PathPattern }: Behavior) => covers(PathPattern))
+}
+
+/** Behind viewer-request: nothing of functions is kept. */
+async function askFunction(
+  {
+    aws,
+    stack,
+    behavior,
+    store,
+  }: { aws: Aws; stack: Stack; behavior: Behavior; store: ReadonlyMap<string, string> },
+  { request, query }: { request: CloudFrontRequest; query: string | undefined },
+  body: Buffer,
+): Promise<CloudFrontResponse & { bytes?: Buffer }> {
+  const association = behavior.FunctionAssociations?.find(
+    ({ EventType }) => EventType === 'viewer-request',
+  )
+  const code = aws.edgeFunctions.liveCode(association?.FunctionARN.split('/').at(-1) ?? '')
+  const result = await loadFunction(code ?? '', store).onRequest(request, query)
+  if (result.kind === 'response') return result.response
+  const { uri: path, method, headers: sent, cookies } = result.request
+  const pairs = Object.entries(cookies).map(([name, { value }]) => `${name}=${value}`)
+  const headers = {
+    ...Object.fromEntries(Object.entries(sent).map(([name, { value }]) => [name, value])),
+    ...(pairs.length > 0 && { cookie: pairs.join('; ') }),
+  }
+  const asked = { ...{ method, path, query: query ?? '', headers, body } }
+  const origin = result.origin ?? behavior.TargetOriginId
+  const answer =
+    origin === 'functions'
+      ? await askApi(aws, stack, asked)
+      : await invoke(aws, stack.region, {
+          name: lambdaName(stack.name.slice('mokapot-'.length), origin.slice('function-'.length)),
+          alias: 'live',
+          event: { version: '2.0', routeKey: '$default', rawPath: path, ...asked },
+        })
+  const fields = Object.entries(answer.headers).map(([name, value]) => [name, { value }])
+  return { statusCode: answer.status, headers: Object.fromEntries(fields), bytes: answer.body }
+}
+
+async function bodyOf(asked: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const part of asked) parts.push(part)
+  return Buffer.concat(parts)
+}
+
+/** That of a preview counts; else it is the one of this machine. */
+function hostOf({ headers: { host = '' } }: IncomingMessage): string {
+  return host.includes('.preview.') ? host : 'site.example'
+}
+
+function fieldsOf({ headers }: IncomingMessage): Record<string, { value: string }> {
+  const { cookie: _, ...fields } = headers
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, { value: String(value) }]),
+  )
 }
 
 function send(
