@@ -23,7 +23,10 @@ export async function openWorld(zones: Record<string, DnsRecord[]>): Promise<Wor
     ),
   })
   return {
-    view: { ask: createAskServer({ port: server.port, timeoutMs: 500 }), resolvers: ['127.0.0.1'] },
+    view: {
+      ask: createAskServer({ port: server.port, timeoutMs: 10_000 }),
+      resolvers: ['127.0.0.1'],
+    },
     close: () => server.close(),
   }
 }

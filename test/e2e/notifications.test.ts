@@ -28,16 +28,21 @@ let receiver: Server
 let address: string
 let received: Received[]
 let isSilent: boolean
+let givenUp: number
 beforeEach(async () => {
   project = await temporaryFolder('notify')
   home = await temporaryFolder('notify-home')
   received = []
   isSilent = false
+  givenUp = 0
   receiver = createServer(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += chunk
     const signature = request.headers['x-mokapot-signature'] as string | undefined
     received.push({ signature, body, at: request.url })
+    response.on('close', () => {
+      if (!response.writableEnded) givenUp++
+    })
     if (!isSilent) response.end('ok')
   })
   await new Promise<void>(resolve => receiver.listen(0, '127.0.0.1', resolve))
@@ -146,9 +151,8 @@ it('holds up no deploy where nobody answers, and not the end of the cloud', asyn
   isSilent = true
   await writeProject(project, { 'dist/index.html': 'one' })
   await configure(`notify: '${address}'`)
-  const { code, stdout } = await run(['deploy', '--json'])
-  expect(code).toBe(0)
-  expect(JSON.parse(stdout).durationMs).toBeLessThan(4500) // one attempt alone takes 5 s
+  expect((await run(['deploy', '--json'])).code).toBe(0)
+  expect(givenUp).toBe(0) // the first attempt alone waits for 5 s
   await until(() => received.length === 1)
   expect(await cloud.stop()).toBe(0)
 })

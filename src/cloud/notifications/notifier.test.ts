@@ -139,7 +139,7 @@ describe('a notification', () => {
 
   it('waits for no server that does not answer', async () => {
     answer = () => undefined
-    const impatient = notifierWith({ timeoutMs: 50 })
+    const impatient = notifierWith({ timeoutMs: 1000 })
     impatient.tell([{ url }], notice)
     await until(() => logged !== '')
     expect(received).toHaveLength(3)
@@ -153,7 +153,7 @@ describe('a notification', () => {
     await until(() => received.length === 1)
     const startMs = performance.now()
     await patient.close()
-    expect(performance.now() - startMs).toBeLessThan(3000)
+    expect(performance.now() - startMs).toBeLessThan(30_000)
   })
 
   it('is not sent in development', async () => {

@@ -27,7 +27,7 @@ function blobsOf(count: number, sizeBytes: number): BlobUpload[] {
 /** A cloud that keeps what it gets, and a client whose network does as it is told. */
 async function cloudBehind(
   faultOf: (connection: number) => Fault | 'refuse' | undefined,
-  timing = { stallMs: 200, patienceMs: 20_000 },
+  timing = { stallMs: 30_000, patienceMs: 30_000 },
 ) {
   const stored = new Set<string>()
   const kept = new Map<string, Buffer>()
@@ -71,8 +71,9 @@ describe('an upload', () => {
   ])('over a connection that %s goes on with what is missing', async (_, kind) => {
     const blobs = blobsOf(300, 10_000)
     // Each of the first connections fails a third on its way.
-    const { client, proxy, stored } = await cloudBehind(connection =>
-      connection < 5 ? { kind, afterBytes: 1_000_000 + connection } : undefined,
+    const { client, proxy, stored } = await cloudBehind(
+      connection => (connection < 5 ? { kind, afterBytes: 1_000_000 + connection } : undefined),
+      { stallMs: kind === 'stall' ? 500 : 30_000, patienceMs: 30_000 },
     )
     await client.putBlobs(blobs)
     expect(stored).toEqual(everyOne(blobs))
@@ -107,7 +108,7 @@ describe('an upload', () => {
     let isDown = false
     const { client, proxy, stored } = await cloudBehind(
       () => (isDown ? 'refuse' : { kind: 'cut', afterBytes: 1_000_000 }),
-      { stallMs: 200, patienceMs: 500 },
+      { stallMs: 30_000, patienceMs: 3_000 },
     )
     const failure = client.putBlobs(blobs, ({ blobs }) => {
       isDown ||= blobs > 100
