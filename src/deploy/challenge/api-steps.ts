@@ -62,18 +62,14 @@ export function api(evidence: ApiEvidence, place: Place): Outcome {
 }
 
 /** Step 8: the count is kept in a database. */
-export function database(
-  evidence: ApiEvidence,
-  { database: { kind } }: Project,
-  place: Place,
-): Outcome {
-  if (kind === 'none') {
+export function database(evidence: ApiEvidence, project: Project, place: Place): Outcome {
+  if (project.database.kind === 'none') {
     return missing(
       'the project has no database',
       'a folder migrations with the first .sql file makes one',
     )
   }
-  const name = kind === 'embedded' ? 'PostgreSQL' : 'the PostgreSQL at database.url'
+  const name = keeperOf(project, place)
   const count = 'let the function count each request in the database and answer the number'
   if (evidence.kind === 'none') {
     return unknown(`there is ${name}, and no function that answers with a count`, count)
@@ -91,6 +87,14 @@ export function database(
     return done(`${method} ${call.path} twice: ${before}, then ${after}, kept in ${name}`)
   }
   return unknown(`${method} ${call.path} twice: ${before}, then ${after}`, count)
+}
+
+/** What counts are kept in, for people. */
+function keeperOf({ database, aws }: Project, { kind }: Place): string {
+  const keeper = kind === 'aws' ? aws.database : database.kind
+  if (keeper === 'rds') return 'PostgreSQL on RDS'
+  if (keeper === 'dsql') return 'Aurora DSQL'
+  return keeper === 'embedded' ? 'PostgreSQL' : 'the PostgreSQL at database.url'
 }
 
 /** Step 10: the function is Python. */
