@@ -168,9 +168,10 @@ describe('the origin', () => {
   })
 
   test('may be slow to answer or to go on, but not for ever', async () => {
-    deploy([{}], { o: { url: origin.url, responseTimeoutMs: 100, idleTimeoutMs: 100 } })
+    deploy([{}], { o: { url: origin.url, responseTimeoutMs: 100 } })
     origin.onRequest(() => {})
     expect((await get('/x')).status).toBe(504)
+    deploy([{}], { o: { url: origin.url, idleTimeoutMs: 100 } })
     origin.onRequest((_request, response) => response.writeHead(200).write('half'))
     await expect(get('/x')).rejects.toThrow()
     expect(fixture.log.join('')).toContain('no response within 100 ms')

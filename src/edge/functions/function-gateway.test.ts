@@ -6,7 +6,7 @@ import { MAX_REQUEST_BODY_BYTES } from './function-gateway.ts'
 
 let fixture: EdgeFixture
 beforeEach(async () => {
-  fixture = await openEdgeFixture({ originTimeoutMs: 300 })
+  fixture = await openEdgeFixture()
   fixture.deploy(SITE)
 })
 afterEach(() => fixture.close())
@@ -18,6 +18,13 @@ const SITE = {
     { pattern: '/api/visits', function: 'visits' },
     { pattern: '/api/*', function: 'all' },
   ],
+}
+
+/** For functions, from now on. */
+async function waitNoLongerThan(originTimeoutMs: number): Promise<void> {
+  await fixture.close()
+  fixture = await openEdgeFixture({ originTimeoutMs })
+  fixture.deploy(SITE)
 }
 
 /** Counts calls and answers with them, under the given fields. */
@@ -181,6 +188,7 @@ describe('the response', () => {
   })
 
   test('is 504 when it does not come in time', async () => {
+    await waitNoLongerThan(100)
     fixture.onFunction(() => {})
     const response = await fixture.get('/api/x', { headers: { accept: 'text/html' } })
     expect(response.status).toBe(504)
@@ -341,6 +349,7 @@ describe('the shared cache', () => {
   })
 
   test('does not keep what a viewer left before its end', async () => {
+    await waitNoLongerThan(1000)
     const aborted = new Promise<void>(resolve => {
       fixture.onFunction((_request, response) => {
         response.writeHead(200, { 'cache-control': 's-maxage=60', 'content-length': '8' })

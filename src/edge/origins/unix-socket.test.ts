@@ -23,7 +23,7 @@ beforeEach(async () => {
   server.on('connection', () => connections++)
   const socketPath = join(directory, 's')
   await new Promise<void>(resolve => server.listen(socketPath, resolve))
-  origin = createUnixSocketOrigin({ socketPath, timeoutMs: 200 })
+  origin = createUnixSocketOrigin({ socketPath })
 })
 afterEach(async () => {
   await origin.close()
@@ -109,13 +109,15 @@ test('frames a body by its length where told, else in chunks, for any method', a
 })
 
 test('tells apart how an origin fails', async () => {
+  const fields = Fields.from([['host', 'a']])
+  const request = { method: 'GET', target: '/', fields, body: undefined }
+  const { signal } = new AbortController()
   answer = () => {}
-  await expect(ask()).rejects.toMatchObject({ failure: 'timeout' })
+  const hasty = createUnixSocketOrigin({ socketPath: join(directory, 's'), timeoutMs: 100 })
+  await expect(hasty.fetch({ ...request, signal })).rejects.toMatchObject({ failure: 'timeout' })
   answer = (_request, response) => response.socket?.end('nonsense\r\n\r\n')
   await expect(ask()).rejects.toMatchObject({ failure: 'malformed' })
   const gone = createUnixSocketOrigin({ socketPath: join(directory, 'nobody') })
-  const request = { method: 'GET', target: '/', fields: new Fields(), body: undefined }
-  const { signal } = new AbortController()
   await expect(gone.fetch({ ...request, signal })).rejects.toMatchObject({ failure: 'unreachable' })
   await expect(ask({ signal: AbortSignal.abort() })).rejects.toMatchObject({ failure: 'aborted' })
 })

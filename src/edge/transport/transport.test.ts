@@ -332,9 +332,9 @@ describe('the engine is chosen by the first bytes', () => {
     },
   })
 
-  const choosing = (http2: Engine | undefined) =>
+  const choosing = (http2: Engine | undefined, firstBytesTimeoutMs = 60_000) =>
     listen(transport =>
-      chooseEngine(transport, { http1: engine('one'), http2, firstBytesTimeoutMs: 20 }),
+      chooseEngine(transport, { http1: engine('one'), http2, firstBytesTimeoutMs }),
     )
 
   test.each([
@@ -361,7 +361,7 @@ describe('the engine is chosen by the first bytes', () => {
   })
 
   test('silence, or half a preface, is for HTTP/1.1 to judge', async () => {
-    const socket = (await choosing(engine('two'))).connect()
+    const socket = (await choosing(engine('two'), 20)).connect()
     socket.write('PRI *')
     const [chunk] = (await once(socket, 'data')) as [Buffer]
     expect(chunk.toString()).toMatch(/^one: PRI \*(?: late)?$/)
