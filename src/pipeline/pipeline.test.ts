@@ -204,7 +204,7 @@ it('ends what is under way when it closes, and lets nothing of it in', async () 
     return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   }
   const push = startGit(folder, 'push', 'home', 'main')
-  await until(() => hasBegun, 10_000, 'the deploy')
+  await until(() => hasBegun, 30_000, 'the deploy')
   await pipeline.close()
   expect((await push.ended).code).not.toBe(0)
   const repository = join(root, 'repositories', `site-${count}.git`)

@@ -6,7 +6,7 @@ import { type EdgeFixture, openEdgeFixture, sha256Of } from '../testing/edge-fix
 
 let fixture: EdgeFixture
 beforeAll(async () => {
-  fixture = await openEdgeFixture({ limits: { headersTimeoutMs: 150, checkIntervalMs: 20 } })
+  fixture = await openEdgeFixture({ limits: { headersTimeoutMs: 2_000, checkIntervalMs: 20 } })
   fixture.deploy({ files: SITE, redirects: [{ from: '/go/*', path: '/go/*', to: '/:splat' }] })
 })
 afterAll(() => fixture.close())

@@ -7,7 +7,7 @@ import { createConnection } from 'node:net'
 export function rawExchange(
   port: number,
   pieces: readonly string[],
-  timeoutMs = 5000,
+  timeoutMs = 30_000,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ port, host: '127.0.0.1', noDelay: true })

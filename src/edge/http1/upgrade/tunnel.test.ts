@@ -22,7 +22,7 @@ async function pair(): Promise<{ far: Socket; near: Socket }> {
 
 test('a tunnel in which nothing moves is closed on both sides', async () => {
   const [viewer, origin] = [await pair(), await pair()]
-  openTunnel(viewer.near, origin.near, 100)
+  openTunnel(viewer.near, origin.near, 1000)
   viewer.far.write('one word')
   expect(String((await once(origin.far, 'data'))[0])).toBe('one word')
   await Promise.all([once(viewer.far.resume(), 'end'), once(origin.far.resume(), 'end')])

@@ -112,7 +112,10 @@ describe('a file', () => {
   test('is put aside by the day, also where nobody comes: old lines do not stay', async () => {
     const files: LogFiles = {
       ...systemLogFiles,
-      open: async name => ({ ...(await systemLogFiles.open(name)), createdMs: now }),
+      async open(name) {
+        const createdMs = now // of the moment before the file is there, at which a day passes
+        return { ...(await systemLogFiles.open(name)), createdMs }
+      },
     }
     const log = openLog({ maxFileAgeMs: 86_400_000, keptFiles: 2, ageCheckMs: 5 }, files)
     log.append('somebody came\n')
