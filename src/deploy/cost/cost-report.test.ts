@@ -128,6 +128,13 @@ describe('the estimate', () => {
     )
   })
 
+  it('says what pays first in a new account, and when that ends', async () => {
+    const { assumptions } = await reportCost(project(), { visits: 1 })
+    expect(assumptions.join()).toMatch(
+      /since 15 July 2025 has 100 to 200 USD of credits.*six months/,
+    )
+  })
+
   it('does not count a database that stands elsewhere, and says so', async () => {
     const config = { database: { url: 'postgres://db.example/x' } }
     const report = await reportCost(project(config), { visits: 1 })
@@ -143,6 +150,16 @@ describe('a region', () => {
     expect(usd(report, 'RDS', 'PostgreSQL')).toBe(13.87) // 730 × 0.019
     expect(usd(report, 'RDS', '20 GB')).toBe(2.74)
     expect(report.borrowedPrices['eu-west-1']).toContain('httpApiRequests')
+  })
+
+  it('has CloudFront’s requests at the price of its continent', async () => {
+    const visits = 20_000_000
+    write('dist/index.html', '<p>One file, so that a visit is one request.</p>')
+    const [america, europe] = await Promise.all(
+      ['us-east-1', 'eu-west-1'].map(region => reportCost(project(), { visits, region })),
+    )
+    expect(usd(america!, 'CloudFront', 'requests')).toBe(10) // 10^7 beyond what is free, at 0.01 for 10^4
+    expect(usd(europe!, 'CloudFront', 'requests')).toBe(12) // at 0.012
   })
 
   it('that the table has not gets those of the nearest, which is told', async () => {
@@ -214,6 +231,9 @@ describe('what can grow', () => {
       '"/song.mp3" alone, 4.0 MB, is past that after 250,000 downloads',
     )
     expect(found?.stops).toContain('signedBy')
+    expect(found?.stops).toMatch(
+      /^a flat-rate plan of CloudFront, .* bills nothing beyond its price/,
+    )
     write('dist/song.mp3', Buffer.alloc(4000))
     expect((await growth({}, 'data to visitors'))?.grows).not.toContain('song.mp3')
   })

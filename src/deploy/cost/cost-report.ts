@@ -101,7 +101,7 @@ function assumptionsOf(
     sentences.push(`each function is called once in a visit, and takes: ${times.join('; ')}`)
   }
   sentences.push(
-    `CloudFront asks S3 for ${ASSUMED.missRatio * 100} % of the files; ${ASSUMED.deploysPerMonth} deploys of ${ASSUMED.changedFilesPerDeploy} changed files; visitors in North America and Europe`,
+    `CloudFront asks S3 for ${ASSUMED.missRatio * 100} % of the files; ${ASSUMED.deploysPerMonth} deploys of ${ASSUMED.changedFilesPerDeploy} changed files; visitors are near the region, in Europe or North America`,
   )
   if (aws.database === 'dsql') {
     sentences.push(
@@ -110,7 +110,8 @@ function assumptionsOf(
   }
   if (aws.database === 'url') sentences.push('the database at database.url is not counted')
   sentences.push(
-    'without tax, the domain itself, and what AWS gives new accounts for some months; the few calls that a deploy makes to the KeyValueStore are not counted',
+    'an account made since 15 July 2025 has 100 to 200 USD of credits, which pay first; on the free plan it is closed when they are used up, or after six months',
+    'without tax and the domain itself; the few calls that a deploy makes to the KeyValueStore are not counted',
   )
   return sentences
 }

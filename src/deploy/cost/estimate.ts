@@ -41,7 +41,7 @@ export function estimate(
 ): Estimate {
   const lines = [
     ...nameLines(project, usage),
-    ...edgeLines(project, usage),
+    ...edgeLines(project, usage, prices),
     ...bucketLines(usage, prices),
     ...functionLines(project, usage, prices),
     ...databaseLines(project, usage, prices),
@@ -106,7 +106,7 @@ function nameLines({ domain, aws }: Project, usage: Usage): CostLine[] {
   ]
 }
 
-function edgeLines({ aws }: Project, usage: Usage): CostLine[] {
+function edgeLines({ aws }: Project, usage: Usage, prices: RegionalPrices): CostLine[] {
   return [
     line(
       'CloudFront',
@@ -119,7 +119,7 @@ function edgeLines({ aws }: Project, usage: Usage): CostLine[] {
       'CloudFront',
       'requests',
       usage.cloudfrontRequests,
-      GLOBAL_PRICES.cloudfrontRequests,
+      prices.cloudfrontRequests,
       FREE_TIERS.cloudfrontRequests,
     ),
     line(

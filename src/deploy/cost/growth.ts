@@ -11,6 +11,13 @@ const SMALL_BYTES = 1_000_000
 /** db.t4g.micro has two, each with a tenth of its time paid for; more is bought by itself. */
 const [VCPUS, BASELINE] = [2, 0.1]
 
+/**
+ * Since November 2025; allowances of 100 GB and 50 TB, beyond which AWS may slow the site, or ask for
+ * the next plan. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/flat-rate-pricing-plan.html
+ */
+const FLAT_RATE =
+  'a flat-rate plan of CloudFront, which you choose in its console for the distribution, and which bills nothing beyond its price: 0 USD a month for 100 GB and a million requests, 15 for 50 TB and ten million (accounts on the free plan get none, and Mokapot makes none)'
+
 /** What of a bill depends on strangers or on mistakes. */
 export interface Growth {
   what: string
@@ -54,7 +61,7 @@ function dataOut({ edge }: Project, site: SiteWeight | undefined): Growth {
     what: 'data to visitors',
     isBounded: false,
     grows: `${perTb} USD for each TB after the ${free / 1000} TB that is free, whoever asks: one audio file that became known was a bill of 104,500 USD in a month${example}`,
-    stops: `nothing at AWS by itself: keep large files elsewhere, or ${isSigned ? 'under the paths that you have signed' : 'give their paths to those alone who have a signed address (behaviors: signedBy)'}, and have a budget tell you`,
+    stops: `${FLAT_RATE}; or keep large files elsewhere, or ${isSigned ? 'under the paths that you have signed' : 'give their paths to those alone who have a signed address (behaviors: signedBy)'}, and have a budget tell you`,
   }
 }
 

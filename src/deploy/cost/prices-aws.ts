@@ -42,8 +42,8 @@ const s3Guide = source(
 )
 const s3Frankfurt = source(
   S3,
-  'https://www.demo.wlid.nl/s3-storage-classes.html and a copy of the Price List API',
-  '2021-12 and undated',
+  'a published model that cites the Price List API: EUC1-TimedStorage-ByteHrs, EUC1-Requests-Tier1 and -Tier2',
+  '2026-06-30',
 )
 const dsqlGuide = source(
   DSQL,
@@ -79,6 +79,8 @@ export interface RegionalPrices {
   s3Storage: Price
   s3Writes: Price
   s3Reads: Price
+  /** By where visitors are, who are taken to be near the region. */
+  cloudfrontRequests: Price
   logIngestion: Price
   logStorage: Price
 }
@@ -113,9 +115,31 @@ const usEast1: RegionalPrices = {
   s3Storage: price(0.023, 'GB-month', s3Guide),
   s3Writes: price(0.005, 'PUT, COPY or LIST', s3Guide, 1000),
   s3Reads: price(0.0004, 'GET', s3Guide, 1000),
+  cloudfrontRequests: price(
+    0.01,
+    'HTTPS request',
+    source(
+      CLOUDFRONT,
+      'a copy of the Price List API: $0.0100 per 10,000 HTTPS Requests',
+      'undated',
+    ),
+    10_000,
+  ),
   logIngestion: price(0.5, 'GB', logsGuide),
   logStorage: price(0.03, 'GB-month', logsGuide),
 }
+
+/** SKU YA5QZD7XG45UGHCH of the list. */
+const europeanRequests = price(
+  0.012,
+  'HTTPS request',
+  source(
+    `${PRICE_LIST}/AmazonCloudFront/current/index.json`,
+    'a published model that cites that list: EU-Requests-Tier2-HTTPS',
+    '2026-06-30',
+  ),
+  10_000,
+)
 
 /** What was read of other regions; the rest is taken from the nearest that has it. */
 const euWest1: Partial<RegionalPrices> = {
@@ -136,6 +160,7 @@ const euWest1: Partial<RegionalPrices> = {
   lambdaCompute: price(0.0000133334, 'GB-second on arm64', irelandList('AWSLambda')),
   lambdaRequests: price(0.2, 'request', irelandList('AWSLambda'), MILLION),
   httpApiRequests: price(1.11, 'request', irelandList('AmazonApiGateway'), MILLION),
+  cloudfrontRequests: europeanRequests,
   logIngestion: price(0.57, 'GB', irelandList('AmazonCloudWatch')),
   logStorage: price(0.03, 'GB-month', irelandList('AmazonCloudWatch')),
 }
@@ -146,6 +171,7 @@ const euCentral1: Partial<RegionalPrices> = {
   s3Storage: price(0.0245, 'GB-month', s3Frankfurt),
   s3Writes: price(0.0054, 'PUT, COPY or LIST', s3Frankfurt, 1000),
   s3Reads: price(0.00043, 'GET', s3Frankfurt, 1000),
+  cloudfrontRequests: europeanRequests,
   logIngestion: price(
     0.63,
     'GB',
@@ -160,7 +186,7 @@ const REGIONS: Record<string, { prices: Partial<RegionalPrices>; next?: string }
   'eu-central-1': { prices: euCentral1, next: 'eu-west-1' },
 }
 
-/** Prices that are the same everywhere. CloudFront's are those of North America and Europe. */
+/** Prices that are the same everywhere. CloudFront's GB is that of North America and Europe. */
 export const GLOBAL_PRICES = {
   hostedZone: price(
     0.5,
@@ -191,16 +217,6 @@ export const GLOBAL_PRICES = {
     ),
   ),
   cloudfrontData: price(0.085, 'GB', cloudfrontPage),
-  cloudfrontRequests: price(
-    0.01,
-    'HTTPS request',
-    source(
-      CLOUDFRONT,
-      'a copy of the Price List API: $0.0100 per 10,000 HTTPS Requests',
-      'undated',
-    ),
-    10_000,
-  ),
   cloudfrontFunctions: price(
     0.1,
     'run of a CloudFront Function',
