@@ -5,6 +5,7 @@ import { ask } from '../support/http.ts'
 import {
   moka,
   remove,
+  replaceFile,
   startDev,
   type TestCloud,
   temporaryFolder,
@@ -66,7 +67,7 @@ it('says when a mistake is mended, and when another command rolls back', async (
   await isSaid('gone.ts')
   await writeFile(join(project, 'moka.config.ts'), config)
   await isSaid('nothing differs from r-1, which stays live')
-  await writeFile(join(project, 'public/index.html'), 'changed')
+  await replaceFile(join(project, 'public/index.html'), 'changed')
   await isSaid('1 change live as r-2')
   await moka(['rollback'], { cwd: project })
   await isSaid('r-1 went live by another command')
@@ -90,7 +91,7 @@ it('comes to rest where the build writes a file that is watched', async () => {
     30_000,
     'the last build',
   )
-  await writeFile(join(project, 'functions/echo.ts'), 'export const handler = async () => 1')
+  await replaceFile(join(project, 'functions/echo.ts'), 'export const handler = async () => 1')
   await isSaid('1 change live as r-3')
 })
 

@@ -7,6 +7,7 @@ import {
   moka,
   processesWith,
   remove,
+  replaceFile,
   spawnMoka,
   startDev,
   type TestCloud,
@@ -314,7 +315,7 @@ describe('moka dev follows changes', () => {
 
   it('but not of what is not deployed', async () => {
     await writeFile(join(project, 'notes.txt'), 'nothing of this is on the site')
-    await writeFile(join(project, 'dist/index.html'), 'two')
+    await replaceFile(join(project, 'dist/index.html'), 'two')
     await shows('/', 'two')
     expect(await releaseCount()).toBe(2)
     expect(await readFile(join(project, 'notes.txt'), 'utf8')).toContain('nothing')
@@ -329,11 +330,11 @@ describe('moka dev follows the sources of a build', () => {
     expect(builds()).toBe(1)
     const file = join(project, 'site/about/index.html')
     const html = await readFile(file, 'utf8')
-    await writeFile(file, html.replace(/<h1>.*<\/h1>/, '<h1>Changed</h1>'))
+    await replaceFile(file, html.replace(/<h1>.*<\/h1>/, '<h1>Changed</h1>'))
     await until(async () => (await page('/about/')).includes('<h1>Changed</h1>'), 30_000)
     await until(() => / live as r-2 /.test(cloud?.errors() ?? ''), 30_000)
     // What the build wrote is no change: a build by that would have begun before this one's end.
-    await writeFile(join(project, 'site/robots.txt'), 'User-agent: *\n')
+    await replaceFile(join(project, 'site/robots.txt'), 'User-agent: *\n')
     await until(() => / live as r-3 /.test(cloud?.errors() ?? ''), 30_000)
     expect(builds()).toBe(3)
   })

@@ -8,6 +8,7 @@ import {
   readdir,
   readFile,
   readlink,
+  rename,
   rm,
   writeFile,
 } from 'node:fs/promises'
@@ -193,6 +194,14 @@ export async function writeProject(
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), content)
   }
+}
+
+/** Changes a file at once: who watches it sees no moment at which it is empty. */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const folder = await temporaryFolder('new')
+  await writeFile(join(folder, 'file'), content)
+  await rename(join(folder, 'file'), path)
+  await remove(folder)
 }
 
 /** The processes of this machine whose command line, environment or folder holds a text. */
