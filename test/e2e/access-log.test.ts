@@ -12,7 +12,7 @@ import {
   until,
   writeProject,
 } from '../support/moka.ts'
-import { commandOf, descendants } from '../support/processes.ts'
+import { commandOf, descendants, isStopped } from '../support/processes.ts'
 
 // What visitors asked for is in the access log of the edge, and counted at /metrics.
 
@@ -94,11 +94,13 @@ test('a worker that hangs is told as not up, and is left alone', async () => {
   const pid = await worker()
   process.kill(pid, 'SIGSTOP')
   try {
+    await until(() => isStopped(pid))
     expect((await metrics()).value('mokapot_edge_up', { edge: 'edge-1' })).toBe(0)
   } finally {
     process.kill(pid, 'SIGCONT')
   }
-  expect((await metrics()).value('mokapot_edge_up', { edge: 'edge-1' })).toBe(1)
+  const isUp = async () => (await metrics()).value('mokapot_edge_up', { edge: 'edge-1' }) === 1
+  await until(isUp)
   expect(await worker()).toBe(pid)
 })
 

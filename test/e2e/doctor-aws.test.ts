@@ -5,7 +5,7 @@ import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { moka, remove, temporaryFolder, writeProject } from '../support/moka.ts'
 
 /** Of a command that has to be done within 5 s: the machine of a test may be busy with others. */
-const BOUND_MS = 10_000
+const BOUND_MS = 30_000
 
 interface Result {
   target: string

@@ -173,7 +173,7 @@ describe('a secret', () => {
     const stop = client.followLogs(
       'site',
       undefined,
-      0,
+      100, // whatever is said before the cloud has heard of this
       entry => followed.push(entry),
       () => {},
     )
