@@ -28,6 +28,8 @@ export class Faults {
   readonly #faults: Fault[] = []
   readonly #expiring = new Map<string, number>()
   #calls: Operation[] = []
+  /** Waited for before each call goes on, which what it throws refuses: to look at what is so in between. */
+  before: ((call: Operation) => Promise<void>) | undefined
 
   /** In the order they came in. */
   get calls(): readonly Operation[] {
@@ -92,6 +94,7 @@ export class Faults {
   clear(): void {
     this.#faults.length = 0
     this.#expiring.clear()
+    this.before = undefined
   }
 
   /** Counts a call; what goes wrong with it. */

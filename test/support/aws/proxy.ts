@@ -38,6 +38,7 @@ export async function startProxy(
     const isJson = /json/.test(String(asked.headers['content-type'] ?? ''))
     try {
       if (effect?.kind === 'refuse') throw effect.error
+      await faults.before?.(operation)
       const answer = await standIn(operation, asked, body ?? Buffer.alloc(0))
       if (effect?.kind === 'lose' && answer !== undefined) return void asked.socket.destroy()
       if (answer !== undefined) return write(reply, answer, asked)

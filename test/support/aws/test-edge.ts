@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { CloudFrontClient } from '@aws-sdk/client-cloudfront'
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { lambdaName } from '../../../src/deploy/targets/aws/stack/names.ts'
 import {
@@ -9,6 +10,7 @@ import {
 } from '../../../src/deploy/targets/aws/viewer/testing/function-runtime.ts'
 import type { Stack } from './cloudformation/stack.ts'
 import { askApi, invoke } from './http-api.ts'
+import { configOf, type Fetched, KeptAnswers } from './kept-answers.ts'
 import type { Aws } from './start.ts'
 
 /**
@@ -23,13 +25,49 @@ export interface TestEdge {
   close(): Promise<void>
 }
 
-/** Reads functions and keys anew for each request: nothing is cached, and nothing is old. */
-export async function startEdge(aws: Aws, project: string, region = 'eu-central-1') {
+/**
+ * Reads functions and keys anew for each request: nothing is old. With `isKeeping`, files are kept until
+ * an invalidation names them.
+ */
+export async function startEdge(
+  aws: Aws,
+  project: string,
+  region = 'eu-central-1',
+  { isKeeping = false } = {},
+) {
   const { AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = aws.env
-  const s3 = new S3Client({
-    ...{ endpoint: aws.motoEndpoint, region, forcePathStyle: true },
+  const settings = {
+    ...{ endpoint: aws.motoEndpoint, region },
     credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
-  })
+  }
+  const s3 = new S3Client({ ...settings, forcePathStyle: true })
+  const kept = isKeeping
+    ? new KeptAnswers(aws, project, new CloudFrontClient(settings))
+    : { get: (_uri: string, ask: () => Promise<Fetched>) => ask() }
+  const fetched = async (uri: string): Promise<Fetched> => {
+    const Bucket = await bucketOf(aws, project, s3)
+    const Key = decodeURIComponent(uri.slice(1))
+    const object = await s3.send(new GetObjectCommand({ Bucket, Key })).catch(() => undefined)
+    return {
+      status: object === undefined ? 404 : 200,
+      contentType: object?.ContentType ?? 'text/plain',
+      cacheControl: object?.CacheControl ?? '',
+      metadata: object?.Metadata ?? {},
+      bytes: Buffer.from((await object?.Body?.transformToByteArray()) ?? []),
+    }
+  }
+  /** With the page that the distribution shows for an error. */
+  const answered = async (uri: string): Promise<Fetched> => {
+    const found = await kept.get(uri, () => fetched(uri))
+    const shown = configOf(aws, project).CustomErrorResponses?.find(
+      ({ ErrorCode, ResponsePagePath }) =>
+        ErrorCode === found.status && ResponsePagePath !== undefined,
+    )
+    if (shown?.ResponsePagePath === undefined) return found
+    const page = shown.ResponsePagePath
+    const body = await kept.get(page, () => fetched(page))
+    return body.status === 200 ? { ...body, status: shown.ResponseCode ?? found.status } : found
+  }
   const named = (what: string) => `${project}-${what}-${region}`
   const answer = async (
     asked: IncomingMessage,
@@ -48,19 +86,22 @@ export async function startEdge(aws: Aws, project: string, region = 'eu-central-
     const viewer = loadFunction(aws.edgeFunctions.liveCode(named('request')) ?? '', store)
     const result = await viewer.onRequest(request, query)
     if (result.kind === 'response') return result.response
-    const Key = decodeURIComponent(result.request.uri.slice(1))
-    const Bucket = await bucketOf(aws, project, s3)
-    const object = await s3.send(new GetObjectCommand({ Bucket, Key })).catch(() => undefined)
+    const found = await answered(result.request.uri)
+    const metadata = Object.entries(found.metadata).map(([name, value]) => [
+      `x-amz-meta-${name}`,
+      { value },
+    ])
     const origin: CloudFrontResponse = {
-      statusCode: object === undefined ? 404 : 200,
+      statusCode: found.status,
       headers: {
-        'content-type': { value: object?.ContentType ?? 'text/plain' },
-        'cache-control': { value: object?.CacheControl ?? '' },
+        'content-type': { value: found.contentType },
+        'cache-control': { value: found.cacheControl },
+        ...Object.fromEntries(metadata),
       },
     }
     const after = loadFunction(aws.edgeFunctions.liveCode(named('response')) ?? '', store)
     const { response } = await after.onResponse(result.request, origin)
-    return { ...response, bytes: Buffer.from((await object?.Body?.transformToByteArray()) ?? []) }
+    return { ...response, bytes: found.bytes }
   }
   const edge: Partial<TestEdge> = {}
   const server = createServer((asked, response) => {

@@ -71,6 +71,7 @@ class LazyAwsTarget implements AwsTarget {
   readonly #project: Project
   readonly #options: OpenAwsOptions
   #target: Promise<OpenedTarget | undefined> | undefined
+  #mustPublish = false
 
   constructor(project: Project, options: OpenAwsOptions) {
     this.#project = project
@@ -84,8 +85,15 @@ class LazyAwsTarget implements AwsTarget {
     ]
   }
 
+  get mustPublish(): boolean {
+    return this.#mustPublish
+  }
+
   async live(): Promise<LiveRelease | undefined> {
-    return (await this.#find())?.live()
+    const target = await this.#find()
+    const live = await target?.live()
+    this.#mustPublish = target?.mustPublish === true
+    return live
   }
 
   async missingBlobs(blobs: readonly BlobName[], of?: ReleaseName): Promise<string[]> {

@@ -11,6 +11,8 @@ export interface OpenedTarget
   /** Where the site is asked from outside. */
   readonly address: string
   readonly previews: PreviewsApi
+  /** Known after `live`: what visitors get is not as the live release says. */
+  readonly mustPublish?: boolean
   /** Takes the lock first, unless nothing is to be written. */
   live(): Promise<LiveRelease | undefined>
   /** Newest first. */

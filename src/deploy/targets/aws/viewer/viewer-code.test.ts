@@ -71,14 +71,30 @@ it('inlines what classic mode knows, and says so where it does not fit', async (
     '/index.html',
     '/logo.png',
   ])
+  // Asked for "/" alone, the bucket would list what it has.
+  const empty = loadFunction(classicRequestCode({ ...site, paths: [], redirects: [] }), new Map())
+  for (const path of ['/', '/docs/']) {
+    expect(await empty.onRequest(ask(path), undefined)).toMatchObject({
+      request: { uri: `${path}index.html` },
+    })
+  }
+  const gone = [{ from: '/*', to: '/nothing', status: 410 }]
+  const refusing = loadFunction(
+    classicRequestCode({ ...site, redirects: gone, paths: [] }),
+    new Map(),
+  )
+  expect(await refusing.onRequest(ask('/'), undefined)).toMatchObject({
+    request: { uri: '/index.html' },
+  })
   const response = await loadFunction(classicResponseCode(site), new Map()).onResponse(
     ask('/about'),
     {
       statusCode: 200,
-      headers: {},
+      headers: { 'x-amz-meta-cache-tag': { value: 'mutable' } },
     },
   )
   expect(response.response.headers['x-site']).toEqual({ value: 'yes' })
+  expect(response.response.headers['x-amz-meta-cache-tag']).toBeUndefined()
   const paths = Array.from({ length: 3000 }, (_, number) => `/${number}.html`)
   expect(() => classicRequestCode({ ...site, paths })).toThrow(
     expect.objectContaining({

@@ -9,22 +9,6 @@ import { systemClock } from '../../../../../shared/clock.ts'
 import { deploy } from '../../../../deploy.ts'
 import { previewTarget } from '../../../preview.ts'
 import { type AwsTarget, openAwsTarget } from '../open-aws.ts'
-import { invalidationPaths } from './distribution.ts'
-
-describe('invalidationPaths', () => {
-  it('names a page as it lies there and as visitors ask for it', () => {
-    expect(invalidationPaths(['/index.html', '/about/index.html', '/a b.html'])).toEqual([
-      ...['/', '/a%20b', '/a%20b.html', '/about', '/about/', '/about/index.html', '/index.html'],
-    ])
-  })
-
-  it('is all where many files changed, and nothing where none did', () => {
-    expect(invalidationPaths(Array.from({ length: 16 }, (_, file) => `/${file}.css`))).toEqual([
-      '/*',
-    ])
-    expect(invalidationPaths([])).toEqual([])
-  })
-})
 
 describe.skipIf(noAws !== undefined)('classic mode', () => {
   let aws: Aws

@@ -2,66 +2,111 @@ import type {
   Activated,
   BlobName,
   BlobUpload,
+  LiveRelease,
   PublishRequest,
   UploadProgress,
 } from '../../../../../control/cloud-api.ts'
 import type { PreviewsApi } from '../../../../../control/previews/previews-api.ts'
 import { STATEMENT_PATH } from '../../../../../edge/site/release-statement.ts'
-import type { ReleaseDraft, ReleaseFile } from '../../../../../releases/manifest.ts'
+import type { ReleaseDraft, ReleaseManifest } from '../../../../../releases/manifest.ts'
 import type { ActivationStep } from '../../../../../releases/releases.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
+import { RESERVED_KEYS } from '../../stack/names.ts'
 import { classicRequestCode, classicResponseCode } from '../../viewer/viewer-code.ts'
 import { LockedTarget, type LockedTargetParts, type TargetState } from '../locked-target.ts'
-import { uploadFiles } from '../objects/upload.ts'
+import { checksumOf, inParallel, uploadFiles } from '../objects/upload.ts'
 import type { OpenedTarget } from '../opened-target.ts'
 import { NO_HISTORY, nextId, summarise, withLive, withRelease } from '../shelf/history.ts'
 import type { ShelvedRelease } from '../shelf/release-shelf.ts'
 import type { Distribution } from './distribution.ts'
+import { forgetReleases } from './forget-releases.ts'
+import { invalidationItems, staleFiles } from './invalidation.ts'
+import { hasHeaders, plainHeaders } from './plain-headers.ts'
+import { restoreFiles } from './restore-files.ts'
+import {
+  changesOf,
+  isPage,
+  type PlacedFile,
+  type RootChanges,
+  type RootFiles,
+  rootFiles,
+} from './root-files.ts'
 
 export interface ClassicTargetParts extends LockedTargetParts {
   region: string
   distribution: Distribution
 }
 
-/** What deploys keep in the bucket besides files; nobody can ask for it. */
-const OURS =
-  /^\/(?:code|keys|locks|manifests|migrations|places|releases|templates)\/|^\/history\.json$/
+interface State extends TargetState {
+  root: RootFiles
+}
+
+type Release = Pick<ReleaseManifest, 'files' | 'redirects' | 'headers'>
+
+/** Of content that nobody can have: what a deploy that was cut off left under a path is not known. */
+const UNKNOWN_SHA256 = '0'.repeat(64)
 
 /**
- * Plain files in the bucket's root, as they are named. What others need comes first: assets before
- * pages, and what is gone goes last. Visitors may see half of two releases for a moment.
+ * Plain files in the bucket's root, as they are named. Nobody gets a page whose assets or functions are
+ * not there yet: each thing is written after what it needs, and deleted after what needed it. Yet for
+ * moments visitors get pages of two releases.
  */
-export class ClassicTarget
-  extends LockedTarget<ClassicTargetParts, TargetState>
-  implements OpenedTarget
-{
+export class ClassicTarget extends LockedTarget<ClassicTargetParts, State> implements OpenedTarget {
   #blobs: ReadonlyMap<string, BlobUpload> = new Map()
+  #mustPublish = false
+
+  /** A deploy was cut off; or an update of the stack put an empty site into the edge's functions. */
+  get mustPublish(): boolean {
+    return this.#mustPublish
+  }
+
+  override async live(): Promise<LiveRelease | undefined> {
+    const found = await super.live()
+    const { history, live, root } = this.known()
+    this.#mustPublish =
+      history.plain?.unfinished !== undefined ||
+      (live !== undefined && !this.parts.isDryRun && !(await this.#hasCode(live.manifest)))
+    if (found === undefined) return undefined
+    const files = { ...found.manifest.files }
+    for (const [path, { file, isAsReleased }] of root) {
+      if (file !== undefined && !isAsReleased) files[path] = { ...file, sha256: UNKNOWN_SHA256 }
+    }
+    return { ...found, manifest: { ...found.manifest, files } }
+  }
 
   /** Content that is there at another path is sent, too: that one may be about to change. */
   missingBlobs(blobs: readonly BlobName[]): Promise<string[]> {
     return this.missingBesides([], blobs)
   }
 
-  /** Code and SQL are kept, assets are sent; pages wait for the functions that they ask. */
+  /** Code and SQL are kept, and assets sent that nobody asks for yet: all else is `publish`'s. */
   async putBlobs(
     blobs: Iterable<BlobUpload>,
     onProgress: ((progress: UploadProgress) => void) | undefined,
     draft: ReleaseDraft,
   ): Promise<void> {
     checkNames(draft)
-    const given = new Map(Array.from(blobs, blob => [blob.sha256, blob]))
-    this.#blobs = given
-    await this.parts.backend.keep(draft, given)
-    const assets = this.#changed(draft).filter(({ path }) => !path.endsWith('.html'))
-    await this.#send(assets, onProgress)
+    this.#blobs = new Map(Array.from(blobs, blob => [blob.sha256, blob]))
+    await this.parts.backend.keep(draft, this.#blobs)
+    const changes = this.#changes(draft)
+    await this.#begin(changes)
+    await this.#send(
+      changes.added.filter(file => !isPage(file)),
+      onProgress,
+    )
   }
 
+  /**
+   * Migrates → publishes functions → changed assets → points functions → new pages → pages and rules at
+   * the edge → changed pages → deletes → invalidates → asks the site → writes it down. What fails after
+   * the first of what visitors see takes all of it back.
+   */
   async publish(
     request: PublishRequest,
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     const { draft, secrets = {} } = request
-    const { backend, shelf, clock, distribution, region, project } = this.parts
+    const { backend, shelf, clock } = this.parts
     const { live, history } = this.known()
     checkNames(draft)
     onStep?.('check')
@@ -71,35 +116,37 @@ export class ClassicTarget
     const migrated = await backend.migrate(draft, live?.manifest)
     const manifest = { ...draft, id, createdMs: clock.now() }
     const versions = await backend.publish(manifest, secrets)
+    const changes = this.#changes(draft)
+    await this.#begin(changes)
+    this.check()
+    const release = await shelf.put(manifest, new Map())
     onStep?.('activate')
-    this.check()
-    const takeBack = await backend.activate(versions)
-    const changed = this.#changed(draft)
-    const removed = Object.keys(live?.files ?? {}).filter(path => draft.files[path] === undefined)
-    let release: ShelvedRelease
+    let undo = async () => {}
     try {
-      await this.#send(changed.filter(({ path }) => path.endsWith('.html')))
-      const site = { paths: Object.keys(draft.files), ...rulesOf(draft) }
-      const named = (what: string) => `${project}-${what}-${region}`
-      await distribution.publishCode(named('request'), classicRequestCode(site))
-      await distribution.publishCode(named('response'), classicResponseCode(site))
-      release = await shelf.put(manifest, new Map())
-      await this.#writeStatement(release)
+      await this.#send(changes.changed.filter(file => !isPage(file)))
+      undo = await backend.activate(versions)
+      await this.#goLive(release, changes)
+      onStep?.('confirm')
+      const { manifestSha256 } = release
+      await this.parts.ask({ address: this.address, release: id, manifestSha256 })
     } catch (error) {
-      await takeBack()
-      throw error
+      throw await this.#takeBack(changes, undo, error)
     }
-    const summary = { ...summarise(manifest, release.manifestSha256), versions }
+    const summary = {
+      ...summarise(manifest, release.manifestSha256),
+      versions,
+      isPlain: true,
+    } as const
     const recorded = withLive(withRelease(history, summary), release, live?.manifest, clock.now())
-    await shelf.writeHistory(recorded)
-    this.check()
-    await this.#deleteGone(removed, live)
-    onStep?.('confirm')
-    await distribution.invalidate([...changed.map(({ path }) => path), ...removed, STATEMENT_PATH])
-    const { manifestSha256 } = release
-    await this.parts.ask({ address: this.address, release: id, manifestSha256 })
-    this.state = { history: recorded, live: release }
-    return { id, manifestSha256, migrated, confirmedBy: [new URL(this.address).host] }
+    const ended = { ...recorded, plain: { retired: changes.retired } }
+    await shelf.writeHistory(ended)
+    const check = () => this.check()
+    const kept = await forgetReleases({ ...this.parts, history: ended, live: release, check })
+    this.state = { history: kept, live: release, root: rootFiles({ ...release, isLive: true }) }
+    return {
+      ...{ id, manifestSha256: release.manifestSha256, migrated },
+      confirmedBy: [new URL(this.address).host],
+    }
   }
 
   async rollback(project: string): Promise<Activated> {
@@ -127,64 +174,191 @@ export class ClassicTarget
     this.parts.distribution.close()
   }
 
-  #changed(draft: ReleaseDraft): { path: string; file: ReleaseFile }[] {
-    const before = this.known().live?.files ?? {}
-    return Object.entries(draft.files).flatMap(([path, file]) => {
-      const was = before[path]
-      const isSame =
-        was?.sha256 === file.sha256 && was.type === file.type && was.immutable === file.immutable
-      return isSame ? [] : [{ path, file }]
+  #changes(draft: ReleaseDraft): RootChanges {
+    const { history, live, root } = this.known()
+    return changesOf(draft, root, history.plain?.retired ?? {}, nextId(history, live?.id))
+  }
+
+  /** Says what is going to change, before any of it does: for who comes after a deploy that was cut off. */
+  async #begin({ added, changed, deleted }: RootChanges): Promise<void> {
+    const state = this.known()
+    const { plain } = state.history
+    const touched = [...added, ...changed].map(({ path }) => path).concat(deleted)
+    const unfinished = [...new Set([...(plain?.unfinished ?? []), ...touched])]
+    if (unfinished.length === plain?.unfinished?.length) return
+    this.check()
+    const history = {
+      ...state.history,
+      plain: { retired: {}, ...plain, unfinished },
+    }
+    await this.parts.shelf.writeHistory(history)
+    state.history = history
+  }
+
+  async #goLive(release: ShelvedRelease, changes: RootChanges): Promise<void> {
+    const { bucket, distribution } = this.parts
+    await this.#send(changes.added.filter(isPage))
+    this.check()
+    await distribution.publishCode(this.#codes(release.manifest))
+    await this.#send(changes.changed.filter(isPage))
+    await this.#writeStatement(release)
+    this.check()
+    await bucket.delete(changes.deleted.map(keyOf))
+    await distribution.invalidate(this.#stale(changes))
+  }
+
+  #stale(changes: RootChanges): string[] {
+    const statement = { path: STATEMENT_PATH, isTagged: false }
+    return invalidationItems([...staleFiles(changes, this.known().root), statement])
+  }
+
+  /**
+   * Makes the site again what it was, in the order that a deploy back would have; what is new stays, for
+   * the next deploy, which need not send it again. The error to tell.
+   */
+  async #takeBack(
+    changes: RootChanges,
+    undoFunctions: () => Promise<void>,
+    error: unknown,
+  ): Promise<unknown> {
+    const { bucket, distribution, shelf } = this.parts
+    const { live, history } = this.known()
+    if (live === undefined) {
+      // There was no site before.
+      await undoFunctions()
+      return error
+    }
+    const paths = [...changes.changed.map(({ path }) => path), ...changes.deleted]
+    const before = paths.flatMap(path => {
+      const file = live.files[path]
+      return file === undefined ? [] : [{ path, file }]
     })
+    const parts = { bucket, headers: plainHeaders, check: () => this.check() }
+    const isKept = new Set(changes.changed.map(({ path }) => path))
+    try {
+      await restoreFiles(
+        before.filter(({ path }) => !isKept.has(path)),
+        parts,
+      )
+      await restoreFiles(
+        before.filter(file => isKept.has(file.path) && isPage(file)),
+        parts,
+      )
+      this.check()
+      await distribution.publishCode(this.#codes(live.manifest))
+      await undoFunctions()
+      await restoreFiles(
+        before.filter(file => isKept.has(file.path) && !isPage(file)),
+        parts,
+      )
+      await this.#writeStatement(live)
+      await distribution.invalidate(this.#stale(changes))
+      const unfinished = history.plain?.unfinished?.filter(path => live.files[path] === undefined)
+      this.check()
+      await shelf.writeHistory({
+        ...history,
+        plain: { retired: {}, ...history.plain, unfinished: unfinished ?? [] },
+      })
+    } catch (cause) {
+      return notTakenBack(error, cause)
+    }
+    return error
   }
 
   async #send(
-    uploads: { path: string; file: ReleaseFile }[],
+    uploads: PlacedFile[],
     onProgress?: (progress: UploadProgress) => void,
   ): Promise<void> {
+    if (uploads.length === 0) return
     await uploadFiles(uploads, {
       ...{ bucket: this.parts.bucket, blobs: this.#blobs, release: undefined },
+      ...{ headers: plainHeaders, there: await this.#sentBefore(uploads) },
       check: () => this.check(),
       ...(onProgress && { onProgress }),
     })
   }
 
-  /** An asset that pages of before name stays for another release: old tabs still ask for it. */
-  async #deleteGone(removed: readonly string[], live: ShelvedRelease | undefined): Promise<void> {
-    const { bucket } = this.parts
-    const pages = removed.filter(path => live?.files[path]?.immutable !== true)
-    await bucket.delete(pages.map(path => path.slice(1)))
+  /** Paths that a deploy that was cut off has sent as this one would. */
+  async #sentBefore(uploads: readonly PlacedFile[]): Promise<ReadonlySet<string>> {
+    const { root } = this.known()
+    const sent = new Set<string>()
+    const touched = uploads.filter(({ path }) => root.get(path)?.isAsReleased === false)
+    await inParallel(touched, async ({ path, file }) => {
+      const found = await this.parts.bucket.head(keyOf(path))
+      const blob = this.#blobs.get(file.sha256)
+      if (found?.sizeBytes !== file.size || blob === undefined) return
+      if (!hasHeaders(found, plainHeaders(path, file))) return
+      if (found.checksum === (await checksumOf(blob))) sent.add(path)
+    })
+    return sent
+  }
+
+  #codes({ files, redirects, headers }: Release): Record<string, string> {
+    const named = (what: string) => `${this.parts.project}-${what}-${this.parts.region}`
+    const site = {
+      paths: Object.keys(files),
+      redirects: redirects as Parameters<typeof classicRequestCode>[0]['redirects'],
+      headers,
+    }
+    return {
+      [named('request')]: classicRequestCode(site),
+      [named('response')]: classicResponseCode(site),
+    }
+  }
+
+  async #hasCode(release: Release): Promise<boolean> {
+    const codes = Object.entries(this.#codes(release))
+    const are = await Promise.all(
+      codes.map(([name, code]) => this.parts.distribution.hasCode(name, code)),
+    )
+    return !are.includes(false)
   }
 
   async #writeStatement({ manifest, manifestSha256 }: ShelvedRelease): Promise<void> {
     const signer = await this.parts.signer()
     const statement = JSON.stringify(signer.sign(manifest, manifestSha256))
-    await this.parts.bucket.write(STATEMENT_PATH.slice(1), statement)
+    await this.parts.bucket.write(keyOf(STATEMENT_PATH), statement)
   }
 
-  protected override async readState(): Promise<TargetState> {
+  protected override async readState(): Promise<State> {
     const { shelf } = this.parts
     const history = (await shelf.readHistory()) ?? NO_HISTORY
-    const id = history.pointer?.id
-    const live = id === undefined ? undefined : await shelf.get(id, history)
-    return { history, live }
+    const { pointer, releases, plain } = history
+    // Others have their files elsewhere: the project was deployed with releases in between.
+    const last = releases.find(({ isPlain }) => isPlain === true)
+    const release = last && (await shelf.find(last.id, history))
+    const isLive = last !== undefined && last.id === pointer?.id
+    const root = rootFiles(release && { files: release.files, isLive }, plain?.unfinished)
+    return { history, live: isLive ? release : undefined, root }
   }
 }
 
-function rulesOf({ redirects, headers }: ReleaseDraft) {
-  return {
-    redirects: redirects as Parameters<typeof classicRequestCode>[0]['redirects'],
-    headers,
-  }
-}
+const keyOf = (path: string) => path.slice(1)
 
 /** Throws `AWS_CLASSIC_NAME` for a file that would stand where deploys keep their own. */
 function checkNames({ files }: ReleaseDraft): void {
-  const taken = Object.keys(files).find(path => OURS.test(path))
+  const isTaken = (path: string) =>
+    RESERVED_KEYS.some(key => (key.endsWith('/') ? path.startsWith(`/${key}`) : path === `/${key}`))
+  const taken = Object.keys(files).find(isTaken)
   if (taken === undefined) return
   throw new MokaError(
     'AWS_CLASSIC_NAME',
     `cannot deploy "${taken}": in classic mode that part of the bucket is where deploys keep their own`,
     { hint: "move it into another folder, or set aws.mode to 'releases'" },
+  )
+}
+
+function notTakenBack(error: unknown, cause: unknown): unknown {
+  if (!(error instanceof MokaError)) return error
+  const { code, message, hint } = error
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new MokaError(
+    code,
+    `${message}; and what visitors get of it already could not be taken back: ${why}`,
+    {
+      hint: `${hint === undefined ? '' : `${hint}; then `}deploy again soon: until then visitors may get files of two releases`,
+      cause: error,
+    },
   )
 }
 

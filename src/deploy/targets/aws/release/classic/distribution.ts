@@ -7,8 +7,6 @@ import { sdk } from '../../sdk/sdk.ts'
 import { GLOBAL_REGION } from '../../stack/names.ts'
 import { FRESH, Renewed } from '../renewed.ts'
 
-/** More single paths than this are one star: a star counts as one, and a thousand a month are free. */
-const MAX_PATHS = 15
 const POLLED_EVERY_MS = 2000
 const PATIENCE_MS = 15 * 60_000
 
@@ -36,8 +34,7 @@ export class Distribution {
   }
 
   /** Drops stored answers, and resolves when every point of presence has. */
-  async invalidate(paths: readonly string[]): Promise<void> {
-    const items = invalidationPaths(paths)
+  async invalidate(items: readonly string[]): Promise<void> {
     if (items.length === 0) return
     const what = 'invalidate what changed'
     const { Invalidation } = await this.#run(
@@ -47,44 +44,51 @@ export class Distribution {
             DistributionId: this.#id,
             InvalidationBatch: {
               CallerReference: randomUUID(),
-              Paths: { Quantity: items.length, Items: items },
+              Paths: { Quantity: items.length, Items: [...items] },
             },
           }),
         ),
       what,
     )
+    const Id = Invalidation?.Id ?? ''
     let status = Invalidation?.Status
-    for (const endMs = performance.now() + PATIENCE_MS; !/^completed$/i.test(status ?? ''); ) {
-      if (performance.now() > endMs) {
-        throw new MokaError(
-          'AWS_INVALIDATION_SLOW',
-          `cannot see the end of invalidation "${Invalidation?.Id}": it is ${status} after ${PATIENCE_MS / 60_000} minutes`,
-          { hint: 'the files are there; visitors see them as CloudFront goes on with it' },
-        )
-      }
-      await wait(POLLED_EVERY_MS)
-      const found = await this.#run(
-        client =>
-          client.send(
-            new this.#api.GetInvalidationCommand({
-              DistributionId: this.#id,
-              Id: Invalidation?.Id ?? '',
-            }),
-          ),
-        what,
-      )
+    const isDone = await until(async () => {
+      if (/^completed$/i.test(status ?? '')) return true
+      const command = new this.#api.GetInvalidationCommand({ DistributionId: this.#id, Id })
+      const found = await this.#run(client => client.send(command), what)
       status = found.Invalidation?.Status
-    }
+      return /^completed$/i.test(status ?? '')
+    })
+    if (isDone) return
+    throw new MokaError(
+      'AWS_INVALIDATION_SLOW',
+      `cannot see the end of invalidation "${Id}": it is ${status} after ${PATIENCE_MS / 60_000} minutes`,
+      {
+        hint: 'deploy again; if it goes on, https://health.aws.amazon.com tells how CloudFront is',
+      },
+    )
   }
 
-  /** Publishes a function's code where it is another. */
-  async publishCode(name: string, code: string): Promise<void> {
-    const what = `publish CloudFront's function "${name}"`
-    const found = await this.#run(
-      client => client.send(new this.#api.GetFunctionCommand({ Name: name, Stage: 'LIVE' })),
-      what,
-    )
-    if (Buffer.from(found.FunctionCode ?? []).toString('utf8') === code) return
+  /** Whether visitors meet this code, as far as CloudFront's API tells. */
+  async hasCode(name: string, code: string): Promise<boolean> {
+    const command = new this.#api.GetFunctionCommand({ Name: name, Stage: 'LIVE' })
+    const found = await this.#run(client => client.send(command), publishing(name))
+    return Buffer.from(found.FunctionCode ?? []).toString('utf8') === code
+  }
+
+  /** Publishes functions' code by their names, where it is another, and resolves when it is everywhere. */
+  async publishCode(codes: Readonly<Record<string, string>>): Promise<void> {
+    let isPublished = false
+    for (const [name, code] of Object.entries(codes)) {
+      if (await this.hasCode(name, code)) continue
+      await this.#publish(name, code)
+      isPublished = true
+    }
+    if (isPublished) await this.#deployed()
+  }
+
+  async #publish(name: string, code: string): Promise<void> {
+    const what = publishing(name)
     const { ETag, FunctionSummary } = await this.#run(
       client =>
         client.send(new this.#api.DescribeFunctionCommand({ Name: name, Stage: 'DEVELOPMENT' })),
@@ -110,6 +114,24 @@ export class Distribution {
     )
   }
 
+  /** Behaviors use what was published as soon as the distribution is deployed (AWS, "Publish functions"). */
+  async #deployed(): Promise<void> {
+    const command = new this.#api.GetDistributionCommand({ Id: this.#id })
+    const what = 'see whether the distribution is deployed'
+    const isDone = await until(async () => {
+      const { Distribution: found } = await this.#run(client => client.send(command), what)
+      return found?.Status !== 'InProgress'
+    })
+    if (isDone) return
+    throw new MokaError(
+      'AWS_DISTRIBUTION_SLOW',
+      `cannot see distribution "${this.#id}" deployed: it is in progress for ${PATIENCE_MS / 60_000} minutes`,
+      {
+        hint: 'deploy again; if it goes on, https://health.aws.amazon.com tells how CloudFront is',
+      },
+    )
+  }
+
   close(): void {
     this.#client.close()
   }
@@ -123,20 +145,13 @@ export class Distribution {
   }
 }
 
-/**
- * The paths of an invalidation for files that changed: each as it lies in the bucket, and as visitors
- * ask for it; many of them are all.
- */
-export function invalidationPaths(paths: readonly string[]): string[] {
-  const all = new Set(paths.flatMap(path => [path, ...addressesOf(path)]))
-  if (all.size > MAX_PATHS) return ['/*']
-  return [...all].map(encodeURI).sort()
-}
+const publishing = (name: string) => `publish CloudFront's function "${name}"`
 
-function addressesOf(path: string): string[] {
-  if (path.endsWith('/index.html')) {
-    const folder = path.slice(0, -'index.html'.length)
-    return folder === '/' ? ['/'] : [folder, folder.slice(0, -1)]
+/** Asks again and again; false where it is not so within a quarter of an hour. */
+async function until(isDone: () => Promise<boolean>): Promise<boolean> {
+  for (const endMs = performance.now() + PATIENCE_MS; ; ) {
+    if (await isDone()) return true
+    if (performance.now() > endMs) return false
+    await wait(POLLED_EVERY_MS)
   }
-  return path.endsWith('.html') ? [path.slice(0, -'.html'.length)] : []
 }

@@ -20,6 +20,16 @@ export interface ListedObject {
   etag: string
 }
 
+/** What an object is stored with. */
+export interface StoredHead {
+  sizeBytes: number
+  contentType?: string
+  cacheControl?: string
+  metadata: Readonly<Record<string, string>>
+  /** SHA-256 in base64; of an upload in parts, that of its parts' and how many there are (`…-3`). */
+  checksum?: string
+}
+
 export interface StoredText {
   text: string
   etag: string
@@ -161,11 +171,12 @@ export class Bucket {
     await this.#run(client => client.send(command), `upload "${key}" to`)
   }
 
-  /** Copies within the bucket, on the server, with headers of its own. */
-  async copy(from: string, to: string, headers: ObjectHeaders): Promise<void> {
+  /** Copies within the bucket, on the server, with headers of its own; `version` is of what is copied. */
+  async copy(from: string, to: string, headers: ObjectHeaders, version?: string): Promise<void> {
+    const source = `${this.name}/${from.split('/').map(encodeURIComponent).join('/')}`
     const input: CopyObjectCommandInput = {
       Bucket: this.name,
-      CopySource: `${this.name}/${from.split('/').map(encodeURIComponent).join('/')}`,
+      CopySource: version === undefined ? source : `${source}?versionId=${version}`,
       Key: to,
       MetadataDirective: 'REPLACE',
       ...headerFields(headers),
@@ -187,6 +198,7 @@ export class Bucket {
             ChecksumAlgorithm: 'SHA256',
             ContentType: headers.contentType,
             ...(headers.cacheControl === undefined ? {} : { CacheControl: headers.cacheControl }),
+            ...(headers.metadata === undefined ? {} : { Metadata: { ...headers.metadata } }),
           }),
         ),
       `upload "${key}" to`,
@@ -251,18 +263,24 @@ export class Bucket {
     )
   }
 
-  /** Content-Type, Cache-Control and size of an object; undefined where there is none. */
-  async head(
-    key: string,
-  ): Promise<{ sizeBytes: number; contentType?: string; cacheControl?: string } | undefined> {
+  /** What an object, or an older version of one, is stored with; undefined where there is none. */
+  async head(key: string, version?: string): Promise<StoredHead | undefined> {
+    const input = { Bucket: this.name, Key: key, ChecksumMode: 'ENABLED' as const }
     try {
-      const { ContentLength, ContentType, CacheControl } = await this.#client.run(client =>
-        client.send(new this.#s3.HeadObjectCommand({ Bucket: this.name, Key: key })),
+      const found = await this.#client.run(client =>
+        client.send(
+          new this.#s3.HeadObjectCommand({
+            ...input,
+            ...(version === undefined ? {} : { VersionId: version }),
+          }),
+        ),
       )
       return {
-        sizeBytes: ContentLength ?? 0,
-        ...(ContentType === undefined ? {} : { contentType: ContentType }),
-        ...(CacheControl === undefined ? {} : { cacheControl: CacheControl }),
+        sizeBytes: found.ContentLength ?? 0,
+        ...(found.ContentType === undefined ? {} : { contentType: found.ContentType }),
+        ...(found.CacheControl === undefined ? {} : { cacheControl: found.CacheControl }),
+        metadata: found.Metadata ?? {},
+        ...(found.ChecksumSHA256 === undefined ? {} : { checksum: found.ChecksumSHA256 }),
       }
     } catch (error) {
       if ((error as Error).name === 'NotFound') return undefined
@@ -292,6 +310,30 @@ export class Bucket {
       }
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
     } while (token !== undefined)
+    return found
+  }
+
+  /** Versions that an object has had, newest first, without those that say that it was deleted. */
+  async versions(key: string): Promise<{ version: string; sizeBytes: number }[]> {
+    const found: { version: string; sizeBytes: number }[] = []
+    let marker: { KeyMarker: string; VersionIdMarker: string } | undefined
+    do {
+      const page = await this.#run(
+        client =>
+          client.send(
+            new this.#s3.ListObjectVersionsCommand({ Bucket: this.name, Prefix: key, ...marker }),
+          ),
+        `list the versions of "${key}" in`,
+      )
+      for (const { Key, VersionId, Size } of page.Versions ?? []) {
+        if (Key !== key || VersionId === undefined) continue
+        found.push({ version: VersionId, sizeBytes: Size ?? 0 })
+      }
+      // Keys that begin like this one come after all of its own.
+      const { NextKeyMarker: KeyMarker, NextVersionIdMarker: VersionIdMarker } = page
+      const isMore = page.IsTruncated === true && KeyMarker === key
+      marker = isMore ? { KeyMarker, VersionIdMarker: VersionIdMarker ?? '' } : undefined
+    } while (marker !== undefined)
     return found
   }
 

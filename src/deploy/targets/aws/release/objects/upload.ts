@@ -3,7 +3,7 @@ import pLimit from 'p-limit'
 import type { BlobUpload, UploadProgress } from '../../../../../control/cloud-api.ts'
 import type { ReleaseFile } from '../../../../../releases/manifest.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
-import { objectHeaders } from '../object-headers.ts'
+import { type ObjectHeaders, objectHeaders } from '../object-headers.ts'
 import { type Bucket, type ListedObject, PARALLEL_REQUESTS, type UploadedPart } from './bucket.ts'
 import { objectKey, type Placement } from './places.ts'
 
@@ -21,6 +21,10 @@ export interface UploadSource {
   release: string | undefined
   /** By SHA-256. */
   blobs: ReadonlyMap<string, BlobUpload>
+  /** What an object is stored with. */
+  headers?: (path: string, file: ReleaseFile) => ObjectHeaders
+  /** Paths that are there as they would be sent. Default: looked for in the release's folder. */
+  there?: ReadonlySet<string>
   /** Called before each write: throws when this deploy may not write any more. */
   check(): void
   onProgress?: (progress: UploadProgress) => void
@@ -35,7 +39,7 @@ export async function uploadFiles(
   uploads: Placement['uploads'],
   source: UploadSource,
 ): Promise<void> {
-  const there = await findSent(uploads, source)
+  const there = source.there ?? (await findSent(uploads, source))
   const totalBytes = uploads.reduce((sum, { file }) => sum + file.size, 0)
   const progress = { blobs: 0, totalBlobs: uploads.length, sizeBytes: 0, totalBytes }
   const memory = new Budget(BYTES_UNDER_WAY)
@@ -67,7 +71,10 @@ export async function copyFiles(
 }
 
 /** The first failure ends it: what has not begun then does not begin. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const limit = pLimit(PARALLEL_REQUESTS)
   try {
     await Promise.all(items.map(item => limit(work, item)))
@@ -86,7 +93,7 @@ async function sendFile(path: string, file: ReleaseFile, source: UploadSource): 
     )
   }
   const key = keyOf(source, path)
-  const headers = objectHeaders(path, file)
+  const headers = (source.headers ?? objectHeaders)(path, file)
   if (file.size > WHOLE_BYTES) return sendParts(key, blob, headers, source)
   const chunks: Uint8Array[] = []
   for await (const chunk of chunksOf(blob)) chunks.push(chunk)
@@ -151,7 +158,6 @@ async function findSent(
   source: UploadSource,
 ): Promise<ReadonlySet<string>> {
   const { bucket, release, blobs } = source
-  // In the root everything else is listed, too: what was sent before is sent again.
   if (release === undefined) return new Set()
   const folder = objectKey(release, '/')
   const listed = new Map((await bucket.list(folder)).map(object => [object.key, object]))
@@ -166,6 +172,18 @@ async function findSent(
   }
   const kinds = await wrongKinds(sent, source)
   return new Set(sent.filter(upload => !kinds.has(kindOf(upload))).map(({ path }) => path))
+}
+
+/** As S3 tells it of an object with this content; see `StoredHead`. */
+export async function checksumOf(blob: BlobUpload): Promise<string> {
+  if (blob.sizeBytes <= WHOLE_BYTES) return Buffer.from(blob.sha256, 'hex').toString('base64')
+  const whole = createHash('sha256')
+  let count = 0
+  for await (const part of inPieces(chunksOf(blob), partBytes(blob.sizeBytes))) {
+    whole.update(createHash('sha256').update(part).digest())
+    count++
+  }
+  return `${whole.digest('base64')}-${count}`
 }
 
 async function isSame(object: ListedObject, blob: BlobUpload): Promise<boolean> {

@@ -65,6 +65,30 @@ describe('the role that deploys', () => {
     expect(await may('repo:you/site:ref:refs/heads/main', 'https://github.com/you')).toBe(false)
   })
 
+  it('may in classic mode write pages and rules into the edge, and read what was overwritten', async () => {
+    const plain = iamRoles(sampleProject({ aws: { github, mode: 'classic' } })).get('DeployRole')!
+    const edge = (what: string) =>
+      `arn:aws:cloudfront::123456789012:function/site-${what}-eu-central-1`
+    const may = (action: string, resource: string, by = plain) =>
+      isAllowed(by, { action, resource })
+    for (const name of ['Get', 'Describe', 'Update', 'Publish']) {
+      const action = `cloudfront:${name}Function`
+      for (const what of ['request', 'response']) expect(await may(action, edge(what))).toBe(true)
+      expect(await may(action, edge('b-request'))).toBe(false)
+      expect(await may(action, edge('request'), role)).toBe(false)
+    }
+    const bucket = 'arn:aws:s3:::mokapot-site-files'
+    expect(await may('s3:ListBucketVersions', bucket)).toBe(true)
+    expect(await may('s3:GetObjectVersion', `${bucket}/index.html`)).toBe(true)
+    expect(await may('s3:DeleteObjectVersion', `${bucket}/index.html`)).toBe(false)
+    expect(
+      await may(
+        'cloudfront:GetDistribution',
+        'arn:aws:cloudfront::123456789012:distribution/ESITE',
+      ),
+    ).toBe(true)
+  })
+
   it('is trusted through the provider that the account has, where it has one', () => {
     const trust = iamRoles(project, true).get('DeployRole')!.trust
     expect(trust.Statement[0].Principal.Federated).toMatch(/oidc-provider\/token\.actions/)

@@ -286,6 +286,8 @@ describe('what CloudFront has once for all paths', () => {
     }
     const classic = make({}, [], { aws: { mode: 'classic' } })
     expect(classic.config.CustomErrorResponses).toContainEqual(page)
+    // So a 404 page that changes, or a page that is new, is nowhere kept but by its own path.
+    expect(page.ErrorCachingMinTTL).toBe(0)
     expect(make({}).config.CustomErrorResponses).not.toContainEqual(page)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { matchesGlob } from '../../../../../edge/behaviors/path-pattern.ts'
-import { manifestKey, releaseFolder } from '../../stack/names.ts'
+import { manifestKey, RESERVED_KEYS, releaseFolder } from '../../stack/names.ts'
 import { sampleProject } from '../sample.contract.ts'
 import { accessLogs } from './access-logs.ts'
 import { bucket } from './bucket.ts'
@@ -46,7 +46,12 @@ describe('the bucket', () => {
 
   it('shows visitors of classic mode all but what deploys keep there', () => {
     for (const key of ['index.html', 'a/b.css']) expect(canRead('classic', key), key).toBe(true)
-    for (const key of OURS) expect(canRead('classic', key), key).toBe(false)
+    for (const key of [...OURS, `${releaseFolder('r-1')}/secret.html`]) {
+      expect(canRead('classic', key), key).toBe(false)
+      const isReserved = (name: string) =>
+        key === name || (/\/$/.test(name) && key.startsWith(name))
+      expect(RESERVED_KEYS.some(isReserved), key).toBe(true)
+    }
   })
 
   it('lets in this distribution alone, and nobody without TLS', () => {

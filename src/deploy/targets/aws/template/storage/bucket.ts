@@ -1,12 +1,10 @@
 import type { Project } from '../../../../../config/project.ts'
+import { RESERVED_KEYS } from '../../stack/names.ts'
 import { getAtt, ref, sub, type TemplateFragment, type Value } from '../fragment.ts'
 import { DISTRIBUTION_ID } from '../functions/function-url.ts'
 import { projectTagList } from '../tags.ts'
 
 export const BUCKET_ID = 'Bucket'
-
-/** What deploys keep in the bucket besides files: with them in its root, a site has no such names. */
-const OURS = ['code/*', 'history.json', 'locks/*', 'manifests/*', 'places/*', 'templates/*']
 
 /** Objects that were replaced or deleted, so that a mistake can be taken back. */
 const NONCURRENT_DAYS = 30
@@ -114,7 +112,7 @@ function statements(project: Project): Value {
             Effect: 'Deny',
             Principal,
             Action: 's3:GetObject',
-            Resource: OURS.map(objects),
+            Resource: RESERVED_KEYS.map(key => objects(key.endsWith('/') ? `${key}*` : key)),
           },
         ]
       : []),

@@ -3,6 +3,7 @@
 
 function handler(event) {
   const headers = event.response.headers
+  delete headers['x-amz-meta-cache-tag']
   const path = decodePath(event.request.uri) || '/'
   const page = path.replace(/(\/)index\.html$|\.html$/, '$1')
   RULES.forEach(rule => {

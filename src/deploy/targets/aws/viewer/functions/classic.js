@@ -29,11 +29,12 @@ function follow(ask, rule) {
   if (rule.location_) return redirect(rule.status_, rule.location_)
   const to = rule.status_ === 200 ? decodePath(rule.to_) : undefined
   // Another status is the bucket's 404.
-  return to === undefined ? ask.request_ : send(ask, findFile(ask, to) || to)
+  return send(ask, to === undefined ? ask.path_ : findFile(ask, to) || to)
 }
 
 function send(ask, file) {
-  ask.request_.uri = encodeKey(file)
+  // Of no object: asked for a folder, and for "/" most of all, the bucket would list what it has.
+  ask.request_.uri = encodeKey(file.endsWith('/') ? `${file}index.html` : file)
   ask.request_.querystring = {}
   return ask.request_
 }
