@@ -189,6 +189,44 @@ export function describeTarget(create: () => Promise<TargetUnderTest>): void {
     await expect(removed).rejects.toMatchObject({ code: 'RELEASES_PREVIEW_UNKNOWN' })
   })
 
+  it('answers in a preview with its own functions, new ones among them, and live with the live ones', async () => {
+    const api = (...texts: [name: string, text: string][]) => ({
+      'moka.config.ts': `export default { name: '${name}', functions: { ${texts.map(
+        ([own]) => `${own}: { entry: 'functions/${own}.mjs', routes: ['/api/${own}'] }`,
+      )} } }\n`,
+      'dist/index.html': 'home',
+      ...Object.fromEntries(
+        texts.map(([own, text]) => [
+          `functions/${own}.mjs`,
+          `export const handler = async event => ({ statusCode: 200, body: '${text} ' + event.routeKey })\n`,
+        ]),
+      ),
+    })
+    const inPreview = async (path: string) => target.getPreview(name, 'menu', path)
+    await writeProject(folder, api(['hello', 'live']))
+    await deployed()
+    expect(await page('/api/hello')).toBe('live ANY /api/hello')
+    await writeProject(folder, api(['hello', 'previewed'], ['fresh', 'new']))
+    await target.using(folder, async open =>
+      deploy(await loadProject(folder), previewTarget(open, { name: 'menu' }), {
+        clock: systemClock,
+      }),
+    )
+    expect((await inPreview('/api/hello')).body).toBe('previewed ANY /api/hello')
+    expect((await inPreview('/api/fresh')).body).toBe('new ANY /api/fresh')
+    expect(await page('/api/hello')).toBe('live ANY /api/hello')
+    expect((await target.get(name, '/api/fresh')).status).toBeGreaterThan(400)
+    // What is deployed beside it leaves it what it has.
+    await writeProject(folder, api(['hello', 'next']))
+    await deployed()
+    expect(await page('/api/hello')).toBe('next ANY /api/hello')
+    expect((await inPreview('/api/hello')).body).toBe('previewed ANY /api/hello')
+    expect((await inPreview('/api/fresh')).body).toBe('new ANY /api/fresh')
+    await target.using(folder, open => open.previews.remove(name, 'menu'))
+    expect((await inPreview('/api/hello')).status).toBe(404)
+    expect(await page('/api/hello')).toBe('next ANY /api/hello')
+  }, 120_000)
+
   it('takes deploys of two folders one after the other: both are released, and the plans hold', async () => {
     await write({ 'index.html': 'one' })
     await deployed()

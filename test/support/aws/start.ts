@@ -48,6 +48,7 @@ export async function startAws(region = 'eu-central-1'): Promise<Aws> {
     faults,
     createStandIn({ account, keyValueStores, lambdas, edgeFunctions, policies, stacks }),
   )
+  lambdas.endpoint = proxy.endpoint
   const names = new URL('localhost-names.mjs', import.meta.url).href
   return {
     ...{ endpoint: proxy.endpoint, motoEndpoint: moto.endpoint },

@@ -24,6 +24,8 @@ export class Lambdas {
   readonly files = new Map<string, NonNullable<LambdaCode['files']>>()
   /** What a variable's value is here: addresses that lead nowhere become others. */
   rewrite: (value: string) => string = value => value
+  /** Where functions find Lambda itself. */
+  endpoint = ''
   readonly #moto: string
   /** By SHA-256 in base64. */
   readonly #archives = new Map<string, Buffer>()
@@ -104,9 +106,10 @@ export class Lambdas {
     region: string,
   ): Promise<LambdaEnvironment> {
     const variables = Object.entries(Environment?.Variables ?? {})
-    const environment = Object.fromEntries(
-      variables.map(([variable, value]) => [variable, this.rewrite(value)]),
-    )
+    const environment = {
+      AWS_ENDPOINT_URL_LAMBDA: this.endpoint,
+      ...Object.fromEntries(variables.map(([variable, value]) => [variable, this.rewrite(value)])),
+    }
     const key = JSON.stringify([name, Version, CodeSha256, Handler, environment])
     const known = this.#environments.get(key)
     if (known !== undefined) return known

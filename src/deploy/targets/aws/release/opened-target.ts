@@ -13,6 +13,8 @@ export interface OpenedTarget
   readonly previews: PreviewsApi
   /** Known after `live`: what visitors get is not as the live release says. */
   readonly mustPublish?: boolean
+  /** What previews show by now, without the lock; absent where there are none, in classic mode. */
+  previewed?(): Promise<ReleaseManifest[]>
   /** Takes the lock first, unless nothing is to be written. */
   live(): Promise<LiveRelease | undefined>
   /** Newest first. */

@@ -9,7 +9,7 @@ import type {
 } from '../../../../control/cloud-api.ts'
 import type { PreviewsApi } from '../../../../control/previews/previews-api.ts'
 import { previousRelease } from '../../../../releases/live-pointer.ts'
-import type { ReleaseDraft } from '../../../../releases/manifest.ts'
+import type { ReleaseDraft, ReleaseManifest } from '../../../../releases/manifest.ts'
 import { previewNameOf } from '../../../../releases/previews/preview-name.ts'
 import type { ActivationStep } from '../../../../releases/releases.ts'
 import { MokaError } from '../../../../shared/errors.ts'
@@ -141,6 +141,15 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
     onStep?.('activate')
     await this.#goLive({ release, head, versions }, 'files-first', onStep)
     return this.#activated(release, [])
+  }
+
+  /** What previews show by now, without the lock. */
+  async previewed(): Promise<ReleaseManifest[]> {
+    const { shelf, previews } = this.parts
+    const history = await shelf.readHistory()
+    if (history === undefined || history.previews.length === 0) return []
+    const shown = previews.list(history).map(({ release }) => shelf.find(release, history))
+    return (await Promise.all(shown)).flatMap(release => release?.manifest ?? [])
   }
 
   readonly previews: PreviewsApi = {
