@@ -325,6 +325,31 @@ describe.skipIf(noAws !== undefined)(
       aws.account.distributions = undefined
     })
 
+    it('stops a first deploy whose secrets are not set, which its stack would not tell', async () => {
+      const project = await load(`name: 'other', functions: { ${VISITS} }`)
+      await expect(requireDeployable(project, world.view)).rejects.toMatchObject({
+        code: 'AWS_DEPLOY_STOPPED',
+        message: 'cannot deploy project "other" to AWS: secrets: not set on AWS: KEY',
+        hint: 'moka secrets set KEY --to aws',
+      })
+    })
+
+    it('stops a deploy to a name that nobody can have, whose certificate would be waited for', async () => {
+      const project = await load(`name: 'site', domain: 'site.example', database: false`)
+      expect(await ask('domain', `name: 'site', domain: 'site.example'`)).toMatchObject({
+        level: 'problem',
+        what: expect.stringMatching(/^nobody can have site\.example: names under "example"/),
+        fix: expect.stringContaining('`domain` in moka.config.ts'),
+      })
+      await expect(requireDeployable(project, world.view)).rejects.toMatchObject({
+        code: 'AWS_DEPLOY_STOPPED',
+        message: expect.stringContaining('AWS: domain: nobody can have site.example'),
+      })
+      expect(await ask('domain', `name: 'site', domain: 'example.org'`)).toMatchObject({
+        level: 'ok',
+      })
+    })
+
     describe('of a domain', () => {
       const config = (more = '') => `name: 'site', domain: 'example.org', ${more}`
       const old: DnsRecord = {
@@ -375,6 +400,46 @@ describe.skipIf(noAws !== undefined)(
           level: 'problem',
           what: expect.stringMatching(/in part: missing are .*; too many are ns1\.old\.net$/),
         })
+      })
+
+      it('tells records of its zone that the stack would make a second time', async () => {
+        const { Route53Client, ChangeResourceRecordSetsCommand } = await sdk.route53()
+        const change = (Action: 'CREATE' | 'DELETE', Name: string, Type: 'A' | 'MX' | 'TXT') =>
+          new Route53Client().send(
+            new ChangeResourceRecordSetsCommand({
+              HostedZoneId: zoneId,
+              ChangeBatch: {
+                Changes: [{ Action, ResourceRecordSet: { Name, Type, ...contentOf(Type) } }],
+              },
+            }),
+          )
+        const contentOf = (type: 'A' | 'MX' | 'TXT') => ({
+          TTL: 300,
+          ResourceRecords: [
+            { Value: { A: '192.0.2.1', MX: '10 mail.example.org.', TXT: '"x"' }[type] },
+          ],
+        })
+        const records = `dns: { records: [{ name: '@', type: 'MX', value: '10 mail.example.org.' }] }`
+        const mine = config(`aws: { hostedZoneId: '${OWN_ZONE}' }, ${records}`)
+        expect(await ask('records', mine)).toMatchObject({ level: 'ok' })
+        await change('CREATE', '*.preview.example.org', 'A')
+        await change('CREATE', 'example.org', 'MX')
+        await change('CREATE', 'example.org', 'TXT') // not one of the stack's
+        try {
+          expect(await ask('records', mine)).toMatchObject({
+            level: 'problem',
+            what: expect.stringMatching(/: "\*\.preview\.example\.org A" and "example\.org MX"$/),
+            fix: expect.stringContaining(`ListRecordSets/${zoneId}`),
+          })
+          await expect(requireDeployable(await load(mine), world.view)).rejects.toMatchObject({
+            code: 'AWS_DEPLOY_STOPPED',
+            message: expect.stringContaining('AWS: records: zone'),
+          })
+        } finally {
+          await change('DELETE', '*.preview.example.org', 'A')
+          await change('DELETE', 'example.org', 'MX')
+          await change('DELETE', 'example.org', 'TXT')
+        }
       })
 
       it('tells a name that nobody has registered', async () => {

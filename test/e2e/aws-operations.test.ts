@@ -90,7 +90,7 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       const refused = await run(['deploy'])
       expect(refused).toMatchObject({ code: 1 })
       expect(refused.stderr).toMatch(
-        /STRIPE_KEY.*not set on AWS.*moka secrets set STRIPE_KEY --to aws/,
+        /not set on AWS: STRIPE_KEY.*moka secrets set STRIPE_KEY --to aws/,
       )
       expect(await run(['secrets', 'set', 'STRIPE_KEY'], 'first')).toMatchObject({
         ...{ code: 0, result: { name: 'STRIPE_KEY', isNew: true, functions: [] } },

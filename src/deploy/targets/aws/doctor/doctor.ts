@@ -6,16 +6,17 @@ import { runChecks } from '../../../doctor/run-checks.ts'
 import { explainAwsError } from '../sdk/errors.ts'
 import { siteNames } from '../template/domain/zone.ts'
 import { clockCheck, identityCheck, regionCheck, sdkCheck } from './checks/account-checks.ts'
-import { aliasCheck } from './checks/alias-check.ts'
-import { caaCheck } from './checks/caa-check.ts'
-import { certificateCheck } from './checks/certificate-check.ts'
 import { databaseQuotaCheck } from './checks/database-checks.ts'
-import { delegationCheck } from './checks/delegation-check.ts'
+import { aliasCheck } from './checks/domain/alias-check.ts'
+import { caaCheck } from './checks/domain/caa-check.ts'
+import { certificateCheck } from './checks/domain/certificate-check.ts'
+import { delegationCheck } from './checks/domain/delegation-check.ts'
+import { recordsCheck } from './checks/domain/records-check.ts'
 import { concurrencyCheck } from './checks/lambda-checks.ts'
 import { natCheck, networkQuotaCheck } from './checks/network-checks.ts'
 import { permissionCheck } from './checks/permission-check.ts'
 import { planCheck } from './checks/plan-check.ts'
-import { filesCheck, migrationCheck } from './checks/project-checks.ts'
+import { domainCheck, filesCheck, migrationCheck } from './checks/project-checks.ts'
 import { stackCheck } from './checks/stack-checks.ts'
 import { policyCheck, secretCheck, templateCheck } from './checks/template-checks.ts'
 import { type AwsContext, openContext } from './context.ts'
@@ -48,14 +49,26 @@ export async function diagnoseAws(project: Project, options: DoctorOptions): Pro
 
 /** What depends on what the project has. */
 function projectChecks(aws: AwsContext): Check[] {
-  const { functions, site, aws: settings } = aws.project
-  const secrets = new Set(functions.flatMap(each => each.secrets ?? []))
+  const { site, aws: settings } = aws.project
   return [
     ...(site === undefined || settings.mode === 'classic' ? [] : [filesCheck(site.directory)]),
     ...quotaChecks(aws),
     ...(settings.database === 'dsql' ? [migrationCheck(aws.project)] : []),
-    ...(secrets.size === 0 ? [] : [secretCheck(aws, [...secrets].sort())]),
+    ...secretChecks(aws),
+    ...recordChecks(aws),
   ]
+}
+
+function secretChecks(aws: AwsContext): Check[] {
+  const secrets = new Set(aws.project.functions.flatMap(each => each.secrets ?? []))
+  return secrets.size === 0 ? [] : [secretCheck(aws, [...secrets].sort())]
+}
+
+/** A zone that the stack makes has nothing in it. */
+function recordChecks(aws: AwsContext): Check[] {
+  const { domain, aws: settings } = aws.project
+  if (domain === undefined || settings.hostedZoneId === undefined) return []
+  return [recordsCheck(aws, domain, settings.hostedZoneId)]
 }
 
 /** Of what is made for a database alone: all else has quotas that a first project does not meet. */
@@ -68,6 +81,7 @@ function domainChecks(aws: AwsContext): Check[] {
   if (domain === undefined) return []
   const names = siteNames(aws.project, domain)
   return [
+    domainCheck(domain),
     delegationCheck(aws, domain),
     caaCheck(aws, names),
     certificateCheck(aws, names),
@@ -89,6 +103,7 @@ export async function requireDeployable(project: Project, dns?: DnsView): Promis
   const ofDomain = isElsewhere ? [] : domainChecks(aws)
   const checks = [
     ...[regionCheck(aws), policyCheck(aws), ...quotaChecks(aws)],
+    ...[...secretChecks(aws), ...recordChecks(aws)],
     ...ofDomain.filter(({ name }) => STOPPING.includes(name)),
   ]
   const findings = await runChecks(checks, { boundMs: BEFORE_BOUND_MS, explain })
@@ -104,7 +119,7 @@ export async function requireDeployable(project: Project, dns?: DnsView): Promis
 }
 
 /** The registrar may get its name servers while the certificate waits: they stop nothing. */
-const STOPPING = ['CAA', 'alias']
+const STOPPING = ['domain', 'CAA', 'alias']
 const DOCTOR = 'moka doctor --to aws tells what mends each'
 
 /** A finding that stands for a check which could not be made, for want of what others need as well. */

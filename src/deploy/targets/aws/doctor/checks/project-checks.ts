@@ -10,6 +10,26 @@ const BYTES_OF_FILE = 10.5
 /** Of what fits; from here on redirects and headers may be too much. */
 const NEARLY_FULL = 0.8
 
+/** Names that no registrar has: RFC 2606 and 6761, 6762, 8375, 9476, and ICANN's "internal". */
+const NOBODYS = /(?:^|\.)(?:example|test|invalid|localhost|local|internal|onion|alt|home\.arpa)$/
+
+/** Whether anybody can have the domain: a certificate for another one would be waited for in vain. */
+export function domainCheck(domain: string): Check {
+  return {
+    name: 'domain',
+    async run() {
+      const end = NOBODYS.exec(domain)?.[0].replace(/^\./, '')
+      if (end === undefined) return { level: 'ok', what: domain }
+      return {
+        level: 'problem',
+        what: `nobody can have ${domain}: names under "${end}" are for examples and for networks of one's own`,
+        why: 'the certificate, and the deploy with it, would wait for it without an end',
+        fix: '`domain` in moka.config.ts: one of yours; or none, then the site has an address of CloudFront’s',
+      }
+    },
+  }
+}
+
 /** Whether Aurora DSQL takes the migrations, as far as its manual tells. */
 export function migrationCheck({ migrationsDirectory }: Project): Check {
   return {

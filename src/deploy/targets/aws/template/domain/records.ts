@@ -54,6 +54,15 @@ export function records(
   }
 }
 
+/** The sets of records that the stack makes, by names without a dot at their end. */
+export function recordNames(project: Project, domain: string): { name: string; type: string }[] {
+  const made = Object.values(records(project, domain).fragment.resources)
+  return made.flatMap(({ Properties = {} }) => {
+    const sets = (Properties.RecordSets ?? [Properties]) as { Name: string; Type: string }[]
+    return sets.map(({ Name, Type }) => ({ name: Name.replace(/\.$/, ''), type: Type }))
+  })
+}
+
 /** `Apex`, `Www` and `Previews`, each with the type. */
 function aliasId(name: string, domain: string, type: string): string {
   const place = name === domain ? 'Apex' : name.startsWith('www.') ? 'Www' : 'Previews'

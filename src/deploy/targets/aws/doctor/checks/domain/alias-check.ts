@@ -1,9 +1,9 @@
 import type { CloudFrontClient, DistributionSummary } from '@aws-sdk/client-cloudfront'
-import { look, plainName } from '../../../../doctor/dns/view.ts'
-import type { Check, Found } from '../../../../doctor/finding.ts'
-import { sdk } from '../../sdk/sdk.ts'
-import { GLOBAL_REGION } from '../../stack/names.ts'
-import { type AwsContext, output } from '../context.ts'
+import { look, plainName } from '../../../../../doctor/dns/view.ts'
+import type { Check, Found } from '../../../../../doctor/finding.ts'
+import { sdk } from '../../../sdk/sdk.ts'
+import { GLOBAL_REGION } from '../../../stack/names.ts'
+import { type AwsContext, output } from '../../context.ts'
 
 /** 100 in each; an account may have 500 distributions unless it asked for more. */
 const MAX_PAGES = 10

@@ -4,12 +4,12 @@ import type {
   CertificateSummary,
   KeyAlgorithm,
 } from '@aws-sdk/client-acm'
-import { look, plainName } from '../../../../doctor/dns/view.ts'
-import type { Check, Found } from '../../../../doctor/finding.ts'
-import { listNames } from '../../../../doctor/finding.ts'
-import { sdk } from '../../sdk/sdk.ts'
-import { GLOBAL_REGION } from '../../stack/names.ts'
-import { type AwsContext, output } from '../context.ts'
+import { look, plainName } from '../../../../../doctor/dns/view.ts'
+import type { Check, Found } from '../../../../../doctor/finding.ts'
+import { listNames } from '../../../../../doctor/finding.ts'
+import { sdk } from '../../../sdk/sdk.ts'
+import { GLOBAL_REGION } from '../../../stack/names.ts'
+import { type AwsContext, output } from '../../context.ts'
 
 /** Without naming them ACM lists certificates with RSA keys up to 2048 bits alone. */
 const KEY_TYPES: KeyAlgorithm[] = [

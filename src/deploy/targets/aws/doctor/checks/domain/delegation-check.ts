@@ -1,9 +1,9 @@
 import type { HostedZone, Route53Client } from '@aws-sdk/client-route-53'
-import { type Delegation, findDelegation } from '../../../../doctor/dns/delegation.ts'
-import { plainName } from '../../../../doctor/dns/view.ts'
-import type { Check, Found } from '../../../../doctor/finding.ts'
-import { sdk } from '../../sdk/sdk.ts'
-import { type AwsContext, output } from '../context.ts'
+import { type Delegation, findDelegation } from '../../../../../doctor/dns/delegation.ts'
+import { plainName } from '../../../../../doctor/dns/view.ts'
+import type { Check, Found } from '../../../../../doctor/finding.ts'
+import { sdk } from '../../../sdk/sdk.ts'
+import { type AwsContext, output } from '../../context.ts'
 
 /** The hosted zone that answers for the domain, as far as there is one. */
 export interface Zone {

@@ -1,7 +1,7 @@
-import type { Project } from '../../../../../config/project.ts'
-import { type CaaRules, findCaa, parseIssuer } from '../../../../doctor/dns/caa.ts'
-import type { Check, Found } from '../../../../doctor/finding.ts'
-import type { AwsContext } from '../context.ts'
+import type { Project } from '../../../../../../config/project.ts'
+import { type CaaRules, findCaa, parseIssuer } from '../../../../../doctor/dns/caa.ts'
+import type { Check, Found } from '../../../../../doctor/finding.ts'
+import type { AwsContext } from '../../context.ts'
 
 /** Any of them lets ACM issue: https://docs.aws.amazon.com/acm/latest/userguide/setup-caa.html */
 const AMAZON = ['amazon.com', 'amazontrust.com', 'awstrust.com', 'amazonaws.com']
