@@ -285,8 +285,27 @@ describe.skipIf(noAws !== undefined)('a target on AWS', () => {
     await expect(deployed({ ask, backend })).rejects.toMatchObject({ code: 'AWS_NOT_CONFIRMED' })
     expect(live()).toBe('r-1')
     expect(aliases).toEqual(['moved', 'back'])
+    // CloudFront may keep what visitors got of r-2 by now: what comes has other paths.
+    await edit(1, 'three')
     await deployed()
-    expect(live()).toBe('r-2')
+    expect(live()).toBe('r-3')
+    expect(await keys('releases/r-3/')).toHaveLength(1)
+  })
+
+  it('moves functions before files at a deploy, and after them at a rollback', async () => {
+    await edit(1, 'one')
+    await deployed()
+    await edit(1, 'two')
+    const liveThen: string[] = []
+    const activate = async () => {
+      liveThen.push(live())
+      return async () => {}
+    }
+    const backend = { ...NO_BACKEND, activate }
+    await deployed({ backend })
+    await opened(target => target.rollback('site'), { backend })
+    // Pages of r-2 never met functions of r-1.
+    expect([live(), ...liveThen]).toEqual(['r-1', 'r-1', 'r-1'])
   })
 
   it('plans anew where somebody else changed the store in between', async () => {

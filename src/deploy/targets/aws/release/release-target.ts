@@ -204,10 +204,12 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
       clock.now(),
     )
     const next = formatLive({ release: head, retained: retainedHeads(recorded, liveValue, id) })
+    let isShown = false
     const steps = [
       () => backend.activate(versions),
       async () => {
         await this.#point(next)
+        isShown = true
         return () =>
           store.update(
             liveValue === undefined
@@ -224,6 +226,8 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
       await ask({ address, release: id, manifestSha256 })
     } catch (error) {
       for (const back of undo.reverse()) await back()
+      const known = withIndexed(withRelease(history, summary), id)
+      if (isShown) await shelf.writeHistory(known).catch(() => {}) // what failed is worth more
       throw error
     }
     await shelf.writeHistory(recorded)

@@ -15,6 +15,11 @@ export interface History {
   /** Ids of those whose paths stand in the KeyValueStore. */
   indexed: string[]
   previews: KeptPreview[]
+  /**
+   * Number of the newest release that anybody was shown. CloudFront keeps files for a year by their
+   * path, which has the id in it: so no other release gets that id, though this one may be gone.
+   */
+  last?: number
   /** Of classic mode: what stands in the bucket's root besides the files of the live release. */
   plain?: PlainRecord
 }
@@ -80,6 +85,7 @@ export function withRelease(history: History, release: KeptRelease): History {
   const others = history.releases.filter(({ id }) => id !== release.id)
   return {
     ...history,
+    last: Math.max(history.last ?? 0, numberOf(release.id)),
     releases: [release, ...others].sort((a, b) => numberOf(b.id) - numberOf(a.id)),
   }
 }
@@ -101,10 +107,10 @@ export function withLive(
   return { ...history, pointer: advancePointer(current, next, nowMs) }
 }
 
-/** The id of a release that is made after all these: what an interrupted deploy left counts not. */
+/** The id of a release that is made after all these: what nobody was shown counts not. */
 export function nextId(history: History, live: string | undefined): string {
   const ids = [...history.releases.map(({ id }) => id), ...(live === undefined ? [] : [live])]
-  return `r-${Math.max(0, ...ids.map(numberOf)) + 1}`
+  return `r-${Math.max(history.last ?? 0, ...ids.map(numberOf)) + 1}`
 }
 
 function hasImmutableFiles(manifest: ReleaseManifest | undefined): boolean {

@@ -128,6 +128,8 @@ export class PreviewShelf {
       ...{ password: request.password, database, backend: shown },
     })
     const stale = (await this.#stored(name))?.keys.filter(key => !put.has(key)) ?? []
+    // Its id is taken before anybody is shown it.
+    await shelf.writeHistory(history)
     await store.update({ put, delete: stale })
     const nowMs = clock.now()
     const before = history.previews.find(preview => preview.name === name)
