@@ -1,4 +1,6 @@
+import { readCall } from '../../../src/deploy/targets/aws/operations/lambda/preview-door.ts'
 import { objectHeaders } from '../../../src/deploy/targets/aws/release/object-headers.ts'
+import { PREVIEW_DOOR_PATH } from '../../../src/deploy/targets/aws/stack/names.ts'
 import { backendFragments } from '../../../src/deploy/targets/aws/template/backend.ts'
 import { distribution } from '../../../src/deploy/targets/aws/template/distribution/distribution.ts'
 import { mergeFragments } from '../../../src/deploy/targets/aws/template/fragment.ts'
@@ -7,13 +9,25 @@ import {
   sampleProject,
 } from '../../../src/deploy/targets/aws/template/sample.contract.ts'
 import { encodeRelease } from '../../../src/deploy/targets/aws/viewer/encode-release.ts'
-import { formatLive, previewEntries } from '../../../src/deploy/targets/aws/viewer/live.ts'
+import {
+  formatLive,
+  type PreviewBackend,
+  previewEntries,
+} from '../../../src/deploy/targets/aws/viewer/live.ts'
 import type { ViewedRelease } from '../../../src/deploy/targets/aws/viewer/viewed-release.ts'
 import { mediaTypeOf } from '../../../src/http/media-types.ts'
 import type { ParityRequest } from './answer.ts'
 import type { BucketObject, OriginAnswer } from './bucket-origin.ts'
 import { type CloudFront, type CloudFrontParts, openCloudFront } from './cloudfront.ts'
 import * as site from './site.ts'
+
+const PREVIEW_BACKEND: PreviewBackend = {
+  alias: 'preview-x-1',
+  functions: [
+    { lambda: 'mokapot-site_echo', routes: ['/api/*'], hasUrl: false },
+    { lambda: 'mokapot-site_limited', routes: ['/api/limited'], hasUrl: false },
+  ],
+}
 
 /** The distribution of the generated template, with the releases in its bucket and store. */
 export function openAws(
@@ -52,8 +66,10 @@ export function openAws(
   const store = new Map([
     ...[before, live, shown, locked].flatMap(({ entries }) => [...entries]),
     ['live', formatLive({ release: live.head, retained: [before.head] })],
-    ...previewEntries('menu', shown.head, {}),
-    ...previewEntries('locked', locked.head, { password: site.PREVIEW_PASSWORD }),
+    ...previewEntries('menu', shown.head, { backend: PREVIEW_BACKEND }),
+    ...previewEntries('locked', locked.head, {
+      ...{ password: site.PREVIEW_PASSWORD, backend: PREVIEW_BACKEND },
+    }),
   ])
   return openCloudFront({
     resources: templateResources(),
@@ -81,8 +97,11 @@ function templateResources() {
 /** An HTTP API before the function: its throttling answers in its own words, without Retry-After. */
 function createApi(throttledAfter: number): (request: ParityRequest) => OriginAnswer {
   let calls = 0
-  return ({ target, method = 'GET' }) => {
-    const [path = '', query = ''] = target.split('?')
+  return ({ target, method = 'GET', headers = {} }) => {
+    const [asked = '', query = ''] = target.split('?')
+    const [path, more] = asked.startsWith(PREVIEW_DOOR_PATH)
+      ? [throughDoor(asked, headers), { 'x-robots-tag': 'noindex' }]
+      : [asked, {}]
     if (path === '/api/limited' && ++calls > throttledAfter) {
       return {
         status: 429,
@@ -92,6 +111,13 @@ function createApi(throttledAfter: number): (request: ParityRequest) => OriginAn
     }
     const answer = site.functionAnswer(method, path, query)
     const body = Buffer.from('body' in answer ? (answer.body ?? '') : '')
-    return { status: answer.statusCode, headers: answer.headers as Record<string, string>, body }
+    const fields = { ...(answer.headers as Record<string, string>), ...more }
+    return { status: answer.statusCode, headers: fields, body }
   }
+}
+
+/** The path that a function of a preview is asked for. */
+function throughDoor(rawPath: string, headers: Record<string, string>): string {
+  const requestContext = { routeKey: '', http: { path: rawPath } }
+  return readCall({ routeKey: '', rawPath, headers, requestContext })!.event.rawPath
 }

@@ -120,7 +120,9 @@ export function openCloudFront(parts: CloudFrontParts): CloudFront {
     }
     const request = onRequest?.request ?? event
     if (behavior.TargetOriginId !== FILES) {
-      return finish(method, parts.callApi({ ...asked, headers: viewer }), policy)
+      const sent = query === undefined ? request.uri : `${request.uri}?${query}`
+      const headers = plain(request.headers)
+      return finish(method, parts.callApi({ ...asked, target: sent, headers }), policy)
     }
     const stored = getObject(parts.objects, request.uri)
     let answer =

@@ -26,6 +26,7 @@ export const DIFFERENCES: readonly Difference[] = [
         ...['a percent sign without digits', 'percent with bad digits', 'bytes that are no UTF-8'],
         ...['an overlong slash', 'a NUL', 'a line feed', 'malformed, for a browser'],
         ...['malformed, for a program', 'a preview that is not there'],
+        'a function of a preview that is not there',
       ],
       ['strict-transport-security'],
     ),
@@ -67,7 +68,10 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     gap: 'A preview asks for its password by the browser each time, and sets no cookie for it',
     rows: each(
-      ['a preview with its password', 'a 404 in a preview with its password'],
+      [
+        ...['a preview with its password', 'a 404 in a preview with its password'],
+        'a function of a preview with its password',
+      ],
       ['set-cookie'],
     ),
   },
@@ -77,7 +81,8 @@ export const DIFFERENCES: readonly Difference[] = [
       [
         ...['a function', 'a function by letters that need no encoding', 'POST to a function'],
         ...['OPTIONS of a function', 'the path of a function without its end'],
-        'a call within the limit',
+        ...['a call within the limit', 'a function of a preview'],
+        ...['POST to a function of a preview', 'a function of a preview with its password'],
       ],
       ['x-moka-release'],
     ),

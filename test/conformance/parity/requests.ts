@@ -227,4 +227,15 @@ export const REQUESTS: Readonly<Record<string, ParityRequest>> = {
   'the path of a function without its end': get('/api'),
   'a call within the limit': get('/api/limited'),
   'a throttled call': get('/api/limited'),
+  'a function of a preview': get('/api/echo?x=1', MENU),
+  'POST to a function of a preview': {
+    ...{ target: '/api/echo/a%20b', method: 'POST', body: '{}', headers: MENU },
+  },
+  'a function of a preview that is not there': get('/api/echo', {
+    host: 'other.preview.site.test',
+  }),
+  'a function of a preview with a password': get('/api/echo', LOCKED),
+  'a function of a preview with its password': get('/api/echo', {
+    ...{ ...LOCKED, ...basic(`x:${PREVIEW_PASSWORD}`) },
+  }),
 }
