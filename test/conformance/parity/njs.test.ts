@@ -8,7 +8,7 @@ it.skipIf(NJS === undefined)(
   async () => {
     const aws = openAws(1)
     for (const request of Object.values(REQUESTS)) await aws.ask(request)
-    expect(aws.calls.size).toBe(2)
+    expect(aws.calls.size).toBe(3)
     for (const { event, result, inNjs } of replayInNjs(aws)) {
       expect(JSON.parse(inNjs), event).toEqual(JSON.parse(result))
     }
