@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { Project } from '../config/project.ts'
 import type { Activated, BlobUpload, CloudApi, UploadProgress } from '../control/cloud-api.ts'
+import type { PreviewRequest } from '../control/previews/previews-api.ts'
 import type { ReleaseDraft } from '../releases/manifest.ts'
 import type { ActivationStep } from '../releases/releases.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -26,8 +27,10 @@ export type DeployTarget = Pick<CloudApi, 'live' | 'missingBlobs' | 'publish'> &
     isCompressing?: boolean
     /** Publish also what differs in nothing from what is there. */
     mustPublish?: boolean
-    /** What becomes of a release there, for people. Throws where it cannot be there. */
-    review?(draft: ReleaseDraft): readonly string[]
+    /** What becomes of a release there, or of a preview, for people. Throws where it cannot be there. */
+    review?(draft: ReleaseDraft, preview?: PreviewRequest): readonly string[]
+    /** The release is live: what was kept for the one before it may go. */
+    settle?(): Promise<void>
   }
 
 export type DeployStep =
@@ -146,6 +149,7 @@ async function deployOnce(
   }
   // What the bucket had lost of the live release is back with that: its release is whole again.
   if (live !== undefined && plan.changes.length === 0 && target.mustPublish !== true) {
+    await target.settle?.()
     return { plan, live: live.id, uploaded }
   }
   const activated = await target.publish(
@@ -160,6 +164,7 @@ async function deployOnce(
     },
     step => observer.onStep?.(step),
   )
+  await target.settle?.()
   return { plan, activated, live: activated.id, uploaded }
 }
 

@@ -16,7 +16,7 @@ export function previewTarget(
     ...(cloud.secrets && { secrets: cloud.secrets }),
     ...(cloud.isCompressing && { isCompressing: true }),
     mustPublish: true,
-    review: draft => cloud.review?.(draft) ?? [],
+    review: draft => cloud.review?.(draft, preview) ?? [],
     async live(project) {
       const shown = await cloud.previews.shown(project, preview.name)
       base = shown?.id ?? null

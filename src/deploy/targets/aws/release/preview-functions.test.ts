@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ReleaseManifest } from '../../../../releases/manifest.ts'
 import { sampleFunction, sampleProject } from '../template/sample.contract.ts'
-import { besideLive, withPreviewFunctions } from './preview-functions.ts'
+import { besideLive, reviewPreview, withPreviewFunctions } from './preview-functions.ts'
 
 type Shown = Pick<ReleaseManifest, 'functions' | 'files'>
 const shown = (routes: Record<string, string[]>, ...files: string[]): Shown => ({
@@ -52,14 +52,29 @@ describe('the stack with previews', () => {
     const live = shown({ visits: ['/api/visits'] }, file)
     expect(routesOf(withPreviewFunctions(project, [preview], live)).menu).toEqual(['/api/menu'])
     const branch = sampleProject({ functions: [sampleFunction('menu', { routes: [route] })] })
-    expect(routesOf(besideLive(branch, live)).menu).toEqual([])
+    expect(besideLive(branch, live).left).toEqual([{ route, name: 'menu' }])
+    expect(routesOf(besideLive(branch, live).project).menu).toEqual([])
     // It is the live site's own route.
-    expect(routesOf(besideLive(branch, shown({ menu: [route] }, file))).menu).toEqual([route])
+    const own = besideLive(branch, shown({ menu: [route] }, file))
+    expect(routesOf(own.project).menu).toEqual([route])
   })
 
   it('takes another page for none of a route', () => {
     const live = shown({}, '/menus.html', '/other/menu.html')
     const branch = sampleProject({ functions: [sampleFunction('menu', { routes: ['/menu/*'] })] })
-    expect(routesOf(besideLive(branch, live)).menu).toEqual(['/menu/*'])
+    expect(routesOf(besideLive(branch, live).project).menu).toEqual(['/menu/*'])
   })
+})
+
+it.each([
+  ['dsql', 'external', 1],
+  ['url', 'external', 1],
+  ['rds', 'embedded', 0],
+  ['none', 'none', 0],
+  ['dsql', 'none', 0],
+] as const)('says that functions of a preview have no database: %s, %s', (aws, kind, count) => {
+  const { functions } = shown({ visits: ['/api/visits'] })
+  const database = kind === 'external' ? { kind, urlSha256: '0'.repeat(64) } : { kind }
+  const warnings = reviewPreview({ functions, database } as never, aws)
+  expect(warnings.filter(text => text.includes('find no DATABASE_URL'))).toHaveLength(count)
 })

@@ -1,6 +1,10 @@
 import type { Project, ProjectFunction } from '../../../../config/project.ts'
 import { matchRoute, routesOf } from '../../../../edge/site/function-routes.ts'
-import type { ReleaseFunction, ReleaseManifest } from '../../../../releases/manifest.ts'
+import type {
+  ReleaseDraft,
+  ReleaseFunction,
+  ReleaseManifest,
+} from '../../../../releases/manifest.ts'
 
 type Functions = Pick<ReleaseManifest, 'functions'>
 type Site = Pick<ReleaseManifest, 'functions' | 'files'>
@@ -32,14 +36,39 @@ export function withPreviewFunctions(
 }
 
 /** The project without the routes that would take paths from the live site that are files there. */
-export function besideLive(project: Project, live: Site | undefined): Project {
-  if (live === undefined) return project
+export function besideLive(
+  project: Project,
+  live: Site | undefined,
+): { project: Project; left: { route: string; name: string }[] } {
+  if (live === undefined) return { project, left: [] }
   const had = new Set(routesOf(live.functions).map(({ pattern }) => pattern))
+  const isLeft = (route: string) => !had.has(route) && takesFiles(route, live.files)
   const functions = project.functions.map(settings => ({
     ...settings,
-    routes: settings.routes.filter(route => had.has(route) || !takesFiles(route, live.files)),
+    routes: settings.routes.filter(route => !isLeft(route)),
   }))
-  return { ...project, functions }
+  const left = project.functions.flatMap(({ name, routes }) =>
+    routes.filter(isLeft).map(route => ({ route, name })),
+  )
+  return { project: { ...project, functions }, left }
+}
+
+/** What a preview does without on AWS, for people. */
+export function reviewPreview(
+  { functions, database: { kind } }: Pick<ReleaseDraft, 'functions' | 'database'>,
+  database: Project['aws']['database'],
+): string[] {
+  if (kind === 'none' || Object.keys(functions).length === 0) return []
+  const reasons = {
+    ...{ none: undefined, rds: undefined },
+    dsql: 'Aurora DSQL has one a cluster',
+    url: 'on the server of database.url there is the live one alone',
+  }
+  const reason = reasons[database]
+  if (reason === undefined) return []
+  return [
+    `functions of the preview have no database, and find no DATABASE_URL: ${reason}, and no preview gets the live one`,
+  ]
 }
 
 function functionOf(name: string, settings: ReleaseFunction, routes: string[]): ProjectFunction {

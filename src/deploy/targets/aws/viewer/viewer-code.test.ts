@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { encodeRelease } from './encode-release.ts'
-import { formatLive } from './live.ts'
+import { formatLive, previewEntries } from './live.ts'
 import { loadFunction } from './testing/function-runtime.ts'
 import {
   classicRequestCode,
@@ -41,6 +41,91 @@ it('leads a request to the folder that its file lies in, in two reads', async ()
     kind: 'request',
     request: { uri: '/releases/r-1/a%20b%2B%C3%BC.txt' },
     reads: ['live', 'r-2:0'],
+  })
+})
+
+describe('before functions', () => {
+  const { head } = encodeRelease({ id: 'r-2', files: new Map(), redirects: [], headers: [] })
+  const backend = {
+    alias: 'preview-menu-1',
+    functions: [
+      { lambda: 'mokapot-site_shop', routes: ['/api/*', '/api/shop/*'], hasUrl: false },
+      { lambda: 'mokapot-site_render', routes: ['/api/shop/one', '/ü/*'], hasUrl: true },
+    ],
+  }
+  const store = previewEntries('menu', head, { backend, password: 'open up' })
+  const authorization = { value: `Basic ${Buffer.from('x:open up').toString('base64')}` }
+  const previewed = (uri: string) => ({
+    ...ask(uri),
+    headers: { host: { value: 'menu.preview.example.com' }, authorization },
+  })
+  const viewers = {
+    api: loadFunction(functionRequestCode('api'), store),
+    url: loadFunction(functionRequestCode('url'), store),
+  }
+
+  it.each([
+    ['/api/shop/one', 'mokapot-site_render $default'],
+    ['/api/shop/two', 'mokapot-site_shop /api/shop/*'],
+    ['/api/shop', 'mokapot-site_shop /api/shop/*'],
+    ['/api/shopping', 'mokapot-site_shop /api/*'],
+    ['/%61pi/x%20y', 'mokapot-site_shop /api/*'],
+    ['/%C3%BC/x', 'mokapot-site_render $default'],
+  ])('leads %s of a preview to %s', async (uri, named) => {
+    for (const [by, viewer] of Object.entries(viewers)) {
+      const result = await viewer.onRequest(previewed(uri), undefined)
+      expect(result).toMatchObject({
+        request: { uri: `/.well-known/mokapot/functions/preview-menu-1${uri}` },
+      })
+      if (result.kind !== 'request') continue
+      expect(result.request.headers['x-moka-function']?.value).toBe(named)
+      expect(result.request.headers).not.toHaveProperty('authorization')
+      // One that has a URL of its own is asked by the HTTP API in a preview.
+      expect(result.origin).toBe(by === 'url' ? 'functions' : undefined)
+    }
+  })
+
+  it('leaves requests to the live site as they are, without a read', async () => {
+    expect(await viewers.api.onRequest(ask('/api/shop', 'POST'), undefined)).toEqual({
+      ...{ kind: 'request', request: ask('/api/shop', 'POST'), reads: [] },
+    })
+    const { request } = (await viewers.url.onRequest(ask('/api/shop', 'POST'), undefined)) as never
+    expect(Object.keys((request as ReturnType<typeof ask>).headers)).toEqual([
+      ...['host', 'x-amz-content-sha256'],
+    ])
+  })
+
+  it('knows no function that the preview lacks, and no preview that is gone', async () => {
+    const lacking = await viewers.api.onRequest(previewed('/other'), undefined)
+    expect(lacking).toMatchObject({ response: { statusCode: 404 } })
+    const files = loadFunction(functionRequestCode('api'), previewEntries('menu', head, {}))
+    expect(await files.onRequest(previewed('/api/shop'), undefined)).toMatchObject({
+      response: { statusCode: 404 },
+    })
+    const gone = { ...ask('/api/shop'), cookies: { 'moka-preview-name': { value: 'gone' } } }
+    expect(await viewers.api.onRequest(gone, undefined)).toMatchObject({
+      response: { statusCode: 404, cookies: { 'moka-preview-name': { value: '' } } },
+    })
+  })
+
+  it('wants the password of the preview', async () => {
+    const stranger = { ...previewed('/api/shop'), headers: { host: previewed('/').headers.host } }
+    expect(await viewers.api.onRequest(stranger, undefined)).toMatchObject({
+      response: { statusCode: 401 },
+    })
+  })
+
+  it('has room for as many routes as an API has', async () => {
+    const routes = Array.from({ length: 300 }, (_, index) => `/api/of-some-length/${index}/*`)
+    const many = { alias: 'preview-menu-1', functions: [{ ...backend.functions[0]!, routes }] }
+    const entries = previewEntries('menu', head, { backend: many })
+    expect(entries.size).toBeGreaterThan(10)
+    const viewer = loadFunction(functionRequestCode('api'), entries)
+    expect(await viewer.onRequest(previewed('/api/of-some-length/299/x'), undefined)).toMatchObject(
+      {
+        request: { headers: { 'x-moka-function': { value: expect.stringContaining('/299/*') } } },
+      },
+    )
   })
 })
 
