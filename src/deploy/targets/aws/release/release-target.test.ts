@@ -308,6 +308,29 @@ describe.skipIf(noAws !== undefined)('a target on AWS', () => {
     expect([live(), ...liveThen]).toEqual(['r-1', 'r-1', 'r-1'])
   })
 
+  it('releases again what is live where a function of it leads elsewhere, or was made anew', async () => {
+    await writeProject(folder, { 'api/hi.js': 'exports.handler = async () => ({})\n' })
+    await site(
+      { 'index.html': 'one' },
+      `functions: { hi: { entry: 'api/hi.js', routes: ['/hi'] } }`,
+    )
+    let version = '1'
+    const backend: BackendReleases = {
+      ...NO_BACKEND,
+      publish: async () => ({ hi: '2' }),
+      current: async () => ({ hi: version }),
+      async activate(versions) {
+        version = versions.hi ?? ''
+        return async () => {}
+      },
+    }
+    await deployed({ backend })
+    expect(await deployed({ backend })).toMatchObject({ live: 'r-1' })
+    version = '1' // CloudFormation's own, which has no code yet
+    expect(await deployed({ backend })).toMatchObject({ live: 'r-2' })
+    expect(version).toBe('2')
+  })
+
   it('plans anew where somebody else changed the store in between', async () => {
     await edit(1, 'one')
     await deployed()

@@ -3,6 +3,7 @@ import type {
   BlobName,
   BlobUpload,
   CloudApi,
+  LiveRelease,
   PublishRequest,
   ReleaseName,
   UploadProgress,
@@ -51,10 +52,23 @@ interface State extends TargetState {
 export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> implements OpenedTarget {
   readonly secrets?: CloudApi['secrets']
   #blobs = new Map<string, BlobUpload>()
+  /** An alias leads elsewhere than the live release says. */
+  #isDisplaced = false
 
   constructor(parts: ReleaseTargetParts) {
     super(parts)
     if (parts.secrets !== undefined) this.secrets = parts.secrets
+  }
+
+  get mustPublish(): boolean {
+    return this.#isDisplaced
+  }
+
+  /** Also looks whether its functions answer: one that CloudFormation made anew has no code yet. */
+  override async live(): Promise<LiveRelease | undefined> {
+    const live = await super.live()
+    this.#isDisplaced = live !== undefined && !(await this.#hasItsFunctions(live))
+    return live
   }
 
   /** What the live release has of files is known without a question. */
@@ -303,6 +317,19 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
     const history = await shelf.history(stored, id, clock.now())
     const live = id === undefined ? undefined : await shelf.get(id, history)
     return { history: await this.#withVersions(history, live), live, liveValue }
+  }
+
+  async #hasItsFunctions({ id, manifest }: LiveRelease): Promise<boolean> {
+    const names = Object.keys(manifest.functions)
+    if (names.length === 0) return true
+    const released = this.known().history.releases.find(each => each.id === id)?.versions
+    try {
+      const current = await this.parts.backend.current(names)
+      return names.every(name => current[name] === released?.[name])
+    } catch (error) {
+      if (error instanceof MokaError && error.code === 'AWS_FUNCTION_GONE') return false
+      throw error
+    }
   }
 
   /** A deploy that was killed between going live and writing it down has moved the aliases. */
