@@ -55,6 +55,7 @@ describe('explainAwsError', () => {
       'AWS_CREDENTIALS_EXPIRED',
     ],
     ['RequestExpired', 'Request has expired.', 'AWS_CLOCK'],
+    ['NotImplemented', 'Conditional object PUTs are not supported.', 'AWS_NOT_IMPLEMENTED'],
     [
       'RequestTimeTooSkewed',
       'The difference between the request time and the current time is too large.',
@@ -157,6 +158,17 @@ describe('explainAwsError', () => {
     expect(formatError(explained)).toBe(
       'cannot read stack "mokapot-site": NoSuchDistribution: The specified distribution does not exist (request req-1)',
     )
+  })
+
+  it('tells what another server of S3 lacks as no fault of AWS that passes', () => {
+    const error = awsError('NotImplemented', 'Conditional object PUTs are not supported.', {
+      httpStatusCode: 501,
+    })
+    expect(explain(error)).toMatchObject({
+      code: 'AWS_NOT_IMPLEMENTED',
+      message: expect.stringContaining('Conditional object PUTs are not supported'),
+      hint: expect.stringContaining('AWS_ENDPOINT_URL_S3'),
+    })
   })
 
   it('leaves what was explained before and what is a fault of ours as they are', () => {

@@ -34,6 +34,7 @@ export type AwsFailure =
   | 'AWS_LIMIT'
   | 'AWS_THROTTLED'
   | 'AWS_UNREACHABLE'
+  | 'AWS_NOT_IMPLEMENTED'
   | 'AWS_UNAVAILABLE'
 
 interface Reason {
@@ -133,6 +134,15 @@ const REASONS: readonly Reason[] = [
     }),
   },
   { code: 'AWS_UNREACHABLE', holds: (_name, error) => isUnreachable(error), explain: explainWay },
+  {
+    // AWS itself has what is asked of it: this is a server of somebody else.
+    code: 'AWS_NOT_IMPLEMENTED',
+    holds: (name, error) => name === 'NotImplemented' || status(error) === 501,
+    explain: error => ({
+      text: `the server does not have what a deploy needs: ${awsText(error)}`,
+      hint: 'AWS has it; a server in its place (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL) needs all that their manuals have, such as the conditional writes of S3 that keep two deploys apart',
+    }),
+  },
   {
     code: 'AWS_UNAVAILABLE',
     holds: (_name, error) => (status(error) ?? 0) >= 500,
