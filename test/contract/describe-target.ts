@@ -26,11 +26,30 @@ export interface TargetUnderTest {
   close(): Promise<void>
 }
 
+/** What a place may lack; the code of the error that says so, in words. */
+export interface Lacks {
+  /** Earlier releases can go live again. */
+  rollback?: string
+  /** A release beside the live one. */
+  previews?: string
+}
+
+export interface TargetTraits {
+  lacks?: Lacks
+  /** Content that moves to another path is there already. Default: it is. */
+  isMoving?: boolean
+  /** Of the configuration, behind the name, such as `, aws: {}`. */
+  settings?: string
+}
+
 /**
  * What holds for every place that a project is deployed to: the same `deploy()`, the same releases,
  * the same that visitors see.
  */
-export function describeTarget(create: () => Promise<TargetUnderTest>): void {
+export function describeTarget(
+  create: () => Promise<TargetUnderTest>,
+  { lacks = {}, isMoving = true, settings = '' }: TargetTraits = {},
+): void {
   let target: TargetUnderTest
   let folder: string
   let name: string
@@ -48,7 +67,7 @@ export function describeTarget(create: () => Promise<TargetUnderTest>): void {
 
   const write = (files: Record<string, string>) =>
     writeProject(folder, {
-      'moka.config.ts': `export default { name: '${name}' }\n`,
+      'moka.config.ts': `export default { name: '${name}'${settings} }\n`,
       ...Object.fromEntries(
         Object.entries(files).map(([path, text]) => [
           path.includes('moka.config') ? path : join('dist', path),
@@ -61,6 +80,15 @@ export function describeTarget(create: () => Promise<TargetUnderTest>): void {
       deploy(await loadProject(folder), open, { clock: systemClock }),
     )
   const page = async (path: string) => (await target.get(name, path)).body
+  const previewed = () =>
+    target.using(folder, async open =>
+      deploy(await loadProject(folder), previewTarget(open, { name: 'feature/menu' }), {
+        clock: systemClock,
+      }),
+    )
+  /** Refused with that code, in words that say what to do. */
+  const refused = (work: Promise<unknown>, code: string | undefined) =>
+    expect(work).rejects.toMatchObject({ code, hint: expect.stringMatching(/\w+ \w+/) })
 
   it('makes a first release, which visitors see', async () => {
     await write({ 'index.html': 'home', 'about/index.html': 'about', '404.html': 'nothing here' })
@@ -90,7 +118,7 @@ export function describeTarget(create: () => Promise<TargetUnderTest>): void {
     const { live, plan, uploaded } = await deployed()
     expect(live).toBe('r-2')
     expect(plan.files).toEqual({ added: 2, changed: 1, removed: 2, unchanged: 1 })
-    expect(uploaded.blobs).toBe(2) // what moved is there already
+    expect(uploaded.blobs).toBe(isMoving ? 2 : 3)
     const pages = await Promise.all(['/', '/same', '/new', '/more'].map(page))
     expect(pages).toEqual(['two', 'same', 'moved', 'more'])
     for (const path of ['/old', '/gone']) expect((await target.get(name, path)).status).toBe(404)
@@ -125,30 +153,47 @@ export function describeTarget(create: () => Promise<TargetUnderTest>): void {
     expect(await page('/assets/app-9b7d3e5f.js')).toBe('two()')
   })
 
-  it('rolls back to the release before, to a named one, and deploys on from there', async () => {
-    for (const text of ['one', 'two', 'three']) {
-      await write({ 'index.html': text, [`${text}.html`]: text })
-      await deployed()
-    }
-    const rollback = (id?: string) =>
-      target.using(folder, async open => (await open.rollback(name, id)).id)
-    expect(await rollback()).toBe('r-2')
-    expect(await page('/')).toBe('two')
-    expect((await target.get(name, '/three')).status).toBe(404)
-    expect(await rollback('r-1')).toBe('r-1')
-    expect(await page('/')).toBe('one')
-    const { live, plan } = await deployed()
-    expect([live, plan.base]).toEqual(['r-4', 'r-1'])
-    expect(await page('/')).toBe('three')
-    await expect(rollback('r-99')).rejects.toMatchObject({ code: 'RELEASES_UNKNOWN' })
-    expect(await page('/')).toBe('three')
-  })
+  it.skipIf(lacks.rollback)(
+    'rolls back to the release before, to a named one, and deploys on from there',
+    async () => {
+      for (const text of ['one', 'two', 'three']) {
+        await write({ 'index.html': text, [`${text}.html`]: text })
+        await deployed()
+      }
+      const rollback = (id?: string) =>
+        target.using(folder, async open => (await open.rollback(name, id)).id)
+      expect(await rollback()).toBe('r-2')
+      expect(await page('/')).toBe('two')
+      expect((await target.get(name, '/three')).status).toBe(404)
+      expect(await rollback('r-1')).toBe('r-1')
+      expect(await page('/')).toBe('one')
+      const { live, plan } = await deployed()
+      expect([live, plan.base]).toEqual(['r-4', 'r-1'])
+      expect(await page('/')).toBe('three')
+      await expect(rollback('r-99')).rejects.toMatchObject({ code: 'RELEASES_UNKNOWN' })
+      expect(await page('/')).toBe('three')
+    },
+  )
 
-  it('says that there is nothing to roll back to', async () => {
+  it.skipIf(lacks.rollback)('says that there is nothing to roll back to', async () => {
     await write({ 'index.html': 'one' })
     await deployed()
     const rollback = target.using(folder, open => open.rollback(name))
     await expect(rollback).rejects.toMatchObject({ code: 'RELEASES_NO_PREVIOUS' })
+  })
+
+  it.runIf(lacks.rollback)('refuses to roll back, and changes nothing', async () => {
+    for (const text of ['one', 'two']) {
+      await write({ 'index.html': text })
+      await deployed()
+    }
+    for (const id of [undefined, 'r-1']) {
+      await refused(
+        target.using(folder, open => open.rollback(name, id)),
+        lacks.rollback,
+      )
+    }
+    expect(await page('/')).toBe('two')
   })
 
   it('lists releases, newest first, the live one marked', async () => {
@@ -164,68 +209,82 @@ export function describeTarget(create: () => Promise<TargetUnderTest>): void {
     expect(list.every(({ createdMs }) => Math.abs(Date.now() - createdMs) < 60_000)).toBe(true)
   })
 
-  it('shows a preview beside the live site, until it is removed', async () => {
+  it.runIf(lacks.previews)('refuses a preview, and changes nothing', async () => {
     await write({ 'index.html': 'live' })
     await deployed()
-    await write({ 'index.html': 'previewed', 'only.html': 'only' })
-    const preview = await target.using(folder, async open =>
-      deploy(await loadProject(folder), previewTarget(open, { name: 'feature/menu' }), {
-        clock: systemClock,
-      }),
-    )
-    expect(preview.activated?.preview).toMatchObject({ name: 'feature-menu', isLocked: false })
-    expect((await target.getPreview(name, 'feature-menu', '/')).body).toBe('previewed')
+    await write({ 'index.html': 'previewed' })
+    await refused(previewed(), lacks.previews)
     expect(await page('/')).toBe('live')
-    expect((await target.get(name, '/only')).status).toBe(404)
-    const list = () => target.using(folder, open => open.previews.list(name))
-    expect((await list()).map(({ name, release }) => [name, release])).toEqual([
-      ['feature-menu', preview.live],
-    ])
-    const live = target.using(folder, open => open.rollback(name, preview.live))
-    await expect(live).rejects.toMatchObject({ code: 'RELEASES_ONLY_PREVIEWED' })
-    await target.using(folder, open => open.previews.remove(name, 'feature-menu'))
-    expect(await list()).toEqual([])
+    expect(await target.using(folder, open => open.previews.list(name))).toEqual([])
     const removed = target.using(folder, open => open.previews.remove(name, 'feature-menu'))
-    await expect(removed).rejects.toMatchObject({ code: 'RELEASES_PREVIEW_UNKNOWN' })
+    await refused(removed, lacks.previews)
   })
 
-  it('answers in a preview with its own functions, new ones among them, and live with the live ones', async () => {
-    const api = (...texts: [name: string, text: string][]) => ({
-      'moka.config.ts': `export default { name: '${name}', functions: { ${texts.map(
-        ([own]) => `${own}: { entry: 'functions/${own}.mjs', routes: ['/api/${own}'] }`,
-      )} } }\n`,
-      'dist/index.html': 'home',
-      ...Object.fromEntries(
-        texts.map(([own, text]) => [
-          `functions/${own}.mjs`,
-          `export const handler = async event => ({ statusCode: 200, body: '${text} ' + event.routeKey })\n`,
-        ]),
-      ),
-    })
-    const inPreview = async (path: string) => target.getPreview(name, 'menu', path)
-    await writeProject(folder, api(['hello', 'live']))
-    await deployed()
-    expect(await page('/api/hello')).toBe('live ANY /api/hello')
-    await writeProject(folder, api(['hello', 'previewed'], ['fresh', 'new']))
-    await target.using(folder, async open =>
-      deploy(await loadProject(folder), previewTarget(open, { name: 'menu' }), {
-        clock: systemClock,
-      }),
-    )
-    expect((await inPreview('/api/hello')).body).toBe('previewed ANY /api/hello')
-    expect((await inPreview('/api/fresh')).body).toBe('new ANY /api/fresh')
-    expect(await page('/api/hello')).toBe('live ANY /api/hello')
-    expect((await target.get(name, '/api/fresh')).status).toBeGreaterThan(400)
-    // What is deployed beside it leaves it what it has.
-    await writeProject(folder, api(['hello', 'next']))
-    await deployed()
-    expect(await page('/api/hello')).toBe('next ANY /api/hello')
-    expect((await inPreview('/api/hello')).body).toBe('previewed ANY /api/hello')
-    expect((await inPreview('/api/fresh')).body).toBe('new ANY /api/fresh')
-    await target.using(folder, open => open.previews.remove(name, 'menu'))
-    expect((await inPreview('/api/hello')).status).toBe(404)
-    expect(await page('/api/hello')).toBe('next ANY /api/hello')
-  }, 120_000)
+  it.skipIf(lacks.previews)(
+    'shows a preview beside the live site, until it is removed',
+    async () => {
+      await write({ 'index.html': 'live' })
+      await deployed()
+      await write({ 'index.html': 'previewed', 'only.html': 'only' })
+      const preview = await previewed()
+      expect(preview.activated?.preview).toMatchObject({ name: 'feature-menu', isLocked: false })
+      expect((await target.getPreview(name, 'feature-menu', '/')).body).toBe('previewed')
+      expect(await page('/')).toBe('live')
+      expect((await target.get(name, '/only')).status).toBe(404)
+      const list = () => target.using(folder, open => open.previews.list(name))
+      expect((await list()).map(({ name, release }) => [name, release])).toEqual([
+        ['feature-menu', preview.live],
+      ])
+      const live = target.using(folder, open => open.rollback(name, preview.live))
+      await expect(live).rejects.toMatchObject({ code: 'RELEASES_ONLY_PREVIEWED' })
+      await target.using(folder, open => open.previews.remove(name, 'feature-menu'))
+      expect(await list()).toEqual([])
+      const removed = target.using(folder, open => open.previews.remove(name, 'feature-menu'))
+      await expect(removed).rejects.toMatchObject({ code: 'RELEASES_PREVIEW_UNKNOWN' })
+    },
+  )
+
+  it.skipIf(lacks.previews)(
+    'answers in a preview with its own functions, new ones among them, and live with the live ones',
+    async () => {
+      const api = (...texts: [name: string, text: string][]) => ({
+        'moka.config.ts': `export default { name: '${name}', functions: { ${texts.map(
+          ([own]) => `${own}: { entry: 'functions/${own}.mjs', routes: ['/api/${own}'] }`,
+        )} } }\n`,
+        'dist/index.html': 'home',
+        ...Object.fromEntries(
+          texts.map(([own, text]) => [
+            `functions/${own}.mjs`,
+            `export const handler = async event => ({ statusCode: 200, body: '${text} ' + event.routeKey })\n`,
+          ]),
+        ),
+      })
+      const inPreview = async (path: string) => target.getPreview(name, 'menu', path)
+      await writeProject(folder, api(['hello', 'live']))
+      await deployed()
+      expect(await page('/api/hello')).toBe('live ANY /api/hello')
+      await writeProject(folder, api(['hello', 'previewed'], ['fresh', 'new']))
+      await target.using(folder, async open =>
+        deploy(await loadProject(folder), previewTarget(open, { name: 'menu' }), {
+          clock: systemClock,
+        }),
+      )
+      expect((await inPreview('/api/hello')).body).toBe('previewed ANY /api/hello')
+      expect((await inPreview('/api/fresh')).body).toBe('new ANY /api/fresh')
+      expect(await page('/api/hello')).toBe('live ANY /api/hello')
+      expect((await target.get(name, '/api/fresh')).status).toBeGreaterThan(400)
+      // What is deployed beside it leaves it what it has.
+      await writeProject(folder, api(['hello', 'next']))
+      await deployed()
+      expect(await page('/api/hello')).toBe('next ANY /api/hello')
+      expect((await inPreview('/api/hello')).body).toBe('previewed ANY /api/hello')
+      expect((await inPreview('/api/fresh')).body).toBe('new ANY /api/fresh')
+      await target.using(folder, open => open.previews.remove(name, 'menu'))
+      expect((await inPreview('/api/hello')).status).toBe(404)
+      expect(await page('/api/hello')).toBe('next ANY /api/hello')
+    },
+    120_000,
+  )
 
   it('takes deploys of two folders one after the other: both are released, and the plans hold', async () => {
     await write({ 'index.html': 'one' })
@@ -233,7 +292,7 @@ export function describeTarget(create: () => Promise<TargetUnderTest>): void {
     const other = await temporaryFolder('target')
     try {
       await writeProject(other, {
-        'moka.config.ts': `export default { name: '${name}' }\n`,
+        'moka.config.ts': `export default { name: '${name}'${settings} }\n`,
         'dist/index.html': 'two',
       })
       await write({ 'index.html': 'three' })

@@ -59,5 +59,14 @@ describe.skipIf(!hasBuild())('at home', () => describeTarget(openHome))
 
 describe.skipIf(noAws !== undefined)(
   `on AWS ${noAws === undefined ? '' : `(skipped: ${noAws})`}`,
-  () => describeTarget(openAws),
+  () => {
+    describe('with releases', () => describeTarget(openAws))
+
+    describe('in classic mode', () =>
+      describeTarget(openAws, {
+        settings: `, aws: { mode: 'classic' }`,
+        lacks: { rollback: 'AWS_CLASSIC_NO_ROLLBACK', previews: 'AWS_CLASSIC_NO_PREVIEWS' },
+        isMoving: false,
+      }))
+  },
 )

@@ -17,6 +17,7 @@ const S3: Readonly<Record<string, readonly string[]>> = {
   UploadPart: ['PutObject'],
   CompleteMultipartUpload: ['PutObject'],
   ListObjectsV2: ['ListBucket'],
+  ListObjectVersions: ['ListBucketVersions'],
   HeadBucket: ['ListBucket'],
 }
 
@@ -40,11 +41,15 @@ function callsOf({ service, name, region }: Operation): IamCall[] {
     case 's3':
       return (S3[name] ?? [name]).map(action => ({
         action: `s3:${action}`,
-        resource: action === 'ListBucket' ? BUCKET : `${BUCKET}/any/key`,
+        resource: action.startsWith('ListBucket') ? BUCKET : `${BUCKET}/any/key`,
       }))
     case 'cloudfront-keyvaluestore':
       return call(`cloudfront-keyvaluestore:${name}`, STORE)
     case 'cloudfront':
+      if (name.endsWith('Function')) {
+        const edge = `arn:aws:cloudfront::${ACCOUNT}:function`
+        return call(`cloudfront:${name}`, `${edge}/site-request-${REGION}`)
+      }
       return call(`cloudfront:${name}`, `arn:aws:cloudfront::${ACCOUNT}:distribution/ESITE`)
     case 'cloudformation': {
       const stack = region === 'us-east-1' ? 'mokapot-site-domain' : 'mokapot-site'
