@@ -8,6 +8,7 @@ import { loadProject } from '../../../../../config/load.ts'
 import { systemClock } from '../../../../../shared/clock.ts'
 import { deploy } from '../../../../deploy.ts'
 import { previewTarget } from '../../../preview.ts'
+import { classicRequestCode } from '../../viewer/viewer-code.ts'
 import { type AwsTarget, openAwsTarget } from '../open-aws.ts'
 
 describe.skipIf(noAws !== undefined)('classic mode', () => {
@@ -72,6 +73,33 @@ describe.skipIf(noAws !== undefined)('classic mode', () => {
     expect((await deployed()).activated).toBeUndefined()
   })
 
+  it('publishes pages and rules again where an update of the stack put others there, though no file differs', async () => {
+    const name = 'plain-request-eu-central-1'
+    const config = { comment: '', runtime: 'cloudfront-js-2.0', keyValueStoreArns: [] }
+    const empty = classicRequestCode({ paths: [], redirects: [], headers: [] })
+    aws.edgeFunctions.update(name, config, Buffer.from(empty))
+    aws.edgeFunctions.publish(name)
+    expect((await ask('/about/')).status).toBe(200)
+    expect((await ask('/old')).status).toBe(404)
+    const { activated, plan } = await deployed()
+    expect([activated?.id, plan.changes]).toEqual(['r-3', []])
+    expect((await ask('/old')).headers.get('location')).toBe('/about')
+    expect((await deployed()).activated).toBeUndefined()
+  })
+
+  it('says what could not be taken back, and goes on from there', async () => {
+    await write({ 'index.html': 'broken' })
+    aws.faults.refuse('cloudfront:CreateInvalidation', { code: 'AccessDenied' }, { times: 9 })
+    await expect(deployed()).rejects.toMatchObject({
+      message: expect.stringContaining('could not be taken back'),
+      hint: expect.stringContaining('deploy again soon'),
+    })
+    aws.faults.clear()
+    await write({ 'index.html': 'two' })
+    expect((await deployed()).activated?.id).toBe('r-4')
+    expect(await (await ask('/')).text()).toBe('two')
+  })
+
   it('has no previews and no rollback, and says what has', async () => {
     const preview = opened(async target =>
       deploy(await loadProject(folder), previewTarget(target, { name: 'menu' }), {
@@ -83,7 +111,9 @@ describe.skipIf(noAws !== undefined)('classic mode', () => {
     await expect(rollback).rejects.toMatchObject({ code: 'AWS_CLASSIC_NO_ROLLBACK' })
     const releases = await opened(target => target.releases('plain'))
     expect(releases.map(({ id, isLive }) => [id, isLive])).toEqual([
-      ['r-2', true],
+      ['r-4', true],
+      ['r-3', false],
+      ['r-2', false],
       ['r-1', false],
     ])
   })
