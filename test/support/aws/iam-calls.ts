@@ -52,7 +52,7 @@ function callsOf({ service, name, region }: Operation): IamCall[] {
       }
       return call(`cloudfront:${name}`, `arn:aws:cloudfront::${ACCOUNT}:distribution/ESITE`)
     case 'cloudformation': {
-      const stack = region === 'us-east-1' ? 'mokapot-site-domain' : 'mokapot-site'
+      const stack = region === 'us-east-1' ? 'mokapotdomain-site' : 'mokapot-site'
       return call(
         `cloudformation:${name}`,
         `arn:aws:cloudformation:${region}:${ACCOUNT}:stack/${stack}/8f1`,

@@ -23,8 +23,7 @@ import { requireDeployable } from '../doctor/doctor.ts'
 import { AwsSecrets } from '../operations/secrets/aws-secrets.ts'
 import { SecretParameters } from '../operations/secrets/secret-parameters.ts'
 import { formatChange } from '../stack/change-plan.ts'
-import type { SiteOutputs } from '../stack/names.ts'
-import { provision } from '../stack/provision.ts'
+import { type Provisioned, provision } from '../stack/provision.ts'
 import { reviewTemplate } from '../template/template.ts'
 import { reviewRelease } from '../viewer/review-release.ts'
 import { openTargetOf } from './aws-target.ts'
@@ -70,6 +69,8 @@ class LazyAwsTarget implements AwsTarget {
   readonly isCompressing = true
   readonly #project: Project
   readonly #options: OpenAwsOptions
+  /** The stack has what goes when the release is live. */
+  #isKeeping = false
   #target: Promise<OpenedTarget | undefined> | undefined
   #mustPublish = false
 
@@ -113,6 +114,17 @@ class LazyAwsTarget implements AwsTarget {
     onStep?: (step: ActivationStep) => void,
   ): Promise<Activated> {
     return (await this.#open()).publish(request, onStep)
+  }
+
+  /** Takes from the stack what was kept for the release that was live before. */
+  async settle(): Promise<void> {
+    if (!this.#isKeeping) return
+    try {
+      await makeStacks(this.#project, this.#options)
+    } catch (error) {
+      throw unsettled(this.#project, error)
+    }
+    this.#isKeeping = false
   }
 
   async releases(): Promise<ListedRelease[]> {
@@ -170,7 +182,9 @@ class LazyAwsTarget implements AwsTarget {
 
   /** Undefined where nothing is there, and nothing is to be made. */
   #find(): Promise<OpenedTarget | undefined> {
-    this.#target ??= openTarget(this.#project, this.#options)
+    this.#target ??= openTarget(this.#project, this.#options, () => {
+      this.#isKeeping = true
+    })
     return this.#target
   }
 }
@@ -182,6 +196,7 @@ class LazyAwsTarget implements AwsTarget {
 async function openTarget(
   project: Project,
   options: OpenAwsOptions,
+  onKept: () => void,
 ): Promise<OpenedTarget | undefined> {
   const { clock, isDryRun = false, isDeploy = false, onNote } = options
   if (isDeploy) await requireProjectMigrations(project)
@@ -194,12 +209,13 @@ async function openTarget(
       onNote?.(`${describeHolder(holder, clock.now())}; waiting for it`),
   }
   if (found === undefined) await requireDeployable(project)
-  const outputs = found ?? (await makeStacks(project, options))
+  const outputs = found ?? (await makeStacks(project, options)).outputs
   const target = await openTargetOf(project, { ...settings, outputs })
   if (found === undefined || isDryRun || !isDeploy) return target
   try {
     await target.lock()
-    const updated = await makeStacks(project, options)
+    const { outputs: updated, isKeeping } = await makeStacks(project, options, true)
+    if (isKeeping) onKept()
     if (isDeepStrictEqual(updated, found)) return target
     return await openTargetOf(project, {
       ...settings,
@@ -212,10 +228,14 @@ async function openTarget(
   }
 }
 
-async function makeStacks(project: Project, options: OpenAwsOptions): Promise<SiteOutputs> {
+async function makeStacks(
+  project: Project,
+  options: OpenAwsOptions,
+  isBeforeRelease = false,
+): Promise<Provisioned> {
   const { clock, onProgress, onNote, mayLose } = options
-  const { outputs } = await provision(project, {
-    ...{ clock, who: { user: userName(), host: hostname() } },
+  const provisioned = await provision(project, {
+    ...{ clock, who: { user: userName(), host: hostname() }, isBeforeRelease },
     ...(mayLose && { mayLose }),
     observer: {
       onPlan(stack, changes) {
@@ -237,7 +257,7 @@ async function makeStacks(project: Project, options: OpenAwsOptions): Promise<Si
         ),
     },
   })
-  if (outputs !== undefined) return outputs
+  if (provisioned.outputs !== undefined) return provisioned
   throw new MokaError(
     'AWS_NO_OUTPUTS',
     `cannot release project "${project.name}": its stack tells no bucket`,
@@ -249,5 +269,20 @@ async function makeStacks(project: Project, options: OpenAwsOptions): Promise<Si
 
 async function tellPlan(project: Project, { onNote }: OpenAwsOptions): Promise<void> {
   const changes = await planStacks(project)
-  for (const { sign, stack, id, type } of changes) onNote?.(`${sign} ${stack} ${id} ${type}`)
+  for (const { sign, stack, id, type, isLater } of changes) {
+    onNote?.(`${sign} ${stack} ${id} ${type}${isLater ? '  when the release is live' : ''}`)
+  }
+}
+
+/** The release is live, and stays. */
+function unsettled({ name }: Project, error: unknown): unknown {
+  if (!(error instanceof MokaError)) return error
+  return new MokaError(
+    error.code,
+    `the release of project "${name}" is live, and its stack still has what only the one before it needs: ${error.message}`,
+    {
+      hint: `${error.hint === undefined ? '' : `${error.hint}; `}the next deploy goes on with it`,
+      cause: error,
+    },
+  )
 }

@@ -148,6 +148,7 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
     if (preview !== undefined) throw onlyPreviewed(project, wanted, preview)
     onStep?.('check')
     const release = await this.parts.shelf.get(wanted, history)
+    await this.#requireFunctions(release)
     const head = await this.parts.index.ensure(release, history)
     const before = history.releases.find(({ id }) => id === wanted)?.versions
     // Secrets may have changed since: what differs by them is published again.
@@ -252,6 +253,20 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
       check: () => this.check(),
     })
     this.state = { history: pruned, live: release, liveValue: next }
+  }
+
+  /** A deploy has taken from the stack what no release asked for any more. */
+  async #requireFunctions({ id, manifest }: ShelvedRelease): Promise<void> {
+    const { backend, project } = this.parts
+    const names = Object.keys(manifest.functions)
+    const checks = names.map(name =>
+      backend.current([name]).catch(error => {
+        const isGone = error instanceof MokaError && error.code === 'AWS_FUNCTION_GONE'
+        if (!isGone) throw error
+        throw functionGone(project, id, name, manifest.source.commit)
+      }),
+    )
+    await Promise.all(checks)
   }
 
   /** Where the store is full, releases that are neither live nor in a preview make room. */
@@ -377,6 +392,22 @@ function baseChanged(project: string, live: string | undefined): MokaError {
     'RELEASES_BASE_CHANGED',
     `cannot deploy project "${project}": release "${live}" went live while this deploy was being prepared`,
     { hint: 'deploy again; the plan will be made against that release' },
+  )
+}
+
+function functionGone(
+  project: string,
+  id: string,
+  name: string,
+  commit: string | undefined,
+): MokaError {
+  const checkout = commit === undefined ? 'a checkout that has it' : `git checkout ${commit}`
+  return new MokaError(
+    'AWS_FUNCTION_GONE',
+    `cannot roll back project "${project}" to "${id}": its function "${name}" is no longer on AWS`,
+    {
+      hint: `${checkout}, then \`moka deploy --to aws\`: it makes the function again, and nothing was changed`,
+    },
   )
 }
 

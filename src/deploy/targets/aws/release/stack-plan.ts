@@ -3,6 +3,9 @@ import type { Project } from '../../../../config/project.ts'
 import { explainAwsError } from '../sdk/errors.ts'
 import { sdk } from '../sdk/sdk.ts'
 import { domainStackName, GLOBAL_REGION, siteStackName } from '../stack/names.ts'
+import { keepServing } from '../stack/serving/keep-serving.ts'
+import { parseTemplate } from '../stack/serving/plan-kept.ts'
+import type { Template } from '../template/format.ts'
 import { domainTemplate, siteTemplate } from '../template/template.ts'
 
 /** A resource that a deploy would make, change or remove. */
@@ -11,55 +14,55 @@ export interface ResourceDifference {
   stack: string
   id: string
   type: string
+  /** Not before the release is live that no longer needs it. */
+  isLater: boolean
 }
-
-type Resources = Record<string, { Type: string }>
 
 /**
- * What differs between the project's templates and those its stacks were made by. A change set would
- * tell more, and is something that is made.
+ * What differs between the project's templates and those its stacks were made by: what a deploy
+ * changes before its release, and after it. A change set would tell more, and is something that is
+ * made.
  */
 export async function planStacks(project: Project): Promise<ResourceDifference[]> {
-  const stacks = [
-    {
-      stack: domainStackName(project.name),
-      region: GLOBAL_REGION,
-      template: domainTemplate(project),
-    },
-    {
-      stack: siteStackName(project.name),
-      region: project.aws.region,
-      template: siteTemplate(project),
-    },
+  const [domain, site] = [domainTemplate(project), siteTemplate(project)]
+  const [zone, siteNow] = [domainStackName(project.name), siteStackName(project.name)]
+  const [zoneBefore, siteBefore] = await Promise.all([
+    domain === undefined ? undefined : currentTemplate(zone, GLOBAL_REGION),
+    currentTemplate(siteNow, project.aws.region),
+  ])
+  const kept = siteBefore === undefined ? site : keepServing(siteBefore, site)
+  return [
+    ...(domain === undefined ? [] : differences(zone, zoneBefore, domain, false)),
+    ...differences(siteNow, siteBefore, kept, false),
+    ...differences(siteNow, kept, site, true),
   ]
-  const plans = await Promise.all(
-    stacks.map(async ({ stack, region, template }) => {
-      if (template === undefined) return []
-      const next = JSON.parse(JSON.stringify(template.Resources)) as Resources
-      return differences(stack, await currentResources(stack, region), next)
-    }),
-  )
-  return plans.flat()
 }
 
-function differences(stack: string, before: Resources, next: Resources): ResourceDifference[] {
-  const ids = [...new Set([...Object.keys(next), ...Object.keys(before)])]
+function differences(
+  stack: string,
+  before: Template | undefined,
+  next: Template,
+  isLater: boolean,
+): ResourceDifference[] {
+  const [were, are] = [before?.Resources ?? {}, next.Resources]
+  const ids = [...new Set([...Object.keys(are), ...Object.keys(were)])]
   return ids.flatMap((id): ResourceDifference[] => {
-    const [was, is] = [before[id], next[id]]
+    const [was, is] = [were[id], are[id]]
     if (isDeepStrictEqual(was, is)) return []
     const sign = was === undefined ? '+' : is === undefined ? '-' : '~'
-    return [{ sign, stack, id, type: (is ?? was)!.Type }]
+    const { Type: type } = (is ?? was) as { Type: string }
+    return [{ sign, stack, id, type, isLater }]
   })
 }
 
-async function currentResources(StackName: string, region: string): Promise<Resources> {
+async function currentTemplate(StackName: string, region: string): Promise<Template | undefined> {
   const { CloudFormationClient, GetTemplateCommand } = await sdk.cloudformation()
   const client = new CloudFormationClient({ region })
   try {
-    const { TemplateBody = '{}' } = await client.send(new GetTemplateCommand({ StackName }))
-    return (JSON.parse(TemplateBody) as { Resources?: Resources }).Resources ?? {}
+    const { TemplateBody = '' } = await client.send(new GetTemplateCommand({ StackName }))
+    return parseTemplate(TemplateBody)
   } catch (error) {
-    if (/does not exist/.test((error as Error).message)) return {}
+    if (/does not exist/.test((error as Error).message)) return undefined
     throw explainAwsError(error, `read the template of stack "${StackName}"`)
   } finally {
     client.destroy()

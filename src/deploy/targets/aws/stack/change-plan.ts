@@ -23,27 +23,42 @@ const HOLDS_DATA: Readonly<Record<string, string>> = {
   'AWS::KMS::Key': 'the key that signs the zone',
 }
 
+/**
+ * What CloudFormation says of it is "Some interruptions", and its change sets "Conditional": the same
+ * database goes on (docs.aws.amazon.com, AWS::RDS::DBInstance, "Update requires").
+ */
+const CHANGED_IN_PLACE: ReadonlySet<string> = new Set(['BackupRetentionPeriod', 'Tags'])
+
 export const dataOf = (type: string): string | undefined => HOLDS_DATA[type]
 
 export function planChanges(changes: readonly ResourceChange[]): PlannedChange[] {
-  return changes.map(change => ({
-    sign: change.Action === 'Add' ? '+' : change.Action === 'Remove' ? '-' : '~',
-    id: change.LogicalResourceId ?? '',
-    type: change.ResourceType ?? '',
-    isReplaced:
-      change.Action !== 'Modify'
-        ? 'no'
-        : change.Replacement === 'True'
-          ? 'yes'
-          : change.Replacement === 'Conditional'
-            ? 'maybe'
-            : 'no',
-    properties: [
-      ...new Set(
-        (change.Details ?? []).flatMap(({ Target }) => Target?.Name ?? Target?.Attribute ?? []),
-      ),
-    ].sort(),
-  }))
+  return changes.map(change => {
+    const named = (change.Details ?? []).flatMap(
+      ({ Target }) => Target?.Name ?? Target?.Attribute ?? [],
+    )
+    const properties = [...new Set(named)].sort()
+    return {
+      sign: change.Action === 'Add' ? '+' : change.Action === 'Remove' ? '-' : '~',
+      id: change.LogicalResourceId ?? '',
+      type: change.ResourceType ?? '',
+      isReplaced: replacementOf(change, properties),
+      properties,
+    }
+  })
+}
+
+function replacementOf(
+  { Action, Replacement, ResourceType }: ResourceChange,
+  properties: readonly string[],
+): PlannedChange['isReplaced'] {
+  if (Action !== 'Modify') return 'no'
+  if (Replacement === 'True') return 'yes'
+  if (Replacement !== 'Conditional') return 'no'
+  const isKept =
+    ResourceType === 'AWS::RDS::DBInstance' &&
+    properties.length > 0 &&
+    properties.every(name => CHANGED_IN_PLACE.has(name))
+  return isKept ? 'no' : 'maybe'
 }
 
 /** `~ Database AWS::RDS::DBInstance  DBName  replacement!` */

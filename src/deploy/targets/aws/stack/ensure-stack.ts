@@ -114,8 +114,17 @@ export function outputsOf(stack: Stack | undefined): Record<string, string> {
   return outputs
 }
 
+/** Whether the stack was made by just this. */
+export const isMadeBy = (
+  made: Pick<EnsureStackOptions, 'found' | 'template' | 'parameters' | 'tags'>,
+): boolean => isUp(made.found) && outputsOf(made.found)[TEMPLATE_OUTPUT] === withHash(made).hash
+
 /** The template with the hash of all that the stack is made from, in few bytes. */
-function withHash({ template, parameters, tags }: EnsureStackOptions): {
+function withHash({
+  template,
+  parameters,
+  tags,
+}: Pick<EnsureStackOptions, 'template' | 'parameters' | 'tags'>): {
   text: string
   hash: string
 } {

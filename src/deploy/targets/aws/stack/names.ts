@@ -7,8 +7,11 @@ export const GLOBAL_REGION = 'us-east-1'
 
 /** The stack of the project, in its region. */
 export const siteStackName = (project: string) => `mokapot-${project}`
-/** The stack of its zone and certificate, in `us-east-1`; only where the project has a domain. */
-export const domainStackName = (project: string) => `mokapot-${project}-domain`
+/**
+ * The stack of its zone and certificate, in `us-east-1`; only where the project has a domain. No
+ * project's own stack is called so: `mokapot-x-domain` is that of project `x-domain`.
+ */
+export const domainStackName = (project: string) => `mokapotdomain-${project}`
 
 /**
  * As Lambda calls a function of the project: 64 characters at most, so that long ones end in a hash.

@@ -54,21 +54,22 @@ export async function siteParameters(
       case RESERVED_CONCURRENCY_PARAMETER:
         return allowsReserved(project, previous.get(name) === 'true')
       case BACKUP_DAYS_PARAMETER:
-        return previous.get(name) ?? backupDays()
+        return backupDays(previous.get(name))
       default:
         return undefined
     }
   }
 }
 
-/** Asked once: CloudFormation would not promise to keep a database whose days are another number. */
-async function backupDays(): Promise<string> {
+/** Asked while they are those of a free plan, which may have ended; a week stays one. */
+async function backupDays(previous: string | undefined): Promise<string> {
+  if (previous !== undefined && previous !== String(FREE_BACKUP_DAYS)) return previous
   try {
     const plan = await askPlan({}, AbortSignal.timeout(PLAN_BOUND_MS))
     return String(plan?.accountPlanType === 'FREE' ? FREE_BACKUP_DAYS : BACKUP_DAYS)
   } catch {
-    // Whoever may not ask hears of it from RDS.
-    return String(BACKUP_DAYS)
+    // A pipeline may neither ask nor change the database. Whoever makes it hears of it from RDS.
+    return previous ?? String(BACKUP_DAYS)
   }
 }
 

@@ -48,7 +48,7 @@ describe.skipIf(noAws !== undefined)(
       const second = begin(waits)
       await expect.poll(() => told.length).toBe(2)
       expect(told[1]).toEqual(['first.example', ...Array(4).fill(expect.stringMatching(/^ns-/))])
-      expect(waits).toEqual(['mokapot-first-domain CREATE_IN_PROGRESS ada at engine'])
+      expect(waits).toEqual(['mokapotdomain-first CREATE_IN_PROGRESS ada at engine'])
       held.release()
       const [done, again] = await Promise.all([first, second])
       expect(done.outputs.BucketName).toMatch(/^mokapot-first-bucket-/)
@@ -138,8 +138,13 @@ describe.skipIf(noAws !== undefined)(
       aws.account.plan = { accountPlanType: 'FREE', accountPlanStatus: 'ACTIVE' }
       await run(day)
       expect([days('week'), days('day')]).toEqual(['7', '1'])
-      aws.account.plan = { accountPlanType: 'PAID', accountPlanStatus: 'ACTIVE' }
       expect(await run(day)).toMatchObject({ isChanged: false })
+      // A pipeline may not ask.
+      aws.faults.refuse('freetier:*', { code: 'AccessDeniedException', status: 400 })
+      expect(await run(day)).toMatchObject({ isChanged: false })
+      aws.account.plan = { accountPlanType: 'PAID', accountPlanStatus: 'ACTIVE' }
+      expect(await run(day)).toMatchObject({ isChanged: true })
+      expect([days('week'), days('day')]).toEqual(['7', '7'])
     })
   },
 )

@@ -4,7 +4,14 @@ import { MokaError } from '../../../../shared/errors.ts'
 import type { Template } from '../template/format.ts'
 import { projectTags } from '../template/tags.ts'
 import { domainTemplate, siteTemplate } from '../template/template.ts'
-import { ensureStack, isUp, restingStack, type StackObserver } from './ensure-stack.ts'
+import {
+  type EnsuredStack,
+  ensureStack,
+  isUp,
+  outputsOf,
+  restingStack,
+  type StackObserver,
+} from './ensure-stack.ts'
 import { realWait, requestToken, type Wait } from './follow-stack.ts'
 import { withKeptZone } from './kept-zone.ts'
 import { nameServersOf } from './name-servers.ts'
@@ -16,6 +23,7 @@ import {
   siteStackName,
 } from './names.ts'
 import { siteParameters } from './parameters.ts'
+import { planKept } from './serving/plan-kept.ts'
 import { StackService } from './stack-service.ts'
 
 /** Told what happens while a project's stacks are made. */
@@ -33,6 +41,8 @@ export interface ProvisionOptions {
   who: { user: string; host: string }
   /** Ids of resources with data that may go or be made anew, as `--may-lose` names them. */
   mayLose?: readonly string[]
+  /** A release follows: until it is live, nothing goes that the one before it may be asked for. */
+  isBeforeRelease?: boolean
   observer?: ProvisionObserver
   /** Default: timers. */
   wait?: Wait
@@ -42,6 +52,8 @@ export interface Provisioned {
   outputs: SiteOutputs
   domain: DomainOutputs | undefined
   isChanged: boolean
+  /** Something is kept that goes when the next release is live. */
+  isKeeping: boolean
 }
 
 /**
@@ -52,25 +64,36 @@ export async function provision(project: Project, options: ProvisionOptions): Pr
   const zone = project.domain === undefined ? undefined : await provisionDomain(project, options)
   const service = await StackService.open(project.aws.region)
   try {
-    const name = siteStackName(project.name)
-    const template = siteTemplate(project)
-    const before = await service.find(name)
-    const parameters = await siteParameters(project, template, {
-      before,
-      domain: zone?.outputs,
-    })
-    const { outputs, isChanged } = await ensureStack({
-      ...{ service, name, template, parameters, found: before },
-      ...common(project, options),
-    })
+    const site = await provisionSite(project, options, service, zone?.outputs)
     return {
-      outputs: outputs as unknown as SiteOutputs,
+      outputs: site.outputs as unknown as SiteOutputs,
       domain: zone?.outputs,
-      isChanged: isChanged || zone?.isChanged === true,
+      isChanged: site.isChanged || zone?.isChanged === true,
+      isKeeping: site.isKeeping,
     }
   } finally {
     service.close()
   }
+}
+
+async function provisionSite(
+  project: Project,
+  options: ProvisionOptions,
+  service: StackService,
+  domain: DomainOutputs | undefined,
+): Promise<EnsuredStack & { isKeeping: boolean }> {
+  const name = siteStackName(project.name)
+  const about = { service, name, ...common(project, options) }
+  const found = await restingStack({ ...about, found: await service.find(name) })
+  const template = siteTemplate(project)
+  const parameters = await siteParameters(project, template, { before: found, domain })
+  const exact = { ...about, template, parameters, found }
+  const kept = options.isBeforeRelease === true ? await planKept(exact) : undefined
+  if (kept === undefined) return { ...(await ensureStack(exact)), isKeeping: false }
+  const done = kept.isThere
+    ? { outputs: outputsOf(found), isChanged: false }
+    : await ensureStack({ ...exact, ...kept })
+  return { ...done, isKeeping: true }
 }
 
 async function provisionDomain(

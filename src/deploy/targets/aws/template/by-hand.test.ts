@@ -26,7 +26,7 @@ describe('the command for who goes on by hand', () => {
       "aws cloudformation deploy --region eu-central-1 --stack-name mokapot-site --template-file 'out dir/site.json'",
     )
     expect(command('everything', 'domain')).toBe(
-      "aws cloudformation deploy --region us-east-1 --stack-name mokapot-site-domain --template-file 'out dir/domain.json'",
+      "aws cloudformation deploy --region us-east-1 --stack-name mokapotdomain-site --template-file 'out dir/domain.json'",
     )
     expect(command('everything', 'site')).toMatch(
       /--capabilities CAPABILITY_NAMED_IAM --s3-bucket \S+ --parameter-overrides HostedZoneId=… CertificateArn=…$/,
@@ -68,7 +68,7 @@ describe.skipIf(noAws !== undefined)(
       }
       const command = (kind: 'site' | 'domain') =>
         createCommand(project, kind, templates[kind], join(directory, `${kind}.json`))
-      const outputs = await make(command('domain'), 'mokapot-site-domain')
+      const outputs = await make(command('domain'), 'mokapotdomain-site')
       expect(outputs.NameServers).toContain(',')
       const parameters = command('site')
         .replace('HostedZoneId=…', `HostedZoneId=${outputs.HostedZoneId}`)

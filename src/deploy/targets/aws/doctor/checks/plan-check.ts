@@ -1,6 +1,12 @@
+import type { Stack } from '@aws-sdk/client-cloudformation'
 import type { Project } from '../../../../../config/project.ts'
 import type { Check, Found } from '../../../../doctor/finding.ts'
 import { askPlan, type PlanState } from '../../sdk/account-plan.ts'
+import {
+  BACKUP_DAYS,
+  BACKUP_DAYS_PARAMETER,
+  FREE_BACKUP_DAYS,
+} from '../../template/database/rds.ts'
 import type { AwsContext } from '../context.ts'
 
 /** A free account ends with its credits, or after six months, and what stands in it goes. */
@@ -8,10 +14,16 @@ export function planCheck(aws: AwsContext): Check {
   return {
     name: 'free plan',
     async run(signal) {
-      const state = await askPlan(await aws.config(), signal)
-      return state === undefined
-        ? { level: 'ok', what: 'the account is older than free plans, and is paid for' }
-        : describePlan(state, aws.project)
+      const [state, stack] = await Promise.all([
+        askPlan(await aws.config(), signal),
+        aws.project.aws.database === 'rds' ? aws.stack('site') : undefined,
+      ])
+      return [
+        state === undefined
+          ? { level: 'ok', what: 'the account is older than free plans, and is paid for' }
+          : describePlan(state, aws.project),
+        ...(state?.accountPlanType === 'FREE' ? [] : describeBackups(stack)),
+      ]
     },
   }
 }
@@ -39,6 +51,20 @@ export function describePlan(state: PlanState, { aws: { database } }: Project): 
     why: 'with its end or the last credit the account is closed, and the site with it; `moka cost` tells a month’s costs',
     fix,
   }
+}
+
+/** A pipeline changes no database, and lets it be as it was made on the free plan. */
+export function describeBackups(stack: Stack | undefined): Found[] {
+  const days = stack?.Parameters?.find(each => each.ParameterKey === BACKUP_DAYS_PARAMETER)
+  if (days?.ParameterValue !== String(FREE_BACKUP_DAYS)) return []
+  return [
+    {
+      level: 'note',
+      what: `backups of the database are kept for ${FREE_BACKUP_DAYS} day`,
+      why: `it was made on the free plan, which refuses more; the account has ${BACKUP_DAYS} by now`,
+      fix: '`moka deploy --to aws` by a person: a pipeline may not change the database',
+    },
+  ]
 }
 
 function planEnd({ accountPlanExpirationDate: end }: PlanState): string | undefined {

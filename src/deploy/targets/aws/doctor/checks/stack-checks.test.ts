@@ -1,5 +1,6 @@
 import type { Stack } from '@aws-sdk/client-cloudformation'
 import { describe, expect, it } from 'vitest'
+import { describeBackups } from './plan-check.ts'
 import { describeState } from './stack-checks.ts'
 
 const stackOf = (StackStatus: Stack['StackStatus'], more: Partial<Stack> = {}) =>
@@ -41,5 +42,18 @@ describe('describeState', () => {
 
   it('is content with none', () => {
     expect(describeIt(undefined).level).toBe('ok')
+  })
+})
+
+describe('backups of the database', () => {
+  const days = (ParameterValue: string) =>
+    describeBackups({
+      Parameters: [{ ParameterKey: 'DatabaseBackupDays', ParameterValue }],
+    } as Stack).map(({ level, what }) => `${level}: ${what}`)
+
+  it('are told of where they are still those of the free plan, which has ended', () => {
+    expect(days('1')).toEqual(['note: backups of the database are kept for 1 day'])
+    expect(days('7')).toEqual([])
+    expect(describeBackups(undefined)).toEqual([])
   })
 })

@@ -83,7 +83,7 @@ describe.skipIf(noAws !== undefined)(
       expect(aws.stacks.find('mokapot-kept')?.status).toBe('CREATE_COMPLETE')
       await run(common)
       expect(aws.stacks.find('mokapot-kept')).toBeUndefined()
-      expect(aws.stacks.find('mokapot-kept-domain')).toBeUndefined()
+      expect(aws.stacks.find('mokapotdomain-kept')).toBeUndefined()
       expect(await bucketsOf('kept')).toContain(bucket)
       expect(await databases()).toEqual({ instances: 0, snapshots: 1 })
       expect(await (await SecretParameters.open('kept', 'eu-central-1')).list()).toEqual([])
@@ -147,13 +147,13 @@ describe.skipIf(noAws !== undefined)(
       const second = (await openDestroy(project, KEEP)).run(common)
       held.release()
       await Promise.all([first, second])
-      expect(aws.stacks.find('mokapot-twice-domain')).toBeUndefined()
+      expect(aws.stacks.find('mokapotdomain-twice')).toBeUndefined()
     })
 
     it('deletes no zone whose DS record the registrar still has', async () => {
       const { project } = await deployed('signed')
       const zone =
-        aws.stacks.find('mokapot-signed-domain')?.resources.get('HostedZone')?.made.id ?? ''
+        aws.stacks.find('mokapotdomain-signed')?.resources.get('HostedZone')?.made.id ?? ''
       aws.account.signedZones.set(zone, { keyTag: 1, ds: '1 13 2 AB' })
       const answers = { ds: true }
       const dns = {

@@ -76,7 +76,7 @@ function callOf(type: string, action: string): IamCall {
       const kinds: Record<string, string> = {
         'AWS::CloudFront::Distribution': 'distribution/ESITE',
         'AWS::CloudFront::KeyValueStore': 'key-value-store/site-store',
-        'AWS::CloudFront::Function': 'function/site-viewer-request-eu-central-1',
+        'AWS::CloudFront::Function': 'function/site-request-eu-central-1',
       }
       const [, word = ''] = /^cloudfront:(?:Create|Delete|Get|Update)(\w+)$/.exec(action) ?? []
       const kind = word.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()

@@ -95,7 +95,10 @@ function edge(project: Project): Statement[] {
     through(
       'ViewerFunctions',
       ['*Function', ...tags].map(action => `cloudfront:${action}`),
-      arn(`function/${project.name}-*`),
+      ['request', 'response', 'url'].map(what =>
+        // Others' names may begin like this one.
+        arn(`function/${project.name}-${what}-\${AWS::Region}`),
+      ),
     ),
     // CloudFront asks for it where a distribution with access logs is changed.
     ...(hasAccessLogs(project)
