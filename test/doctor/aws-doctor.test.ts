@@ -374,13 +374,40 @@ describe.skipIf(noAws !== undefined)(
         value: names.map(name => `${name}.`),
       })
 
-      it('says before the first deploy where the domain leads, and which zone is there already', async () => {
+      it('says before the first deploy where the domain leads', async () => {
         await serve({ org: [old] })
-        const findings = find(await diagnose(config()), 'delegation')
-        expect(findings).toMatchObject([
-          { level: 'note', fix: expect.stringContaining(`hostedZoneId: '${zoneId}'`) },
+        expect(find(await diagnose(config()), 'delegation')).toMatchObject([
           { level: 'note', what: 'example.org is delegated to ns1.old.net, ns2.old.net' },
         ])
+      })
+
+      it('makes no second zone beside one that the account has, but goes on in one of its own', async () => {
+        await serve({ org: [old] })
+        const stopped = { level: 'problem', fix: expect.stringContaining(`'${zoneId}'`) }
+        expect(await ask('zone', config())).toMatchObject(stopped)
+        await expect(requireDeployable(await load(config()), world.view)).rejects.toMatchObject({
+          code: 'AWS_DEPLOY_STOPPED',
+          message: expect.stringContaining(`zone of example.org already: ${zoneId}`),
+        })
+        const { Route53Client, ChangeTagsForResourceCommand } = await sdk.route53()
+        const tag = (tags: object) =>
+          new Route53Client().send(
+            new ChangeTagsForResourceCommand({
+              ...{ ResourceType: 'hostedzone', ResourceId: zoneId, ...tags },
+            }),
+          )
+        await tag({ AddTags: [{ Key: 'mokapot:project', Value: 'site' }] })
+        try {
+          expect(await ask('zone', config())).toMatchObject({ level: 'ok' })
+          expect(await ask('delegation', config())).toMatchObject({
+            what: expect.stringContaining(`not to its hosted zone ${zoneId}`),
+          })
+        } finally {
+          await tag({ RemoveTagKeys: ['mokapot:project'] })
+        }
+        expect(await ask('zone', `name: 'site', domain: 'example.net'`)).toMatchObject({
+          level: 'ok',
+        })
       })
 
       it('says which name servers the registrar has to set', async () => {

@@ -12,6 +12,7 @@ import { caaCheck } from './checks/domain/caa-check.ts'
 import { certificateCheck } from './checks/domain/certificate-check.ts'
 import { delegationCheck } from './checks/domain/delegation-check.ts'
 import { recordsCheck } from './checks/domain/records-check.ts'
+import { zoneCheck } from './checks/domain/zone-check.ts'
 import { concurrencyCheck } from './checks/lambda-checks.ts'
 import { natCheck, networkQuotaCheck } from './checks/network-checks.ts'
 import { permissionCheck } from './checks/permission-check.ts'
@@ -55,7 +56,7 @@ function projectChecks(aws: AwsContext): Check[] {
     ...quotaChecks(aws),
     ...(settings.database === 'dsql' ? [migrationCheck(aws.project)] : []),
     ...secretChecks(aws),
-    ...recordChecks(aws),
+    ...zoneChecks(aws),
   ]
 }
 
@@ -64,11 +65,14 @@ function secretChecks(aws: AwsContext): Check[] {
   return secrets.size === 0 ? [] : [secretCheck(aws, [...secrets].sort())]
 }
 
-/** A zone that the stack makes has nothing in it. */
-function recordChecks(aws: AwsContext): Check[] {
+/** Whether to name a zone that is there, and what is in one that is named. */
+function zoneChecks(aws: AwsContext): Check[] {
   const { domain, aws: settings } = aws.project
-  if (domain === undefined || settings.hostedZoneId === undefined) return []
-  return [recordsCheck(aws, domain, settings.hostedZoneId)]
+  if (domain === undefined) return []
+  const { hostedZoneId } = settings
+  return [
+    hostedZoneId === undefined ? zoneCheck(aws, domain) : recordsCheck(aws, domain, hostedZoneId),
+  ]
 }
 
 /** Of what is made for a database alone: all else has quotas that a first project does not meet. */
@@ -103,7 +107,7 @@ export async function requireDeployable(project: Project, dns?: DnsView): Promis
   const ofDomain = isElsewhere ? [] : domainChecks(aws)
   const checks = [
     ...[regionCheck(aws), policyCheck(aws), ...quotaChecks(aws)],
-    ...[...secretChecks(aws), ...recordChecks(aws)],
+    ...[...secretChecks(aws), ...zoneChecks(aws)],
     ...ofDomain.filter(({ name }) => STOPPING.includes(name)),
   ]
   const findings = await runChecks(checks, { boundMs: BEFORE_BOUND_MS, explain })

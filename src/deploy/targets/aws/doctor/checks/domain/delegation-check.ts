@@ -1,8 +1,9 @@
-import type { HostedZone, Route53Client } from '@aws-sdk/client-route-53'
+import type { Route53Client } from '@aws-sdk/client-route-53'
 import { type Delegation, findDelegation } from '../../../../../doctor/dns/delegation.ts'
 import { plainName } from '../../../../../doctor/dns/view.ts'
 import type { Check, Found } from '../../../../../doctor/finding.ts'
 import { sdk } from '../../../sdk/sdk.ts'
+import { findZone as findKeptZone } from '../../../stack/kept-zone.ts'
 import { type AwsContext, output } from '../../context.ts'
 
 /** The hosted zone that answers for the domain, as far as there is one. */
@@ -28,7 +29,7 @@ export function delegationCheck(aws: AwsContext, domain: string): Check {
       ])
       if (zone === undefined) return describeAlone(domain, delegation)
       if ('level' in zone) return zone
-      if (zone.kind === 'none') return describeBefore(domain, delegation, zone.others)
+      if (zone.kind === 'none') return describeBefore(domain, delegation)
       const of =
         zone.zone.name === domain
           ? delegation
@@ -38,24 +39,21 @@ export function delegationCheck(aws: AwsContext, domain: string): Check {
   }
 }
 
-type FoundZone = { kind: 'zone'; zone: Zone } | { kind: 'none'; others: string[] }
+type FoundZone = { kind: 'zone'; zone: Zone } | { kind: 'none' }
 
 async function findZone(
   aws: AwsContext,
   domain: string,
   signal: AbortSignal,
 ): Promise<FoundZone | Found> {
-  const { Route53Client, ListHostedZonesByNameCommand } = await sdk.route53()
-  const client = new Route53Client(await aws.config())
-  const { hostedZoneId } = aws.project.aws
-  const id = hostedZoneId ?? output(await aws.stack('domain'), 'HostedZoneId')
-  if (id !== undefined) return readZone(client, id, domain, signal)
-  const { HostedZones = [] } = await client.send(
-    new ListHostedZonesByNameCommand({ DNSName: domain, MaxItems: 10 }),
-    { abortSignal: signal },
-  )
-  const others = HostedZones.filter(each => isPublicZoneOf(each, domain)).map(shortId)
-  return { kind: 'none', others }
+  const { Route53Client } = await sdk.route53()
+  const { name, aws: settings } = aws.project
+  const id =
+    settings.hostedZoneId ??
+    output(await aws.stack('domain'), 'HostedZoneId') ??
+    (await findKeptZone(name, domain))
+  if (id === undefined) return { kind: 'none' }
+  return readZone(new Route53Client(await aws.config()), id, domain, signal)
 }
 
 async function readZone(
@@ -107,20 +105,8 @@ async function readKeys(client: Route53Client, id: string, signal: AbortSignal) 
 }
 
 /** Before the zone is there: which name servers it gets, AWS decides when it is made. */
-export function describeBefore(
-  domain: string,
-  delegation: Delegation,
-  others: readonly string[],
-): Found[] {
+function describeBefore(domain: string, delegation: Delegation): Found[] {
   const findings: Found[] = []
-  if (others.length > 0) {
-    findings.push({
-      level: 'note',
-      what: `the account has a hosted zone of ${domain} already: ${others.join(', ')}`,
-      why: 'a second one is made, with other name servers and without the records of the first',
-      fix: `aws: { hostedZoneId: '${others[0]}' } in moka.config.ts keeps to that one`,
-    })
-  }
   const later = `the first deploy makes the zone and names its four name servers: ${placeOf(delegation, domain)} gets them then`
   if (delegation.kind !== 'delegated') {
     const isUnknown = delegation.kind === 'unknown' && !delegation.parent.includes('.')
@@ -213,13 +199,4 @@ function foreignKeys(name: string, above: readonly number[], own: readonly strin
 function placeOf({ parent }: Delegation, name: string): string {
   if (!parent.includes('.')) return 'the registrar'
   return `the registrar of ${name} (or zone ${parent}, if that is yours)`
-}
-
-function isPublicZoneOf({ Name, Config }: HostedZone, domain: string): boolean {
-  return plainName(Name ?? '') === domain && Config?.PrivateZone !== true
-}
-
-/** `/hostedzone/Z123` → `Z123`. */
-function shortId({ Id }: HostedZone): string {
-  return (Id ?? '').split('/').at(-1) ?? ''
 }
