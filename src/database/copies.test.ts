@@ -107,7 +107,7 @@ it('refuses to copy what somebody works in for long, and leaves him alone', asyn
   await expect(isCopied).rejects.toMatchObject({ code: 'DATABASE_COPY_BUSY' })
   expect([...(await worker.sql.unsafe('select 1 as one'))]).toEqual([{ one: 1 }])
   await worker.close()
-}, 30_000)
+})
 
 it('leaves connections to the projects, however many previews there are', async () => {
   const { url: shop } = await database.ensure('shop')
@@ -126,4 +126,4 @@ it('leaves connections to the projects, however many previews there are', async 
   expect(refused[0]).toMatchObject({ code: 'DATABASE_REFUSED' })
   for (let count = 0; count < 20; count++) held.push(await connect(shop))
   await Promise.all(held.map(connection => connection.close()))
-}, 30_000)
+})

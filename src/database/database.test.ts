@@ -27,7 +27,8 @@ afterAll(async () => {
 })
 
 async function query<T = Record<string, unknown>>(url: string, sql: string): Promise<T[]> {
-  const connection = await connect(url)
+  // The first waits for all that a database is made of, on a machine that may be busy.
+  const connection = await connect(`${url}?connect_timeout=60`)
   try {
     return [...(await connection.sql.unsafe(sql))] as T[]
   } finally {

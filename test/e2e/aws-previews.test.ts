@@ -247,6 +247,6 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       const { code, stderr } = await run(['deploy', '--preview', 'copied', '--database', 'copy'])
       expect(code).toBe(1)
       expect(stderr).toMatch(/--database copy: RDS copies no database.*leave --database out/)
-    }, 60_000)
+    })
   },
 )

@@ -237,7 +237,7 @@ test('a cloud that ends finds it again; what was invalidated while a worker was 
   } finally {
     again.close()
   }
-}, 60_000)
+})
 
 async function workers(): Promise<number[]> {
   const below = await descendants(cloud!.pid)

@@ -388,7 +388,7 @@ describe('the commands of a project', () => {
     await until(async () => {
       await at(['invoke', 'echo']) // a line that nobody reads any more
       return isOver
-    }, 30_000)
+    })
     expect({ code: await ended, errors }).toEqual({ code: 0, errors: '' })
   })
 

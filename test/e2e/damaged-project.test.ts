@@ -93,7 +93,7 @@ test('a lost manifest of an earlier release keeps nobody from starting', async (
   expect(await page('one')).toBe('third one')
   await deployPage('one', 'fourth one')
   expect(await page('one')).toBe('fourth one')
-}, 90_000)
+})
 
 test('moka dev does not start with its only project damaged, and says where', async () => {
   const folder = join(root, 'alone')
@@ -105,4 +105,4 @@ test('moka dev does not start with its only project damaged, and says where', as
   const error = String(await startDev(folder).catch(caught => caught))
   expect(error).toContain('RELEASES_DAMAGED')
   expect(error).toContain(path)
-}, 90_000)
+})

@@ -107,7 +107,7 @@ describe('everything ends', () => {
     await until(async () => {
       const { stdout } = await moka(['logs'], { cwd: project })
       return /node brewing/.test(stdout) && /python brewing/.test(stdout)
-    }, 30_000)
+    })
     const pids = await everyProcess(cloud)
     const commands = await Promise.all(pids.map(commandOf))
     expect(commands.filter(command => command.includes('while :'))).toHaveLength(2)

@@ -15,7 +15,7 @@ import { startUp, until, writeProject } from '../support/moka.ts'
 let own: OwnCloud
 beforeEach(async () => {
   own = await openOwnCloud('previews-chaos')
-}, 30_000)
+})
 afterEach(() => closeOwnCloud(own))
 
 async function writeVersion(says: string, migrations: number): Promise<Project> {
@@ -106,4 +106,4 @@ it('deploys to one preview, to others and of the live site at once end with one 
   const listed = await own.client.previews.list('shop')
   expect(listed.map(({ name }) => name)).toEqual(['one', 'two'])
   expect(await databases()).toHaveLength(2)
-}, 60_000)
+})

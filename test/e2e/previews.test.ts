@@ -64,7 +64,7 @@ beforeAll(async () => {
   await writeProject(project, files('live'))
   await run('deploy')
   for (let id = 1; id <= 3; id++) expect(await hit('shop.example')).toMatchObject({ id })
-}, 60_000)
+})
 afterAll(async () => {
   await cloud?.stop()
   await remove(project)
@@ -230,7 +230,7 @@ it('a preview with a copy has the live data, and live answers while it is made',
   expect(copied.id).toBeGreaterThan(5)
   expect(copied.id).toBeLessThanOrEqual(live)
   await run('previews', 'remove', 'copy')
-}, 60_000)
+})
 
 describe('a preview with a password', () => {
   let password: string
@@ -319,7 +319,7 @@ it('a preview is back after the cloud was killed; one whose time was over is not
     'the database of what has ended is dropped',
   )
   expect(await text('shop.example')).toBe('live')
-}, 60_000)
+})
 
 describe('what makes no preview', () => {
   it.each([
@@ -363,4 +363,4 @@ it('in development a preview has a certificate, too', async () => {
     await dev.stop()
     await remove(folder)
   }
-}, 60_000)
+})

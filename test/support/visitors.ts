@@ -92,18 +92,28 @@ async function* readAnswers(socket: Socket): AsyncGenerator<string, undefined> {
 
 /** The peers' ports of the connections to `port` that a process holds. */
 export async function peerPortsHeldBy(pid: number, port: number): Promise<Set<number>> {
+  const held = await socketsOf(pid, port)
+  return new Set(held.filter(({ peer }) => peer !== 0).map(({ peer }) => peer))
+}
+
+/** Whether a process accepts connections to `port`: it may have been started, and not be there yet. */
+export async function acceptsOn(pid: number, port: number): Promise<boolean> {
+  return (await socketsOf(pid, port)).some(({ peer }) => peer === 0)
+}
+
+/** The sockets of a process at a port of its own, by their peers' ports: 0 is one that listens. */
+async function socketsOf(pid: number, port: number): Promise<{ peer: number }[]> {
   const held = new Set<string>()
-  for (const descriptor of await readdir(`/proc/${pid}/fd`)) {
+  for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
     const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '')
     const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1]
     if (inode !== undefined) held.add(inode)
   }
-  const ports = new Set<number>()
-  for (const line of (await readFile('/proc/net/tcp', 'latin1')).split('\n').slice(1)) {
+  const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').slice(1)
+  return lines.flatMap(line => {
     const [, local = '', remote = '', , , , , , , inode = ''] = line.trim().split(/\s+/)
-    if (portIn(local) === port && held.has(inode)) ports.add(portIn(remote))
-  }
-  return ports
+    return portIn(local) === port && held.has(inode) ? [{ peer: portIn(remote) }] : []
+  })
 }
 
 /** `0100007F:1F90`, as /proc/net/tcp has addresses. */

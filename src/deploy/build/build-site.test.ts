@@ -54,7 +54,7 @@ describe('a build', () => {
       `${await readFile(join(root, 'package-lock.json'))}\n`,
     )
     expect(await build()).toEqual(['install: npm ci', 'build: npm run build'])
-  }, 60_000)
+  })
 
   it('runs a program of the project’s packages, and leaves alone what was installed by hand', async () => {
     const program = join(root, 'node_modules/.bin/eleventy')

@@ -62,7 +62,7 @@ describe('requests at the same time', () => {
     expect(
       (await Promise.all(answers)).filter(({ via }) => via.includes('collapsed')),
     ).toHaveLength(999)
-  }, 30_000)
+  })
 
   test('who comes while the body arrives gets it from its beginning', async () => {
     let finish = () => {}

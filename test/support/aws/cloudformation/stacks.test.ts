@@ -103,7 +103,7 @@ describe.skipIf(noAws !== undefined)(`stacks on loopback (skipped without moto)`
   beforeAll(async () => {
     aws = await startAws()
     Object.assign(process.env, aws.env)
-  }, 60_000)
+  })
   afterAll(() => aws?.close())
 
   async function change(kind: 'CREATE' | 'UPDATE', template: object, parameters: object[] = []) {

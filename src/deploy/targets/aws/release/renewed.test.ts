@@ -55,7 +55,7 @@ describe('Renewed', () => {
     // One for all that were given up together, and not one for each.
     expect(clients.length).toBeGreaterThan(1)
     expect(clients.length).toBeLessThan(16)
-  }, 30_000)
+  })
 
   it('gives up what was tried as often as it may be', async () => {
     const { put, clients } = await openClient(2)

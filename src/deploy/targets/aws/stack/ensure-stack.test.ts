@@ -14,7 +14,7 @@ describe.skipIf(noAws !== undefined)(noAws === undefined ? title : `${title} (${
     aws = await startAws()
     Object.assign(process.env, aws.env)
     service = await StackService.open('eu-central-1')
-  }, 60_000)
+  })
   afterAll(async () => {
     service?.close()
     await aws?.close()

@@ -16,7 +16,7 @@ describe.skipIf(noAws !== undefined)(
     beforeAll(async () => {
       aws = await startAws()
       Object.assign(process.env, aws.env)
-    }, 60_000)
+    })
     afterAll(() => aws?.close())
     afterEach(() => aws.faults.clear())
 

@@ -42,7 +42,7 @@ describe.skipIf(noAws !== undefined)(
     beforeAll(async () => {
       aws = await startAws('us-east-1')
       directory = mkdtempSync(join(tmpdir(), 'moka-by-hand-'))
-    }, 60_000)
+    })
     afterAll(async () => {
       await aws?.close()
       if (directory !== undefined) rmSync(directory, { recursive: true })

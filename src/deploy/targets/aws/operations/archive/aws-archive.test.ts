@@ -156,7 +156,7 @@ describe.skipIf(findOnPath('openssl') === undefined)(
       await postgres.sql('create role app login')
       await postgres.sql('create table visits (n int not null); insert into visits values (0)')
       await postgres.sql('alter table visits owner to app')
-    }, 60_000)
+    })
     afterAll(() => postgres?.close())
 
     const NODE = `

@@ -70,7 +70,7 @@ describe.skipIf(findOnPath('openssl') === undefined)(
         },
       })
       database = new DatabaseFunction(client, 'site')
-    }, 60_000)
+    })
     afterAll(async () => {
       await environment?.close()
       await postgres?.close()
@@ -121,7 +121,7 @@ describe.skipIf(findOnPath('openssl') === undefined)(
       const sizes = requests.map(request => JSON.stringify(request).length)
       expect(sizes.length).toBe(3) // what is missing, then two pieces
       expect(Math.max(...sizes)).toBeLessThan(6 * 1024 * 1024)
-    }, 60_000)
+    })
 
     it('refuses by the rules of home, and says so in the same words', async () => {
       await expect(

@@ -20,7 +20,7 @@ describe.skipIf(noAws !== undefined)(
     beforeAll(async () => {
       aws = await startAws()
       Object.assign(process.env, aws.env)
-    }, 60_000)
+    })
     afterAll(() => aws?.close())
 
     const KEEP: Words = { deleteBucket: false, deleteDatabase: false, deleteZone: false }
