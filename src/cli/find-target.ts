@@ -33,6 +33,8 @@ export interface TargetUse {
   /** Resources with data that a deploy may take away or make anew. */
   mayLose?: readonly string[]
   isDryRun?: boolean
+  /** What is live stays as it is. */
+  isPreview?: boolean
 }
 
 /** The cloud that is found, or with `--to aws` where the project in this folder stands on AWS. */
@@ -68,12 +70,12 @@ async function awsTarget(options: TargetOptions, use: TargetUse): Promise<FoundT
 /** The project in this folder, and where it stands on AWS. */
 export async function openAws(
   options: TargetOptions,
-  { reporter, isDeploy = false, isDryRun = false, mayLose }: TargetUse,
+  { reporter, isDeploy = false, isDryRun = false, isPreview = false, mayLose }: TargetUse,
 ): Promise<{ project: Project; target: AwsTarget }> {
   const project = await projectOf(options)
   const { openAwsTarget } = await import('../deploy/targets/aws/release/open-aws.ts')
   const target = openAwsTarget(project, {
-    ...{ clock: systemClock, isDeploy, isDryRun },
+    ...{ clock: systemClock, isDeploy, isDryRun, isPreview },
     ...(mayLose !== undefined && { mayLose }),
     onProgress: text => reporter.progress(`${text} …`),
     onNote: text => reporter.note(text),

@@ -68,7 +68,9 @@ export async function deployCommand(
   const interruption = endAtSignal()
   const isDryRun = options.dryRun === true
   const { mayLose = [] } = options
-  const target = await findTarget(options, { reporter, isDeploy: true, isDryRun, mayLose })
+  const isPreview = options.preview !== undefined
+  const use = { reporter, isDeploy: true, isDryRun, isPreview, mayLose }
+  const target = await findTarget(options, use)
   try {
     const named = await projectOf(options)
     const preview = readPreviewOptions(options)

@@ -67,7 +67,7 @@ describe('the estimate', () => {
     // 10^7 × (100,000 + 1,500 + 2,000) octets are 1,035 GB, and 1,000 are free.
     expect(usd(report, 'CloudFront', 'data')).toBe(2.98) // 35 × 0.085
     expect(usd(report, 'CloudFront', 'requests')).toBe(30) // 4 × 10^7, 10^7 of them free, at 0.01 for 10^4
-    expect(usd(report, 'CloudFront', 'functions')).toBe(5.8) // 6 × 10^7 less 2 × 10^6, at 0.1 for 10^6
+    expect(usd(report, 'CloudFront', 'functions')).toBe(6.8) // 7 × 10^7 less 2 × 10^6 free, 0.10 a million
     expect(usd(report, 'CloudFront', 'KeyValueStore')).toBe(2.64) // 9 × 10^7 less 2 × 10^6, at 0.03
     expect(usd(report, 'S3', 'reads')).toBe(2.4) // a fifth of 3 × 10^7, at 0.0004 for 1,000
     expect(usd(report, 'API Gateway', 'requests')).toBe(10) // 10^7 at 1 for 10^6

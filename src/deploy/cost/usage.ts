@@ -78,9 +78,10 @@ export function usageOf(
     cloudfrontGb:
       (visits * page.bytes + fileRequests * ASSUMED.fieldsBytes + calls * ASSUMED.answerBytes) /
       1e9,
-    // Before the HTTP API stands no function; before a function's own address one.
+    // One stands before each call; in classic mode, which has no previews, not before the HTTP API.
     edgeFunctionRuns:
-      fileRequests * ASSUMED.edgeFunctionsPerFile + callsOfEach * (functions.length - overHttpApi),
+      fileRequests * ASSUMED.edgeFunctionsPerFile +
+      callsOfEach * (isClassic ? functions.length - overHttpApi : functions.length),
     keyValueReads: isClassic ? 0 : fileRequests * ASSUMED.readsPerFile,
     invalidatedPaths: isClassic ? ASSUMED.deploysPerMonth * ASSUMED.changedFilesPerDeploy : 0,
     // What stays of earlier releases is what changed since.

@@ -12,7 +12,7 @@ import type {
   ReleaseName,
   UploadProgress,
 } from '../../../../control/cloud-api.ts'
-import type { PreviewsApi } from '../../../../control/previews/previews-api.ts'
+import type { PreviewRequest, PreviewsApi } from '../../../../control/previews/previews-api.ts'
 import type { ReleaseDraft } from '../../../../releases/manifest.ts'
 import type { ActivationStep } from '../../../../releases/releases.ts'
 import type { Clock } from '../../../../shared/clock.ts'
@@ -28,6 +28,7 @@ import { reviewTemplate } from '../template/template.ts'
 import { reviewRelease } from '../viewer/review-release.ts'
 import { openTargetOf } from './aws-target.ts'
 import type { OpenedTarget } from './opened-target.ts'
+import { besideLive, reviewPreview, withPreviewFunctions } from './preview-functions.ts'
 import { describeHolder, type LockHolder, userName } from './shelf/deploy-lock.ts'
 import { readSiteOutputs } from './site-outputs.ts'
 import { planStacks } from './stack-plan.ts'
@@ -36,6 +37,8 @@ export interface OpenAwsOptions {
   clock: Clock
   /** Makes and changes the stack where it is not as the project says. */
   isDeploy?: boolean
+  /** It is deployed to a preview: what is live stays as it is. */
+  isPreview?: boolean
   /** Nothing is written. */
   isDryRun?: boolean
   /** Ids of resources with data that may go. */
@@ -69,8 +72,8 @@ class LazyAwsTarget implements AwsTarget {
   readonly isCompressing = true
   readonly #project: Project
   readonly #options: OpenAwsOptions
-  /** The stack has what goes when the release is live. */
-  #isKeeping = false
+  /** As the stack is to be when the release is live; until then it has more. */
+  #settled: Project | undefined
   #target: Promise<OpenedTarget | undefined> | undefined
   #mustPublish = false
 
@@ -79,10 +82,12 @@ class LazyAwsTarget implements AwsTarget {
     this.#options = options
   }
 
-  review(draft: ReleaseDraft): readonly string[] {
+  review(draft: ReleaseDraft, preview?: PreviewRequest): readonly string[] {
+    const { aws } = this.#project
     return [
-      ...reviewRelease(draft, this.#project.aws.mode),
+      ...reviewRelease(draft, aws.mode),
       ...reviewTemplate(this.#project, draft),
+      ...(preview === undefined ? [] : reviewPreview(draft, aws.database)),
     ]
   }
 
@@ -118,13 +123,13 @@ class LazyAwsTarget implements AwsTarget {
 
   /** Takes from the stack what was kept for the release that was live before. */
   async settle(): Promise<void> {
-    if (!this.#isKeeping) return
+    if (this.#settled === undefined) return
     try {
-      await makeStacks(this.#project, this.#options)
+      await makeStacks(this.#settled, this.#options)
     } catch (error) {
       throw unsettled(this.#project, error)
     }
-    this.#isKeeping = false
+    this.#settled = undefined
   }
 
   async releases(): Promise<ListedRelease[]> {
@@ -182,8 +187,8 @@ class LazyAwsTarget implements AwsTarget {
 
   /** Undefined where nothing is there, and nothing is to be made. */
   #find(): Promise<OpenedTarget | undefined> {
-    this.#target ??= openTarget(this.#project, this.#options, () => {
-      this.#isKeeping = true
+    this.#target ??= openTarget(this.#project, this.#options, settled => {
+      this.#settled = settled
     })
     return this.#target
   }
@@ -196,12 +201,12 @@ class LazyAwsTarget implements AwsTarget {
 async function openTarget(
   project: Project,
   options: OpenAwsOptions,
-  onKept: () => void,
+  onKept: (settled: Project) => void,
 ): Promise<OpenedTarget | undefined> {
   const { clock, isDryRun = false, isDeploy = false, onNote } = options
   if (isDeploy) await requireProjectMigrations(project)
   const found = await readSiteOutputs(project)
-  if (isDryRun && isDeploy) await tellPlan(project, options)
+  if (found === undefined && isDryRun && isDeploy) await tellPlan(project, options)
   if (found === undefined && (isDryRun || !isDeploy)) return undefined
   const settings = {
     ...{ clock, isDryRun },
@@ -211,11 +216,14 @@ async function openTarget(
   if (found === undefined) await requireDeployable(project)
   const outputs = found ?? (await makeStacks(project, options)).outputs
   const target = await openTargetOf(project, { ...settings, outputs })
-  if (found === undefined || isDryRun || !isDeploy) return target
+  if (found === undefined || !isDeploy) return target
   try {
-    await target.lock()
-    const { outputs: updated, isKeeping } = await makeStacks(project, options, true)
-    if (isKeeping) onKept()
+    if (!isDryRun) await target.lock()
+    const standing = await withPreviews(project, target, options)
+    if (isDryRun) await tellPlan(standing, options)
+    if (isDryRun) return target
+    const { outputs: updated, isKeeping } = await makeStacks(standing, options, true)
+    if (isKeeping) onKept(standing)
     if (isDeepStrictEqual(updated, found)) return target
     return await openTargetOf(project, {
       ...settings,
@@ -226,6 +234,25 @@ async function openTarget(
     await target.close()
     throw error
   }
+}
+
+/** The project as its stack has to have it: previews stay, and one that is deployed takes nothing from live. */
+async function withPreviews(
+  project: Project,
+  target: OpenedTarget,
+  { isPreview = false, onNote }: OpenAwsOptions,
+): Promise<Project> {
+  const previews = (await target.previewed?.()) ?? []
+  if (previews.length === 0 && !isPreview) return project
+  const live = await target.peek()
+  if (!isPreview) return withPreviewFunctions(project, previews, live)
+  const { project: beside, left } = besideLive(project, live)
+  for (const { route, name } of left) {
+    onNote?.(
+      `${route} leads to files in the preview, and not to function "${name}": the live site has some there, and both have the same routes`,
+    )
+  }
+  return withPreviewFunctions(beside, previews, live)
 }
 
 async function makeStacks(
