@@ -97,7 +97,7 @@ async function untilUp(
   ask: () => Promise<string>,
   log: () => string,
 ): Promise<void> {
-  const deadline = performance.now() + 15_000
+  const deadline = performance.now() + 60_000
   for (;;) {
     try {
       await ask()

@@ -29,7 +29,7 @@ export async function startMoto(): Promise<Moto> {
     child.stderr.on('data', (text: string) => {
       // It writes a line for each request, which nobody reads.
       if (said.length < 20_000) said += text
-      const found = /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(said)?.[1]
+      const found = /Running on (http:\/\/127\.0\.0\.1:\d+)\D/.exec(said)?.[1]
       if (found !== undefined) resolve(found)
     })
     child.once('error', reject)

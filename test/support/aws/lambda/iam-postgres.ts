@@ -158,11 +158,12 @@ async function take(socket: Socket, size: (bytes: Buffer) => number): Promise<Bu
 }
 
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+  const endMs = performance.now() + 30_000
+  for (;;) {
     try {
       return await work()
     } catch (error) {
-      if (attempt === 100) throw error
+      if (performance.now() > endMs) throw error
       await new Promise(resolve => setTimeout(resolve, 50))
     }
   }
