@@ -74,6 +74,15 @@ describe('a stack that failed', () => {
     [
       'AWS::Lambda::Function',
       wrapped(
+        "The provided subnets contain availability zone Lambda doesn't support. Please use a different set of subnets. (Service: Lambda, Status Code: 400, Request ID: 1)",
+        'InvalidRequest',
+      ),
+      "availability zone Lambda doesn't support",
+      'aws.region',
+    ],
+    [
+      'AWS::Lambda::Function',
+      wrapped(
         'User: arn:aws:iam::1:user/ada is not authorized to perform: lambda:CreateFunction on resource: arn:aws:lambda:eu-west-1:1:function:mokapot-a-b because no identity-based policy allows the lambda:CreateFunction action (Service: Lambda, Status Code: 403, Request ID: 1)',
         'AccessDenied',
       ),

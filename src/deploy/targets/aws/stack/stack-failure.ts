@@ -152,6 +152,13 @@ const HINTS: readonly Hint[] = [
       'the region does not have this kind of database now; do it again later, or set aws.region',
   },
   {
+    // Of old accounts in us-east-1 the first zones may be ones that new services are not in.
+    holds:
+      /availability zone Lambda doesn.t support|Availability Zone.*(?:not supported|coverage)/i,
+    text: () =>
+      'of the first two availability zones that the account has in this region one lacks it: set aws.region to another region',
+  },
+  {
     holds: /IAM::OIDCProvider.*already exists/i,
     text: () => 'do it again: the provider that the account has is used then',
   },
