@@ -218,6 +218,16 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       expect(refused.status).toBe(401)
     }, 240_000)
 
+    it('takes no path from the live site that is a file there', async () => {
+      const routed = CONFIG(`fresh: { entry: 'functions/fresh.mjs', routes: ['/', '/api/fresh'] },`)
+      await write('routed', routed, fresh)
+      const done = await run(['deploy', '--preview', 'other'])
+      expect(done).toMatchObject({ code: 0 })
+      expect(done.stderr).toMatch(/\/ leads to files in the preview, and not to function "fresh"/)
+      expect([(await get('/')).body, (await get('/', 'other')).body]).toEqual(['three', 'routed'])
+      expect((await get('/api/fresh', 'other')).body.version).toBe('fresh')
+    })
+
     it('is gone on with after kill -9, and leaves nothing', async () => {
       const held = aws.faults.hold('cloudfront-keyvaluestore:UpdateKeys')
       await write('killed')

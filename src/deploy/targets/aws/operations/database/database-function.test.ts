@@ -6,12 +6,16 @@ import {
   startIamPostgres,
 } from '../../../../../../test/support/aws/lambda/iam-postgres.ts'
 import {
+  LAMBDA_KEYS,
   type LambdaEnvironment,
   startLambda,
 } from '../../../../../../test/support/aws/lambda/lambda-runner.ts'
+import { connect } from '../../../../../database/client/connect.ts'
+import { parseConnectionUrl } from '../../../../../database/client/connection-url.ts'
 import type { Migration } from '../../../../../database/migrations/apply.ts'
 import { findOnPath } from '../../../../../shared/tied-process.ts'
 import { RDS_ROOT_PATH } from '../archive/aws-archive.ts'
+import { databaseToken } from '../lambda/iam-token.ts'
 import { IAM_VARIABLE } from '../lambda/sign-in.ts'
 import { DatabaseFunction, databaseFunctionArchive } from './database-function.ts'
 
@@ -121,6 +125,35 @@ describe.skipIf(findOnPath('openssl') === undefined)(
       const sizes = requests.map(request => JSON.stringify(request).length)
       expect(sizes.length).toBe(3) // what is missing, then two pieces
       expect(Math.max(...sizes)).toBeLessThan(6 * 1024 * 1024)
+    })
+
+    it('makes databases of previews, which are migrated alone, and drops them while they are in use', async () => {
+      await database.makePreview('preview-menu-1')
+      await database.makePreview('preview-menu-1')
+      await database.makePreview("preview-o'neil-2")
+      const only = migration('0001_p.sql', 'create table only_here (id int)')
+      expect(await database.migrate([only], 'preview-menu-1')).toEqual(['0001_p.sql'])
+      expect(await database.migrate([only], 'preview-menu-1')).toEqual([])
+      expect(
+        await postgres.sql(`select to_regclass('only_here') as live,
+          pg_get_userbyid(datdba) as owner from pg_database where datname = 'preview-menu-1'`),
+      ).toEqual([{ live: null, owner: 'app' }])
+      expect(await database.previews()).toEqual(['preview-menu-1', "preview-o'neil-2"])
+      const user = await connect({
+        ...parseConnectionUrl(
+          `postgres://app@localhost:${postgres.port}/preview-menu-1?sslmode=require`,
+        ),
+        password: databaseToken({
+          ...{ kind: 'rds', region: REGION, host: 'localhost', port: postgres.port, user: 'app' },
+          ...{ keys: LAMBDA_KEYS, nowMs: Date.now() },
+        }),
+      })
+      await database.dropPreviews(['preview-menu-1', 'app'])
+      await expect(user.sql.unsafe('select 1')).rejects.toThrow()
+      await user.close()
+      expect(await database.previews()).toEqual(["preview-o'neil-2"])
+      expect(await postgres.sql('select count(*)::int as count from guests')).toHaveLength(1)
+      await database.dropPreviews(["preview-o'neil-2"])
     })
 
     it('refuses by the rules of home, and says so in the same words', async () => {
