@@ -47,7 +47,7 @@ beforeAll(async () => {
       close() {},
     },
     isToken: given => given === 'token',
-    stallMs: 2000, // git itself pauses for a while on a loaded machine
+    stallMs: 8000, // git itself pauses for a while on a loaded machine
     ...{ clock: systemClock, logger },
   })
   server = createServer((asked, response) => pipeline.handleGit(asked, response))

@@ -8,6 +8,7 @@ export const CHROMIUM_PATH = process.env.CHROMIUM_PATH ?? ''
 export function openBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM_PATH,
+    timeout: 90_000,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -33,6 +34,7 @@ export async function openPage(
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<WatchedPage> {
   const context = await browser.newContext(options)
+  context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const problems: string[] = []
   page.on('console', message => {
