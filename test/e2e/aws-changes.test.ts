@@ -60,6 +60,30 @@ describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (${why}
     )?.[1]
   }
 
+  it('protects a database when its first release is live', async () => {
+    const young = await startEdge(aws, 'young')
+    const other = await temporaryFolder('aws-young')
+    await writeProject(other, {
+      'moka.config.ts': `export default { name: 'young', database: true, aws: { database: 'dsql' } }\n`,
+      'dist/index.html': 'young',
+    })
+    const isProtected = () =>
+      aws.stacks.find('mokapot-young')?.resources.get('Database')?.properties
+        .DeletionProtectionEnabled
+    const held = aws.faults.hold('cloudfront-keyvaluestore:UpdateKeys')
+    const deploying = moka(['deploy', '--to', 'aws'], {
+      cwd: other,
+      env: { ...env, MOKA_AWS_SITE: young.address },
+    })
+    await held.reached
+    expect(isProtected()).toBe(false)
+    held.release()
+    expect(await deploying).toMatchObject({ code: 0 })
+    expect(isProtected()).toBe(true)
+    await young.close()
+    await remove(other)
+  })
+
   it('leaves a function where it is, and its route, until pages are live that do without', async () => {
     await write('with both', { one: '/api/one', two: '/api/two' })
     expect(await run('deploy')).toMatchObject({ code: 0 })

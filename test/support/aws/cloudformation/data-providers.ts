@@ -186,6 +186,10 @@ const dsqlCluster: Provider = {
     const Endpoint = `${id}.dsql.${region}.on.aws`
     return { id, attributes: { Identifier: id, ResourceArn, Endpoint } }
   },
+  async delete(_, __, { DeletionProtectionEnabled }) {
+    // Its words: the API's reference names the error alone (ValidationException).
+    if (DeletionProtectionEnabled === true) throw new Error('Cluster is protected from deletion')
+  },
 }
 
 /** One action makes it, one deletes it, and the id is under `key`. */

@@ -62,7 +62,11 @@ export const MAKING: Readonly<Record<string, readonly string[]>> = {
   'AWS::CloudFront::ResponseHeadersPolicy': [
     ...['cloudfront:CreateResponseHeadersPolicy', 'cloudfront:GetResponseHeadersPolicy'],
   ],
-  'AWS::DSQL::Cluster': ['dsql:CreateCluster', 'dsql:GetCluster', 'dsql:TagResource'],
+  'AWS::DSQL::Cluster': [
+    ...['dsql:CreateCluster', 'dsql:GetCluster', 'dsql:TagResource'],
+    // Protected when its first release is live; taken back with a stack that fails to come up.
+    ...['dsql:UpdateCluster', 'dsql:DeleteCluster'],
+  ],
   'AWS::EC2::EgressOnlyInternetGateway': [
     ...['ec2:CreateEgressOnlyInternetGateway', 'ec2:DescribeEgressOnlyInternetGateways'],
   ],

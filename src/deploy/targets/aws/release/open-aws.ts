@@ -214,7 +214,9 @@ async function openTarget(
       onNote?.(`${describeHolder(holder, clock.now())}; waiting for it`),
   }
   if (found === undefined) await requireDeployable(project)
-  const outputs = found ?? (await makeStacks(project, options)).outputs
+  const made = found === undefined ? await makeStacks(project, options, true) : undefined
+  if (made?.isKeeping === true) onKept(project)
+  const outputs = found ?? made!.outputs
   const target = await openTargetOf(project, { ...settings, outputs })
   if (found === undefined || !isDeploy) return target
   try {

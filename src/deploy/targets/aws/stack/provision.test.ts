@@ -129,6 +129,25 @@ describe.skipIf(noAws !== undefined)(
       aws.account.concurrentExecutions = 1000
     })
 
+    it('leaves no cluster of Aurora DSQL where the stack fails to come up, and protects it when it is used', async () => {
+      const project = sampleProject({ name: 'young', edge, aws: { database: 'dsql' } })
+      const cluster = () => aws.stacks.find('mokapot-young')?.resources.get('Database')
+      aws.stacks.fail('Distribution', 'no distribution today')
+      await expect(run(project, {}, { isBeforeRelease: true })).rejects.toThrow('no distribution')
+      expect(aws.stacks.find('mokapot-young')?.status).toBe('ROLLBACK_COMPLETE')
+      expect(cluster()).toBeUndefined()
+      const events = aws.stacks.find('mokapot-young')?.events ?? []
+      expect(events.findLast(({ logicalId }) => logicalId === 'Database')?.status).toBe(
+        'DELETE_COMPLETE',
+      )
+      expect(await run(project, {}, { isBeforeRelease: true })).toMatchObject({ isKeeping: true })
+      expect(cluster()?.properties.DeletionProtectionEnabled).toBe(false)
+      expect(await run(project)).toMatchObject({ isChanged: true, isKeeping: false })
+      expect(cluster()?.properties.DeletionProtectionEnabled).toBe(true)
+      const again = await run(project, {}, { isBeforeRelease: true })
+      expect(again).toMatchObject({ isChanged: false, isKeeping: false })
+    })
+
     it('keeps backups of a week, and of a day in an account whose free plan refuses more', async () => {
       const week = sampleProject({ name: 'week', edge, aws: { database: 'rds' } })
       const day = sampleProject({ name: 'day', edge, aws: { database: 'rds' } })

@@ -56,7 +56,12 @@ function decide(plan: DestroyPlan, resource: FoundResource, words: Words): void 
     if (words.deleteDatabase) goes(what, 'without a snapshot: what is in it is lost')
     else if (policy === 'Snapshot') {
       goes(what, 'after a last snapshot, which stays (about 0.10 USD a GB and month)')
-    } else stays(what, 'idle, it costs what it stores; --delete-database deletes it')
+    } else {
+      stays(
+        what,
+        `idle, it costs what it stores; --delete-database deletes it; later: aws dsql update-cluster --no-deletion-protection-enabled --identifier ${id}, then aws dsql delete-cluster --identifier ${id}`,
+      )
+    }
   } else if (type === 'AWS::Route53::HostedZone') {
     const what = `zone "${id}"`
     if (words.deleteZone) goes(what, 'with its records: the registrar has to name others then')

@@ -45,6 +45,22 @@ export function keepServing(before: Template, next: Template): Template {
   return isDeepStrictEqual(whole, next) ? next : whole
 }
 
+/**
+ * The template of a stack that is not there yet, until its first release is live: `next`, in which
+ * nothing holds the removal of what fails to come up.
+ */
+export function removable(next: Template): Template {
+  const clusters = Object.entries(next.Resources as Resources).filter(
+    ([, { Type }]) => Type === 'AWS::DSQL::Cluster',
+  )
+  if (clusters.length === 0) return next
+  const changed = clusters.map(([id, cluster]) => [
+    id,
+    { ...cluster, Properties: { ...cluster.Properties, DeletionProtectionEnabled: false } },
+  ])
+  return { ...next, Resources: { ...next.Resources, ...Object.fromEntries(changed) } }
+}
+
 /** What the stack has and a deploy would take from it. */
 export function removedBy(before: Template, next: Template): [id: string, type: string][] {
   return Object.entries(before.Resources as Resources).flatMap(([id, { Type }]) =>

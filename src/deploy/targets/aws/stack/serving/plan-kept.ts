@@ -3,7 +3,7 @@ import type { Template } from '../../template/format.ts'
 import { refuseLoss } from '../change-plan.ts'
 import { type EnsureStackOptions, isMadeBy, isUp } from '../ensure-stack.ts'
 import { TEMPLATE_OUTPUT } from '../names.ts'
-import { keepServing, removedBy } from './keep-serving.ts'
+import { keepServing, removable, removedBy } from './keep-serving.ts'
 
 /** The stack as it is to be until the release is live. */
 export interface Kept {
@@ -14,12 +14,18 @@ export interface Kept {
 }
 
 /**
- * What of a stack stays until the release is live; undefined where there is nothing. Throws
+ * What of a stack is another way until the release is live; undefined where nothing is. Throws
  * `AWS_WOULD_LOSE_DATA` for what must not go then, before anything is changed.
  */
 export async function planKept(exact: EnsureStackOptions): Promise<Kept | undefined> {
   const { service, name, found, template, mayLose = [] } = exact
-  if (!isUp(found) || isMadeBy(exact)) return undefined
+  if (!isUp(found)) {
+    const made = removable(template)
+    return made === template
+      ? undefined
+      : { template: made, parameters: { ...exact.parameters }, isThere: false }
+  }
+  if (isMadeBy(exact)) return undefined
   const before = parseTemplate(await service.template(name))
   if (before === undefined) return undefined
   const kept = keepServing(before, template)

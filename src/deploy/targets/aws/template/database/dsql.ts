@@ -5,14 +5,15 @@ import { projectTagList } from '../tags.ts'
 
 /**
  * Aurora DSQL: its endpoint is public, and opens to IAM alone. It stays when the stack goes, because
- * CloudFormation keeps no snapshot of one; idle, it costs its storage.
+ * CloudFormation keeps no snapshot of one; idle, it costs its storage. With a stack that fails to come
+ * up it goes: a deploy protects it when it is used.
  */
 export function dsqlFragment(project: Project): TemplateFragment {
   return {
     resources: {
       Database: {
         Type: 'AWS::DSQL::Cluster',
-        DeletionPolicy: 'Retain',
+        DeletionPolicy: 'RetainExceptOnCreate',
         UpdateReplacePolicy: 'Retain',
         Properties: { DeletionProtectionEnabled: true, Tags: projectTagList(project) },
       },
