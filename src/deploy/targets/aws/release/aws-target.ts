@@ -36,9 +36,13 @@ export interface AwsTargetOptions {
   ask?: AskSite
 }
 
-/** Opens what the stack of a project made, by its mode. */
+/**
+ * Opens what the stack of a project made, by its mode. A stack of plain files is opened as such until a
+ * deploy has made it one of releases.
+ */
 export function openTargetOf(project: Project, options: AwsTargetOptions): Promise<OpenedTarget> {
-  const isClassic = project.aws.mode === 'classic'
+  const isPlain = options.outputs.KeyValueStoreArn === undefined && options.lock === undefined
+  const isClassic = project.aws.mode === 'classic' || isPlain
   return isClassic ? openClassicTarget(project, options) : openReleaseTarget(project, options)
 }
 
@@ -48,13 +52,7 @@ export async function openReleaseTarget(
   options: AwsTargetOptions,
 ): Promise<ReleaseTarget> {
   const { outputs, clock } = options
-  if (outputs.KeyValueStoreArn === undefined) {
-    throw new MokaError(
-      'AWS_NO_STORE',
-      `cannot release project "${project.name}": its stack has no KeyValueStore`,
-      { hint: '`moka deploy --to aws` makes it' },
-    )
-  }
+  if (outputs.KeyValueStoreArn === undefined) throw noStore(project.name)
   const store = await LiveStore.open(outputs.KeyValueStoreArn)
   const parts = await commonParts(project, options)
   const { shelf, address, backend } = parts
@@ -75,6 +73,9 @@ async function openClassicTarget(
   return new ClassicTarget({
     ...parts,
     region: project.aws.region,
+    requireMode() {
+      if (project.aws.mode !== 'classic') throw noStore(project.name)
+    },
     distribution: await Distribution.open(options.outputs.DistributionId),
   })
 }
@@ -109,4 +110,14 @@ async function openSigner(bucket: Bucket): Promise<ReleaseSigner> {
   const pem = makeSigningKey()
   await bucket.writeIf(SIGNING_KEY, pem, { isAbsent: true })
   return createReleaseSigner((await bucket.read(SIGNING_KEY))?.text ?? pem, path)
+}
+
+function noStore(project: string): MokaError {
+  return new MokaError(
+    'AWS_NO_STORE',
+    `cannot release project "${project}": its stack has no KeyValueStore`,
+    {
+      hint: 'was its template changed by hand? `moka deploy --to aws` puts it back once moka.config.ts changes',
+    },
+  )
 }

@@ -144,8 +144,9 @@ export class ReleaseTarget extends LockedTarget<ReleaseTargetParts, State> imple
     const { pointer } = history
     const wanted = id ?? (pointer && previousRelease(pointer))
     if (wanted === undefined) throw noPrevious(project, live?.id)
-    const preview = history.releases.find(release => release.id === wanted)?.preview
+    const { preview, isPlain } = history.releases.find(release => release.id === wanted) ?? {}
     if (preview !== undefined) throw onlyPreviewed(project, wanted, preview)
+    if (isPlain === true) throw notKept(project, wanted)
     onStep?.('check')
     const release = await this.parts.shelf.get(wanted, history)
     await this.#requireFunctions(release)
@@ -416,6 +417,14 @@ function noPrevious(project: string, live: string | undefined): MokaError {
     'RELEASES_NO_PREVIOUS',
     `cannot roll back project "${project}": no release was live before ${live === undefined ? 'now' : `"${live}"`}`,
     { hint: '`moka releases --to aws` lists the releases there are' },
+  )
+}
+
+function notKept(project: string, id: string): MokaError {
+  return new MokaError(
+    'RELEASES_NOT_KEPT',
+    `cannot roll project "${project}" back to release "${id}": it was deployed in classic mode, which keeps no files of earlier releases`,
+    { hint: 'check its commit out and deploy it' },
   )
 }
 

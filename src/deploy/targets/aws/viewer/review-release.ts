@@ -2,6 +2,7 @@ import { matchRoute, routesOf } from '../../../../edge/site/function-routes.ts'
 import { isSettableField } from '../../../../http/settable-fields.ts'
 import type { ReleaseDraft } from '../../../../releases/manifest.ts'
 import { MokaError } from '../../../../shared/errors.ts'
+import { RESERVED_KEYS } from '../stack/names.ts'
 import { encodeRelease } from './encode-release.ts'
 import { isSettableOnAws } from './header-rules.ts'
 import type { ViewedRelease } from './viewed-release.ts'
@@ -18,6 +19,7 @@ export function reviewRelease(draft: ReleaseDraft, mode: 'releases' | 'classic')
   const rules = rulesOf(draft)
   const warnings: string[] = []
   if (mode === 'classic') {
+    requireFreeNames(draft)
     requireNoLocks(draft)
     const site = { ...rules, paths: Object.keys(draft.files) }
     classicRequestCode(site)
@@ -66,6 +68,19 @@ function headerWarnings({ headers }: ReleaseDraft): string[] {
     if (names.length === 0) return []
     return [`_headers sets ${names.join(', ')} for "${pattern}", which CloudFront does not let it`]
   })
+}
+
+/** Throws `AWS_CLASSIC_NAME` for a file that would stand where deploys keep their own. */
+function requireFreeNames({ files }: ReleaseDraft): void {
+  const isTaken = (path: string) =>
+    RESERVED_KEYS.some(key => (key.endsWith('/') ? path.startsWith(`/${key}`) : path === `/${key}`))
+  const taken = Object.keys(files).find(isTaken)
+  if (taken === undefined) return
+  throw new MokaError(
+    'AWS_CLASSIC_NAME',
+    `cannot deploy "${taken}": in classic mode that part of the bucket is where deploys keep their own`,
+    { hint: "move it into another folder, or set aws.mode to 'releases'" },
+  )
 }
 
 /** A lock that is left out would be a door that is open. */

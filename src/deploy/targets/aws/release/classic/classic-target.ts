@@ -11,7 +11,6 @@ import { STATEMENT_PATH } from '../../../../../edge/site/release-statement.ts'
 import type { ReleaseDraft, ReleaseManifest } from '../../../../../releases/manifest.ts'
 import type { ActivationStep } from '../../../../../releases/releases.ts'
 import { MokaError } from '../../../../../shared/errors.ts'
-import { RESERVED_KEYS } from '../../stack/names.ts'
 import { classicRequestCode, classicResponseCode } from '../../viewer/viewer-code.ts'
 import { LockedTarget, type LockedTargetParts, type TargetState } from '../locked-target.ts'
 import { checksumOf, inParallel, uploadFiles } from '../objects/upload.ts'
@@ -35,6 +34,8 @@ import {
 export interface ClassicTargetParts extends LockedTargetParts {
   region: string
   distribution: Distribution
+  /** Throws where the project has releases, though its stack is of plain files: nothing is put there any more. */
+  requireMode(): void
 }
 
 interface State extends TargetState {
@@ -85,7 +86,7 @@ export class ClassicTarget extends LockedTarget<ClassicTargetParts, State> imple
     onProgress: ((progress: UploadProgress) => void) | undefined,
     draft: ReleaseDraft,
   ): Promise<void> {
-    checkNames(draft)
+    this.parts.requireMode()
     this.#blobs = new Map(Array.from(blobs, blob => [blob.sha256, blob]))
     await this.parts.backend.keep(draft, this.#blobs)
     const changes = this.#changes(draft)
@@ -108,7 +109,7 @@ export class ClassicTarget extends LockedTarget<ClassicTargetParts, State> imple
     const { draft, secrets = {} } = request
     const { backend, shelf, clock } = this.parts
     const { live, history } = this.known()
-    checkNames(draft)
+    this.parts.requireMode()
     onStep?.('check')
     if (request.preview !== undefined) throw noPreviews()
     const id = nextId(history, live?.id)
@@ -164,8 +165,8 @@ export class ClassicTarget extends LockedTarget<ClassicTargetParts, State> imple
     shown: async () => {
       throw noPreviews()
     },
-    remove: async () => {
-      throw noPreviews()
+    remove: async (_project, name) => {
+      throw noPreviews(`cannot remove preview "${name}": in classic mode there are none`)
     },
   }
 
@@ -335,19 +336,6 @@ export class ClassicTarget extends LockedTarget<ClassicTargetParts, State> imple
 
 const keyOf = (path: string) => path.slice(1)
 
-/** Throws `AWS_CLASSIC_NAME` for a file that would stand where deploys keep their own. */
-function checkNames({ files }: ReleaseDraft): void {
-  const isTaken = (path: string) =>
-    RESERVED_KEYS.some(key => (key.endsWith('/') ? path.startsWith(`/${key}`) : path === `/${key}`))
-  const taken = Object.keys(files).find(isTaken)
-  if (taken === undefined) return
-  throw new MokaError(
-    'AWS_CLASSIC_NAME',
-    `cannot deploy "${taken}": in classic mode that part of the bucket is where deploys keep their own`,
-    { hint: "move it into another folder, or set aws.mode to 'releases'" },
-  )
-}
-
 function notTakenBack(error: unknown, cause: unknown): unknown {
   if (!(error instanceof MokaError)) return error
   const { code, message, hint } = error
@@ -362,12 +350,10 @@ function notTakenBack(error: unknown, cause: unknown): unknown {
   )
 }
 
-function noPreviews(): MokaError {
-  return new MokaError(
-    'AWS_CLASSIC_NO_PREVIEWS',
-    'cannot make a preview in classic mode: there is one set of files',
-    {
-      hint: "set aws.mode to 'releases', which has previews",
-    },
-  )
+function noPreviews(
+  message = 'cannot make a preview in classic mode: there is one set of files',
+): MokaError {
+  return new MokaError('AWS_CLASSIC_NO_PREVIEWS', message, {
+    hint: "set aws.mode to 'releases', which has previews",
+  })
 }
