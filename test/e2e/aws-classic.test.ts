@@ -2,9 +2,12 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ListBucketsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { loadProject } from '../../src/config/load.ts'
 import { sdk } from '../../src/deploy/targets/aws/sdk/sdk.ts'
 import { lambdaName } from '../../src/deploy/targets/aws/stack/names.ts'
 import { Refused } from '../support/aws/answer.ts'
+import { iamRoles, isAllowed } from '../support/aws/iam.ts'
+import { iamCallsOf } from '../support/aws/iam-calls.ts'
 import type { Operation } from '../support/aws/operations.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
@@ -22,7 +25,7 @@ const WITH_FUNCTION = `export default {
   name: 'site',
   database: false,
   functions: { hi: { entry: 'hi.mjs', rateLimit: '60/minute' } },
-  aws: { mode: 'classic' },
+  aws: { mode: 'classic', github: { repository: 'you/site' } },
 }\n`
 
 describe.skipIf(noAws !== undefined || !hasBuild())('classic mode, from the command line', () => {
@@ -261,6 +264,8 @@ describe.skipIf(noAws !== undefined || !hasBuild())('classic mode, from the comm
     'makes the site what it was where %s fails',
     async (_, call) => {
       const before = await state()
+      const role = iamRoles(await loadProject(folder)).get('DeployRole')!
+      aws.faults.forgetCalls()
       await write(
         {
           ...{ '/index.html': `with ${call}`, '/style.css': `with ${call}` },
@@ -285,6 +290,9 @@ describe.skipIf(noAws !== undefined || !hasBuild())('classic mode, from the comm
       expect(done.stderr).toContain('refused by the test')
       expect(await state()).toEqual(before)
       expect(await state(bare)).toEqual(before)
+      for (const asked of iamCallsOf(aws.faults.calls)) {
+        expect(await isAllowed(role, asked), `${asked.action} on ${asked.resource}`).toBe(true)
+      }
       aws.faults.clear()
       expect(await run('deploy')).toMatchObject({ code: 0 })
       expect(await page('/')).toBe(`with ${call}`)
@@ -319,6 +327,29 @@ describe.skipIf(noAws !== undefined || !hasBuild())('classic mode, from the comm
     expect((await ask('/q/3.html', bare)).status).toBe(404)
     expect(await run('deploy')).toMatchObject({ code: 0, result: { isNew: false } })
   }, 120_000)
+
+  it('takes over a project that had releases, with nothing old in sight', async () => {
+    const releases = WITH_FUNCTION.replace("mode: 'classic', ", '')
+    expect(releases).not.toBe(WITH_FUNCTION)
+    await write({ '/index.html': 'released', '/left.html': 'left' }, releases)
+    expect(await run('deploy')).toMatchObject({ code: 0 })
+    expect(await page('/', bare)).toBe('released')
+    // The release before has no files of its own.
+    const rollback = await run('rollback')
+    expect(JSON.parse(rollback.stderr).error).toMatchObject({ code: 'RELEASES_NOT_KEPT' })
+    expect(await page('/', bare)).toBe('released')
+    await unlink('left.html', 'new.html')
+    await write({ '/index.html': 'plain' }, WITH_FUNCTION)
+    const refused = await run('deploy')
+    expect(refused.stderr).toContain('moka deploy --to aws --may-lose KeyValueStore')
+    expect(await page('/', bare)).toBe('released')
+    const back = await run('deploy', '--may-lose', 'KeyValueStore')
+    expect(back, back.stderr).toMatchObject({ code: 0 })
+    const paths = ['/', '/style.css', '/missing', '/left.html', '/new.html']
+    const answers = await Promise.all(paths.map(path => ask(path, bare)))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 404, 404])
+    expect(answers[0]?.text).toBe('plain')
+  }, 240_000)
 
   it('goes with its stack, and leaves the bucket', async () => {
     const plan = await run('destroy', '--dry-run')
