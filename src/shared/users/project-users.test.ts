@@ -2,7 +2,14 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { chooseUid, hasCapabilities, isMapped, isReachableByAll, UIDS } from './project-users.ts'
+import {
+  chooseUid,
+  hasCapabilities,
+  isMapped,
+  isReachableByAll,
+  ProjectUsers,
+  UIDS,
+} from './project-users.ts'
 
 const { first, last } = UIDS.functions
 
@@ -28,6 +35,31 @@ describe('chooseUid', () => {
     )
   })
 })
+
+it.runIf(process.getuid?.() === 0)(
+  'two clouds give projects of one name different users, each the same again (needs root)',
+  async () => {
+    const root = mkdtempSync(join(tmpdir(), 'users-'))
+    chmodSync(root, 0o711)
+    try {
+      const uidIn = async (cloud: string) => {
+        const directory = join(root, cloud)
+        mkdirSync(directory, { recursive: true })
+        const users = ProjectUsers.open('builds', directory, () => {})
+        const uid = users?.of('site', 'pushed', () => [])?.uid
+        await users?.close()
+        return uid
+      }
+      const clouds = Array.from({ length: 8 }, (_, number) => `cloud-${number}`)
+      const uids = await Promise.all(clouds.map(uidIn))
+      if (uids[0] === undefined) return // a container that lets root be nobody else
+      expect(new Set(uids).size).toBeGreaterThan(1) // of 184 numbers, two may be the same
+      expect(await Promise.all(clouds.map(uidIn))).toEqual(uids)
+    } finally {
+      rmSync(root, { recursive: true })
+    }
+  },
+)
 
 it('reads capabilities', () => {
   const status = 'Name:\tnode\nCapEff:\t00000000a80425fb\nSeccomp:\t2\n' // Docker's

@@ -118,9 +118,10 @@ export class ProjectUsers {
   #uidOf(project: string): number {
     const known = this.#uids.get(project)
     if (known !== undefined) return known
+    // Another cloud of this machine may have a project of that name: what it runs is not ours to end.
     const uid = chooseUid(
-      project,
-      new Set([...this.#uids.values(), ...namedUids()]),
+      `${this.#directory}\0${project}`,
+      new Set([...this.#uids.values(), ...namedUids(), ...runningUids()]),
       UIDS[this.#subject],
     )
     this.#uids.set(project, uid)
@@ -145,14 +146,14 @@ export class ProjectUsers {
   }
 }
 
-/** The number that a project's name leads to, or the next that nobody has. */
+/** The number that the name of a user leads to, or the next that nobody has. */
 export function chooseUid(
-  project: string,
+  name: string,
   taken: ReadonlySet<number>,
   { first, last }: UidRange,
 ): number {
   const count = last - first + 1
-  const start = createHash('sha256').update(project).digest().readUInt32BE() % count
+  const start = createHash('sha256').update(name).digest().readUInt32BE() % count
   for (let step = 0; step < count; step++) {
     const uid = first + ((start + step) % count)
     if (!taken.has(uid)) return uid
@@ -213,6 +214,12 @@ function readUids(path: string, { first, last }: UidRange): Map<string, number> 
   } catch {
     return new Map() // none yet
   }
+}
+
+/** Numbers as which something runs. */
+function runningUids(): number[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  return pids.flatMap(pid => statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? [])
 }
 
 /** Numbers that somebody has given a name after all. */
