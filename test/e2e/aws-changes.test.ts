@@ -12,7 +12,7 @@ import {
 } from '../support/moka.ts'
 
 const why = noAws ?? (hasBuild() ? undefined : 'not built')
-const title = 'a deploy that takes something from the project'
+const title = 'a deploy that changes what the project is'
 // Each stack takes a while on a machine that is busy.
 const options = { timeout: 120_000 }
 describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (${why})`, options, () => {
@@ -106,6 +106,25 @@ describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (${why}
     expect(await deploying).toMatchObject({ code: 0 })
     expect(aws.faults.count('cloudformation:ExecuteChangeSet')).toBe(1)
     expect(resources()?.has('TwoFunction')).toBe(false)
+  })
+
+  it('asks for a secret before it changes anything', async () => {
+    const project = (secrets: string) =>
+      writeProject(folder, {
+        'moka.config.ts': `export default { name: 'changed', database: false, functions: { one: { entry: 'one.mjs', routes: ['/api/one'] }, three: { entry: 'two.mjs', routes: ['/api/three']${secrets} } } }\n`,
+      })
+    await project(`, secrets: ['TOKEN']`)
+    aws.faults.forgetCalls()
+    const refused = await run('deploy')
+    expect(refused).toMatchObject({ code: 1 })
+    expect(refused.stderr).toContain(
+      'cannot publish function "three": its secret "TOKEN" is not set on AWS\ntry: moka secrets set TOKEN --to aws\n',
+    )
+    expect(aws.faults.count('cloudformation:CreateChangeSet')).toBe(0)
+    expect(resources()?.has('ThreeFunction')).toBe(false)
+    await project('')
+    expect(await run('deploy')).toMatchObject({ code: 0 })
+    expect(resources()?.has('ThreeFunction')).toBe(true)
   })
 
   it('says before it changes anything that a release cannot be had back without its function', async () => {

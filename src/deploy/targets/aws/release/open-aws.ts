@@ -21,6 +21,7 @@ import type { DeployTarget } from '../../../deploy.ts'
 import { requireProjectMigrations } from '../database/project-migrations.ts'
 import { requireDeployable } from '../doctor/doctor.ts'
 import { AwsSecrets } from '../operations/secrets/aws-secrets.ts'
+import { requireSecrets } from '../operations/secrets/required-secrets.ts'
 import { SecretParameters } from '../operations/secrets/secret-parameters.ts'
 import { formatChange } from '../stack/change-plan.ts'
 import { type Provisioned, provision } from '../stack/provision.ts'
@@ -214,6 +215,7 @@ async function openTarget(
       onNote?.(`${describeHolder(holder, clock.now())}; waiting for it`),
   }
   if (found === undefined) await requireDeployable(project)
+  else if (isDeploy) await requireSecrets(project)
   const made = found === undefined ? await makeStacks(project, options, true) : undefined
   if (made?.isKeeping === true) onKept(project)
   const outputs = found ?? made!.outputs

@@ -89,7 +89,7 @@ function databaseVariables(database: DatabaseAccess): Record<string, string> {
   return { DATABASE_URL: iamDatabaseUrl(database, 'functions'), [IAM_VARIABLE]: database.kind }
 }
 
-function missingSecret(name: string, secret: string): MokaError {
+export function missingSecret(name: string, secret: string): MokaError {
   return new MokaError(
     'AWS_SECRET_MISSING',
     `cannot publish function "${name}": its secret "${secret}" is not set on AWS`,
