@@ -68,7 +68,7 @@ describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (${why}
       'dist/index.html': 'young',
     })
     const isProtected = () =>
-      aws.stacks.find('mokapot-young')?.resources.get('Database')?.properties
+      aws.stacks.find('mokapot-young')?.resources.get('Cluster')?.properties
         .DeletionProtectionEnabled
     const held = aws.faults.hold('cloudfront-keyvaluestore:UpdateKeys')
     const deploying = moka(['deploy', '--to', 'aws'], {

@@ -53,10 +53,12 @@ function made(id: string, project: string, resources: Template['Resources']) {
     Api: { id: 'a1b2c3', attributes: { ApiEndpoint: 'https://a1b2c3.execute-api' } },
     Database: {
       id: `${project}-database`,
+      attributes: { DbiResourceId: 'db-ABCDEF', 'Endpoint.Address': 'db.local' },
+    },
+    Cluster: {
+      id: `${project}cluster`,
       attributes: {
-        DbiResourceId: 'db-ABCDEF',
         ResourceArn: `arn:aws:dsql:${region}:cluster/${project}cluster`,
-        'Endpoint.Address': 'db.local',
         Endpoint: 'dsql.local',
       },
     },

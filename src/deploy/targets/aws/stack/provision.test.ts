@@ -131,13 +131,13 @@ describe.skipIf(noAws !== undefined)(
 
     it('leaves no cluster of Aurora DSQL where the stack fails to come up, and protects it when it is used', async () => {
       const project = sampleProject({ name: 'young', edge, aws: { database: 'dsql' } })
-      const cluster = () => aws.stacks.find('mokapot-young')?.resources.get('Database')
+      const cluster = () => aws.stacks.find('mokapot-young')?.resources.get('Cluster')
       aws.stacks.fail('Distribution', 'no distribution today')
       await expect(run(project, {}, { isBeforeRelease: true })).rejects.toThrow('no distribution')
       expect(aws.stacks.find('mokapot-young')?.status).toBe('ROLLBACK_COMPLETE')
       expect(cluster()).toBeUndefined()
       const events = aws.stacks.find('mokapot-young')?.events ?? []
-      expect(events.findLast(({ logicalId }) => logicalId === 'Database')?.status).toBe(
+      expect(events.findLast(({ logicalId }) => logicalId === 'Cluster')?.status).toBe(
         'DELETE_COMPLETE',
       )
       expect(await run(project, {}, { isBeforeRelease: true })).toMatchObject({ isKeeping: true })

@@ -11,7 +11,7 @@ import { projectTagList } from '../tags.ts'
 export function dsqlFragment(project: Project): TemplateFragment {
   return {
     resources: {
-      Database: {
+      Cluster: {
         Type: 'AWS::DSQL::Cluster',
         DeletionPolicy: 'RetainExceptOnCreate',
         UpdateReplacePolicy: 'Retain',
@@ -21,7 +21,7 @@ export function dsqlFragment(project: Project): TemplateFragment {
     outputs: {
       DatabaseHost: {
         Description: 'Aurora DSQL, for who has a token of IAM',
-        Value: getAtt('Database', 'Endpoint'),
+        Value: getAtt('Cluster', 'Endpoint'),
       },
     },
   }
@@ -32,5 +32,5 @@ export const dsqlConnect = (as: 'user' | 'admin'): Statement => ({
   Sid: 'Database',
   Effect: 'Allow',
   Action: [as === 'admin' ? 'dsql:DbConnectAdmin' : 'dsql:DbConnect'],
-  Resource: getAtt('Database', 'ResourceArn'),
+  Resource: getAtt('Cluster', 'ResourceArn'),
 })

@@ -5,12 +5,14 @@ import { records } from './records.ts'
 
 function make(dnsRecords: Project['dnsRecords']) {
   const { fragment, warnings } = records(sampleProject({ dnsRecords }), 'example.org')
-  const { Records, ...aliases } = fragment.resources
+  const { Records, ...single } = fragment.resources
+  const aliases = Object.entries(single).filter(([, { Properties }]) => Properties?.AliasTarget)
   const sets = Records?.Properties?.RecordSets as
     | { Name: string; Type: string; TTL: string; ResourceRecords: string[] }[]
     | undefined
   return {
-    aliases: Object.keys(aliases),
+    aliases: aliases.map(([id]) => id),
+    resources: fragment.resources,
     sets: sets?.map(set => `${set.Name} ${set.TTL} ${set.Type} ${set.ResourceRecords.join(' | ')}`),
     warnings,
   }
@@ -62,6 +64,22 @@ describe('records of the domain', () => {
     expect(warnings).toContain(
       'record "example.org" AAAA of the project leads elsewhere than to CloudFront',
     )
+  })
+
+  it('are the alias’s resource where they take its place, so that it is changed and not made beside it', () => {
+    const { resources, sets } = make([
+      { name: 'www', type: 'A', value: '192.0.2.7' },
+      { name: 'www', type: 'TXT', value: 'hello' },
+    ])
+    expect(sets).toEqual(['www.example.org. 300 TXT "hello"'])
+    expect(resources.WwwA).toEqual({
+      Type: 'AWS::Route53::RecordSet',
+      Properties: {
+        HostedZoneId: { Ref: 'HostedZoneId' },
+        ...{ Name: 'www.example.org.', Type: 'A', TTL: '300', ResourceRecords: ['192.0.2.7'] },
+      },
+    })
+    expect(make([]).resources.WwwA?.Properties?.Name).toBe('www.example.org.')
   })
 
   it('let Amazon issue certificates where others are named alone', () => {

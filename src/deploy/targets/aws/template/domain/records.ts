@@ -41,6 +41,12 @@ export function records(
       return isTaken(name, type) || isHttpsUnfit ? [] : [{ name, type }]
     }),
   )
+  // One in an alias's place is that resource, or Route 53 would have two of a name in an update.
+  const placeOf = ({ name, type }: RecordSet) =>
+    ALIAS_TYPES.some(each => each === type)
+      ? siteNames(project, domain).find(each => name === `${each}.`)
+      : undefined
+  const others = own.filter(set => placeOf(set) === undefined)
   return {
     warnings,
     fragment: {
@@ -48,7 +54,13 @@ export function records(
         ...Object.fromEntries(
           aliases.map(({ name, type }) => [aliasId(name, domain, type), alias(name, type)]),
         ),
-        ...(own.length > 0 && { Records: recordGroup(own) }),
+        ...Object.fromEntries(
+          own.flatMap(set => {
+            const place = placeOf(set)
+            return place === undefined ? [] : [[aliasId(place, domain, set.type), ownRecord(set)]]
+          }),
+        ),
+        ...(others.length > 0 && { Records: recordGroup(others) }),
       },
     },
   }
@@ -85,23 +97,30 @@ function alias(name: string, type: string) {
   }
 }
 
+function ownRecord(set: RecordSet) {
+  return {
+    Type: 'AWS::Route53::RecordSet',
+    Properties: { HostedZoneId: ref('HostedZoneId'), ...recordProperties(set) },
+  }
+}
+
 function recordGroup(sets: readonly RecordSet[]) {
   return {
     Type: 'AWS::Route53::RecordSetGroup',
     Properties: {
       HostedZoneId: ref('HostedZoneId'),
       Comment: 'dns.records of moka.config.ts',
-      RecordSets: sets.map(
-        ({ name, type, values, ttlSeconds }): Value => ({
-          Name: name,
-          Type: type,
-          TTL: String(ttlSeconds),
-          ResourceRecords: values,
-        }),
-      ),
+      RecordSets: sets.map((set): Value => recordProperties(set)),
     },
   }
 }
+
+const recordProperties = ({ name, type, values, ttlSeconds }: RecordSet) => ({
+  Name: name,
+  Type: type,
+  TTL: String(ttlSeconds),
+  ResourceRecords: values,
+})
 
 /** One for each name and type, as Route 53 has them, in the order of their first record. */
 function recordSets(
