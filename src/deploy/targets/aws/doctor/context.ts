@@ -12,6 +12,7 @@ import {
   type SiteOutputs,
   siteStackName,
 } from '../stack/names.ts'
+import { listStanding, type StandingResource } from './standing.ts'
 import { type TemplateFacts, templateFacts } from './template-facts.ts'
 
 /** What checks have in common: the project, one set of credentials, and who they belong to. */
@@ -23,6 +24,8 @@ export interface AwsContext {
   identity(signal?: AbortSignal): Promise<Identity>
   /** As it stands now; undefined where there is none. */
   stack(which: 'site' | 'domain'): Promise<Stack | undefined>
+  /** Resources of the site's stack as it is; none before it is there. */
+  standing(signal: AbortSignal): Promise<StandingResource[]>
   /** Throws where the project makes no template. */
   template(): TemplateFacts
 }
@@ -55,6 +58,7 @@ export function openContext(project: Project, dns: DnsView): AwsContext {
   let client: Promise<STSClient> | undefined
   let identity: Promise<Identity> | undefined
   let facts: TemplateFacts | undefined
+  let standing: Promise<StandingResource[]> | undefined
   const stacks: Partial<Record<'site' | 'domain', Promise<Stack | undefined>>> = {}
   const { region } = project.aws
   const sts = () => {
@@ -65,7 +69,7 @@ export function openContext(project: Project, dns: DnsView): AwsContext {
     const { credentials } = (await sts()).config
     return { region: of, credentials, ...LIMITS }
   }
-  return {
+  const context: AwsContext = {
     project,
     dns,
     config: (of = region) => config(of),
@@ -84,7 +88,12 @@ export function openContext(project: Project, dns: DnsView): AwsContext {
       identity ??= sts().then(opened => identify(opened, config, signal))
       return identity
     },
+    standing(signal) {
+      standing ??= listStanding(context, signal)
+      return standing
+    },
   }
+  return context
 }
 
 /** By the project's region, and by the one that every account has where that fails. */

@@ -3,7 +3,6 @@ import type { Check, Found } from '../../../../doctor/finding.ts'
 import { sdk } from '../../sdk/sdk.ts'
 import { STORAGE_GIGABYTES } from '../../template/database/rds.ts'
 import type { AwsContext } from '../context.ts'
-import { listStanding } from './standing.ts'
 
 /** What a project takes of RDS's quotas, by the names that RDS gives them. */
 const TAKEN: Readonly<Record<string, { amount: number; told: string }>> = {
@@ -18,7 +17,7 @@ export function databaseQuotaCheck(aws: AwsContext): Check {
   return {
     name: 'RDS',
     async run(signal) {
-      const standing = await listStanding(aws, signal).catch(() => [])
+      const standing = await aws.standing(signal).catch(() => [])
       if (standing.some(({ type }) => type === 'AWS::RDS::DBInstance')) {
         return { level: 'ok', what: 'the stack has its database' }
       }

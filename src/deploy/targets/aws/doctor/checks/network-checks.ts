@@ -2,7 +2,6 @@ import { type Check, type Found, listNames } from '../../../../doctor/finding.ts
 import { listNatGateways, listVpcs } from '../../sdk/ec2.ts'
 import { sdk } from '../../sdk/sdk.ts'
 import type { AwsContext } from '../context.ts'
-import { listStanding } from './standing.ts'
 
 const NAT_GATEWAY = 'AWS::EC2::NatGateway'
 const VPC = 'AWS::EC2::VPC'
@@ -18,7 +17,7 @@ export function natCheck(aws: AwsContext): Check {
       const { region } = aws.project.aws
       const planned = aws.template().resources.filter(isNat)
       const [standing, all] = await Promise.all([
-        listStanding(aws, signal).catch(() => undefined),
+        aws.standing(signal).catch(() => undefined),
         aws
           .config()
           .then(config => listNatGateways(config, region, signal))
@@ -56,7 +55,7 @@ export function networkQuotaCheck(aws: AwsContext): Check {
     name: 'networks',
     async run(signal) {
       const { region } = aws.project.aws
-      const standing = await listStanding(aws, signal).catch(() => [])
+      const standing = await aws.standing(signal).catch(() => [])
       if (standing.some(({ type }) => type === VPC)) {
         return { level: 'ok', what: 'the stack has its own' }
       }

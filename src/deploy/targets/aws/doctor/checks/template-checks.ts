@@ -1,4 +1,6 @@
+import type { SSMClient as Client } from '@aws-sdk/client-ssm'
 import type { Check, Found } from '../../../../doctor/finding.ts'
+import { listSecretNames } from '../../operations/secrets/secret-parameters.ts'
 import { sdk } from '../../sdk/sdk.ts'
 import { GLOBAL_REGION } from '../../stack/names.ts'
 import type { AwsContext } from '../context.ts'
@@ -90,22 +92,12 @@ export function secretCheck(aws: AwsContext, names: readonly string[]): Check {
   return {
     name: 'secrets',
     async run(signal) {
-      const { SSMClient, GetParametersByPathCommand } = await sdk.ssm()
+      const { SSMClient } = await sdk.ssm()
       const client = new SSMClient(await aws.config())
-      const Path = `/mokapot/${aws.project.name}/secrets`
-      const there = new Set<string>()
-      let NextToken: string | undefined
-      do {
-        const answer = await client.send(
-          new GetParametersByPathCommand({
-            ...{ Path, MaxResults: 10, WithDecryption: false },
-            ...(NextToken === undefined ? {} : { NextToken }),
-          }),
-          { abortSignal: signal },
-        )
-        for (const { Name = '' } of answer.Parameters ?? []) there.add(Name.split('/').at(-1)!)
-        NextToken = answer.NextToken
-      } while (NextToken !== undefined)
+      const send = (command: never) => client.send(command, { abortSignal: signal })
+      const there = new Set(
+        await listSecretNames({ send } as Pick<Client, 'send'>, aws.project.name),
+      )
       const missing = names.filter(name => !there.has(name))
       if (missing.length === 0) return { level: 'ok', what: `${names.length} are set` }
       return {

@@ -1,6 +1,6 @@
 import { PREVIEW_DOOR_PATH } from '../../stack/names.ts'
-import { keysOfEnvironment } from './iam-token.ts'
 import { signedFields } from './sign-request.ts'
+import { keysOfEnvironment } from './signature.ts'
 
 // The function that the HTTP API asks for functions of previews. It needs to know nothing of them: which
 // alias is in the path, which function and route in a field, both set by viewer/functions/functions.js.

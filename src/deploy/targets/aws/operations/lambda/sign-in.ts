@@ -2,7 +2,8 @@ import {
   type ConnectionTarget,
   parseConnectionUrl,
 } from '../../../../../database/client/connection-url.ts'
-import { databaseToken, keysOfEnvironment } from './iam-token.ts'
+import { databaseToken } from './iam-token.ts'
+import { keysOfEnvironment } from './signature.ts'
 
 /** Variable of a function whose database takes IAM tokens for passwords: which service it is of. */
 export const IAM_VARIABLE = 'MOKA_DATABASE_IAM'

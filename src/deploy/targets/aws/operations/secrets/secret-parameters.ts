@@ -75,24 +75,10 @@ export class SecretParameters {
     )
   }
 
-  async #parameters(withValues: boolean): Promise<Parameter[]> {
-    const { GetParametersByPathCommand } = await sdk.ssm()
-    const Path = secretParameter(this.#project, '').replace(/\/$/, '')
-    const found: Parameter[] = []
-    let NextToken: string | undefined
-    do {
-      const page = await this.#run(`read the secrets of project "${this.#project}"`, client =>
-        client.send(
-          new GetParametersByPathCommand({
-            ...{ Path, WithDecryption: withValues },
-            ...(NextToken === undefined ? {} : { NextToken }),
-          }),
-        ),
-      )
-      found.push(...(page.Parameters ?? []))
-      NextToken = page.NextToken
-    } while (NextToken !== undefined)
-    return found
+  #parameters(withValues: boolean): Promise<Parameter[]> {
+    return this.#run(`read the secrets of project "${this.#project}"`, client =>
+      listParameters(client, this.#project, withValues),
+    )
   }
 
   async #run<T>(what: string, call: (client: Pick<SSMClient, 'send'>) => Promise<T>): Promise<T> {
@@ -102,6 +88,37 @@ export class SecretParameters {
       throw explainAwsError(error, what)
     }
   }
+}
+
+/** Of all secrets of a project; what SSM refuses is thrown as it says it. */
+async function listParameters(
+  client: Pick<SSMClient, 'send'>,
+  project: string,
+  withValues: boolean,
+): Promise<Parameter[]> {
+  const { GetParametersByPathCommand } = await sdk.ssm()
+  const Path = secretParameter(project, '').replace(/\/$/, '')
+  const found: Parameter[] = []
+  let NextToken: string | undefined
+  do {
+    const page = await client.send(
+      new GetParametersByPathCommand({
+        ...{ Path, WithDecryption: withValues },
+        ...(NextToken === undefined ? {} : { NextToken }),
+      }),
+    )
+    found.push(...(page.Parameters ?? []))
+    NextToken = page.NextToken
+  } while (NextToken !== undefined)
+  return found
+}
+
+/** Names of the secrets that are set; what SSM refuses is thrown as it says it. */
+export async function listSecretNames(
+  client: Pick<SSMClient, 'send'>,
+  project: string,
+): Promise<string[]> {
+  return (await listParameters(client, project, false)).map(({ Name = '' }) => nameOf(Name))
 }
 
 function nameOf(parameter: string): string {

@@ -142,7 +142,10 @@ export class ClassicTarget extends LockedTarget<ClassicTargetParts, State> imple
     const ended = { ...recorded, plain: { retired: changes.retired } }
     await shelf.writeHistory(ended)
     const check = () => this.check()
-    const kept = await forgetReleases({ ...this.parts, history: ended, live: release, check })
+    const kept = await forgetReleases({
+      ...this.parts,
+      ...{ history: ended, live: release, nowMs: clock.now(), check },
+    })
     this.state = { history: kept, live: release, root: rootFiles({ ...release, isLive: true }) }
     return {
       ...{ id, manifestSha256: release.manifestSha256, migrated },

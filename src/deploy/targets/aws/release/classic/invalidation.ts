@@ -1,3 +1,4 @@
+import { uriEncode } from '../../operations/lambda/signature.ts'
 import { MUTABLE_TAG } from '../../stack/names.ts'
 import type { RootChanges, RootFiles } from './root-files.ts'
 
@@ -55,10 +56,6 @@ function addressesOf(path: string): string[] {
 /** As browsers write it, and as viewer-request does, which encodes what a signature would. */
 function spellings(path: string): string[] {
   const asked = encodeURI(path).replace(/[?#]/g, encodeURIComponent)
-  const key = path
-    .split('/')
-    .map(encodeURIComponent)
-    .join('/')
-    .replace(/[!'()*]/g, mark => `%${mark.codePointAt(0)!.toString(16).toUpperCase()}`)
+  const key = path.split('/').map(uriEncode).join('/')
   return [asked.replaceAll('*', '%2A'), key]
 }

@@ -1,8 +1,7 @@
 import type { ReleaseDraft, ReleaseFile } from '../../../../../releases/manifest.ts'
+import { MAX_RETAINED } from '../../viewer/live.ts'
+import { isSameObject } from '../objects/places.ts'
 import { numberOf, type PlainRecord } from '../shelf/history.ts'
-
-/** So many releases later, hashed assets that a release did without go: as where there are releases. */
-const RETAINED_RELEASES = 4
 
 /** A file of ours that may stand in the bucket's root. */
 export interface RootFile {
@@ -59,13 +58,14 @@ export function changesOf(
   for (const [path, file] of Object.entries(draft.files)) {
     const was = root.get(path)
     if (was?.file === undefined) added.push({ path, file })
-    else if (!was.isAsReleased || !isSame(was.file, file)) changed.push({ path, file })
+    else if (!was.isAsReleased || !isSameObject(was.file, file)) changed.push({ path, file })
   }
   const deleted: string[] = []
   const retired: Record<string, string> = {}
   for (const [path, since] of Object.entries(retiredBefore)) {
     if (draft.files[path] !== undefined) continue
-    if (numberOf(id) - numberOf(since) >= RETAINED_RELEASES) deleted.push(path)
+    // Old tabs ask for hashed assets of so many releases, as where there are releases.
+    if (numberOf(id) - numberOf(since) >= MAX_RETAINED) deleted.push(path)
     else retired[path] = since
   }
   for (const [path, { file }] of root) {
@@ -79,12 +79,4 @@ export function changesOf(
 /** Pages come after what they name. */
 export function isPage({ path, file }: PlacedFile): boolean {
   return path.endsWith('.html') || file.type.startsWith('text/html')
-}
-
-function isSame(before: ReleaseFile | undefined, file: ReleaseFile): boolean {
-  return (
-    before?.sha256 === file.sha256 &&
-    before.type === file.type &&
-    before.immutable === file.immutable
-  )
 }

@@ -61,7 +61,7 @@ export function objectKey(release: string, path: string): string {
 }
 
 /** Whether an object with its headers serves both. */
-function isSameObject(before: ReleaseFile | undefined, file: ReleaseFile): boolean {
+export function isSameObject(before: ReleaseFile | undefined, file: ReleaseFile): boolean {
   return (
     before !== undefined &&
     before.sha256 === file.sha256 &&

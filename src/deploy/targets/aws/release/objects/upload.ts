@@ -177,29 +177,30 @@ async function findSent(
 /** As S3 tells it of an object with this content; see `StoredHead`. */
 export async function checksumOf(blob: BlobUpload): Promise<string> {
   if (blob.sizeBytes <= WHOLE_BYTES) return Buffer.from(blob.sha256, 'hex').toString('base64')
-  const whole = createHash('sha256')
+  return digestInParts(blob, 'sha256', 'base64')
+}
+
+/** Of an upload in parts: the digest of its parts' digests, and how many there are. */
+async function digestInParts(
+  blob: BlobUpload,
+  algorithm: 'sha256' | 'md5',
+  encoding: 'base64' | 'hex',
+): Promise<string> {
+  const whole = createHash(algorithm)
   let count = 0
   for await (const part of inPieces(chunksOf(blob), partBytes(blob.sizeBytes))) {
-    whole.update(createHash('sha256').update(part).digest())
+    whole.update(createHash(algorithm).update(part).digest())
     count++
   }
-  return `${whole.digest('base64')}-${count}`
+  return `${whole.digest(encoding)}-${count}`
 }
 
 async function isSame(object: ListedObject, blob: BlobUpload): Promise<boolean> {
   if (object.sizeBytes !== blob.sizeBytes) return false
+  if (blob.sizeBytes > WHOLE_BYTES) return (await digestInParts(blob, 'md5', 'hex')) === object.etag
   const whole = createHash('md5')
-  if (blob.sizeBytes <= WHOLE_BYTES) {
-    for await (const chunk of chunksOf(blob)) whole.update(chunk)
-    return whole.digest('hex') === object.etag
-  }
-  // Of an upload in parts: the MD5 of its parts' MD5s, and how many there are.
-  let count = 0
-  for await (const part of inPieces(chunksOf(blob), partBytes(blob.sizeBytes))) {
-    whole.update(createHash('md5').update(part).digest())
-    count++
-  }
-  return `${whole.digest('hex')}-${count}` === object.etag
+  for await (const chunk of chunksOf(blob)) whole.update(chunk)
+  return whole.digest('hex') === object.etag
 }
 
 /** A listing does not tell headers. Those that were sent alike have the same, so one of each is asked. */

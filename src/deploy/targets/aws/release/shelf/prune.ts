@@ -6,19 +6,26 @@ import type { SiteIndex } from '../site/site-index.ts'
 import type { History } from './history.ts'
 import type { ReleaseShelf, ShelvedRelease } from './release-shelf.ts'
 
-/** What all others point at has to be read, a call for each: so it is done for some at once. */
+/** Of a deploy that is live, with what has expired by then. */
+export interface Expiring {
+  backend: Pick<BackendReleases, 'forget'>
+  history: History
+  live: ShelvedRelease
+  nowMs: number
+}
+
+/**
+ * What others point at has to be read, a call for each, and versions of functions are listed: so it is
+ * done for some at once.
+ */
 const EXPIRED_AT_ONCE = 5
 
-export interface PruneParts {
+export interface PruneParts extends Expiring {
   bucket: Bucket
   shelf: ReleaseShelf
   index: SiteIndex
-  backend: BackendReleases
-  history: History
-  live: ShelvedRelease
   /** Ids that the key `live` names: the release itself, and whose hashed assets are asked for. */
   shown: readonly string[]
-  nowMs: number
   /** Throws when this deploy may not write any more. */
   check(): void
 }
@@ -57,7 +64,11 @@ function before({ pointer }: History): string | undefined {
   return pointer && previousRelease(pointer)
 }
 
-function expiredIds({ history, live, nowMs }: PruneParts, inPreviews: ReadonlySet<string>) {
+/** Ids of the releases beyond those that a project keeps; none where they are few. */
+export function expiredIds(
+  { history, live, nowMs }: Expiring,
+  inPreviews: ReadonlySet<string> = new Set(),
+): string[] {
   const { releases, pointer } = history
   if (pointer === undefined) return []
   const { keepReleases } = live.manifest
@@ -89,6 +100,14 @@ async function forget(
   // Manifests last: as long as they are there, an interrupted one is gone on with.
   await bucket.delete([...unneeded])
   await bucket.delete(expired.flatMap(id => shelf.keysOf(id)))
+  await forgetVersions(kept, { backend, live })
+}
+
+/** Removes versions of functions that none of the kept releases has. */
+export async function forgetVersions(
+  kept: History['releases'],
+  { backend, live }: Pick<Expiring, 'backend' | 'live'>,
+): Promise<void> {
   await backend.forget(
     kept.flatMap(({ versions }) => (versions === undefined ? [] : [versions])),
     Object.keys(live.manifest.functions),
