@@ -4,12 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Score } from '../../src/deploy/challenge/challenge.ts'
 import { databaseFunctionName, lambdaName } from '../../src/deploy/targets/aws/stack/names.ts'
 import { findOnPath } from '../../src/shared/tied-process.ts'
+import { mokaOnAws } from '../support/aws/commands.ts'
 import { type IamPostgres, startIamPostgres } from '../support/aws/lambda/iam-postgres.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
 import { type AwsWorld, openAwsWorld } from '../support/aws/world/world.ts'
 import { createRepository, git } from '../support/git.ts'
-import { copyPortfolio, hasBuild, moka, ROOT, remove, temporaryFolder } from '../support/moka.ts'
+import { copyPortfolio, hasBuild, ROOT, remove, temporaryFolder } from '../support/moka.ts'
 
 // The example, deployed to AWS as the guide has it, and scored as a visitor and a reader of its
 // repository would: `moka crc --to aws` in a process of its own.
@@ -41,12 +42,7 @@ describe.skipIf(noAws !== undefined || !hasBuild() || noPython)('moka crc --to a
     edge = await startEdge(aws, NAME)
     folder = await temporaryFolder('aws-challenge')
     authority = await temporaryFolder('authority')
-    // The instance that moto has made is none: what functions reach is the one here.
-    aws.lambdas.rewrite = value =>
-      value.replace(/@[^@/]*rds[^@/]*:5432\//, `@localhost:${postgres.port}/`)
-    for (const name of [VISITS, databaseFunctionName(NAME)]) {
-      aws.lambdas.files.set(name, { 'mokapot-rds-root.pem': postgres.root })
-    }
+    aws.lambdas.standInForRds(postgres, [VISITS, databaseFunctionName(NAME)])
     await copyPortfolio(folder)
     const config = await readFile(join(folder, 'moka.config.ts'), 'utf8')
     const onAws = "  aws: { region: 'eu-central-1', database: 'rds' },\n})\n"
@@ -63,10 +59,7 @@ describe.skipIf(noAws !== undefined || !hasBuild() || noPython)('moka crc --to a
   })
 
   async function run(...args: string[]) {
-    const { code, stdout, stderr } = await moka([...args, '--to', 'aws', '--json'], {
-      cwd: folder,
-      env: { ...aws.env, MOKA_AWS_SITE: edge.address, ...world?.env },
-    })
+    const { code, stdout, stderr } = await mokaOnAws({ aws, edge, folder, env: world?.env }, args)
     expect(code, stderr).toBe(0)
     return JSON.parse(stdout)
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { awsEnv } from '../support/aws/commands.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
 import {
@@ -24,7 +25,7 @@ describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (${why}
   beforeAll(async () => {
     aws = await startAws()
     edge = await startEdge(aws, 'changed')
-    env = { ...aws.env, MOKA_AWS_SITE: edge.address }
+    env = awsEnv({ aws, edge })
     folder = await temporaryFolder('aws-changes')
   }, 60_000)
   afterAll(async () => {
@@ -73,7 +74,7 @@ describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (${why}
     const held = aws.faults.hold('cloudfront-keyvaluestore:UpdateKeys')
     const deploying = moka(['deploy', '--to', 'aws'], {
       cwd: other,
-      env: { ...env, MOKA_AWS_SITE: young.address },
+      env: awsEnv({ aws, edge: young }),
     })
     await held.reached
     expect(isProtected()).toBe(false)

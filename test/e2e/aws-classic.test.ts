@@ -6,6 +6,7 @@ import { loadProject } from '../../src/config/load.ts'
 import { sdk } from '../../src/deploy/targets/aws/sdk/sdk.ts'
 import { lambdaName } from '../../src/deploy/targets/aws/stack/names.ts'
 import { Refused } from '../support/aws/answer.ts'
+import { awsEnv } from '../support/aws/commands.ts'
 import { iamRoles, isAllowed } from '../support/aws/iam.ts'
 import { iamCallsOf } from '../support/aws/iam-calls.ts'
 import type { Operation } from '../support/aws/operations.ts'
@@ -51,7 +52,7 @@ describe.skipIf(noAws !== undefined || !hasBuild())('classic mode, from the comm
   beforeEach(() => aws.faults.clear())
 
   async function run(...args: string[]) {
-    const env = { ...aws.env, MOKA_AWS_SITE: edge.address }
+    const env = awsEnv({ aws, edge })
     const json = args[0] === 'destroy' ? [] : ['--json']
     const options = { cwd: folder, env, input: 'site\n' }
     const { code, stdout, stderr } = await moka([...args, '--to', 'aws', ...json], options)
@@ -98,7 +99,7 @@ describe.skipIf(noAws !== undefined || !hasBuild())('classic mode, from the comm
   /** A deploy that is ended by SIGKILL when it makes a call. */
   const killedAt = async (call: string, nth = 1) => {
     const held = aws.faults.hold(call, { nth, times: 100 })
-    const env = { ...aws.env, MOKA_AWS_SITE: edge.address }
+    const env = awsEnv({ aws, edge })
     const killed = spawnMoka(['deploy', '--to', 'aws'], { cwd: folder, env })
     const ended = new Promise(resolve => killed.once('exit', resolve))
     await held.reached

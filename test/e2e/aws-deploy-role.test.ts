@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadProject } from '../../src/config/load.ts'
 import { databaseFunctionName } from '../../src/deploy/targets/aws/stack/names.ts'
 import { findOnPath } from '../../src/shared/tied-process.ts'
+import { awsEnv } from '../support/aws/commands.ts'
 import { type IamRole, iamRoles, isAllowed } from '../support/aws/iam.ts'
 import { iamCallsOf } from '../support/aws/iam-calls.ts'
 import { type IamPostgres, startIamPostgres } from '../support/aws/lambda/iam-postgres.ts'
@@ -47,10 +48,7 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
 
     beforeAll(async () => {
       ;[aws, postgres] = await Promise.all([startAws(), startIamPostgres()])
-      // The instance that moto has made is none: what functions reach is the one here.
-      aws.lambdas.rewrite = value =>
-        value.replace(/@[^@/]*rds[^@/]*:5432\//, `@localhost:${postgres.port}/`)
-      aws.lambdas.files.set(databaseFunctionName('site'), { 'mokapot-rds-root.pem': postgres.root })
+      aws.lambdas.standInForRds(postgres, [databaseFunctionName('site')])
       edge = await startEdge(aws, 'site')
       folder = await temporaryFolder('aws-role')
       await writeProject(folder, {
@@ -72,7 +70,7 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
     })
 
     async function run(args: string[], input?: string) {
-      const env = { ...aws.env, MOKA_AWS_SITE: edge.address }
+      const env = awsEnv({ aws, edge })
       const options = { cwd: folder, env, ...(input === undefined ? {} : { input }) }
       const done = await moka([...args, '--to', 'aws'], options)
       expect(done, done.stderr).toMatchObject({ code: 0 })

@@ -3,16 +3,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sdk } from '../../src/deploy/targets/aws/sdk/sdk.ts'
 import { lambdaName } from '../../src/deploy/targets/aws/stack/names.ts'
+import { awsEnv, mokaOnAws, outputOf } from '../support/aws/commands.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
-import {
-  hasBuild,
-  moka,
-  remove,
-  spawnMoka,
-  temporaryFolder,
-  writeProject,
-} from '../support/moka.ts'
+import { hasBuild, remove, spawnMoka, temporaryFolder, writeProject } from '../support/moka.ts'
 
 describe.skipIf(noAws !== undefined || !hasBuild())('moka deploy --to aws', () => {
   let aws: Aws
@@ -31,12 +25,8 @@ describe.skipIf(noAws !== undefined || !hasBuild())('moka deploy --to aws', () =
   })
 
   async function run(...args: string[]) {
-    const env = { ...aws.env, MOKA_AWS_SITE: edge.address }
-    const { code, stdout, stderr } = await moka([...args, '--to', 'aws', '--json'], {
-      cwd: folder,
-      env,
-    })
-    return { code, stderr, result: stdout === '' ? undefined : JSON.parse(stdout) }
+    const done = await mokaOnAws({ aws, edge, folder }, args)
+    return { code: done.code, stderr: done.stderr, result: outputOf(done) }
   }
   const page = async (path: string) => (await fetch(new URL(path, edge.address))).text()
 
@@ -105,7 +95,7 @@ describe.skipIf(noAws !== undefined || !hasBuild())('moka deploy --to aws', () =
       })
     }
     const held = aws.faults.hold('s3:PutObject', { nth: 20, times: 100 })
-    const env = { ...aws.env, MOKA_AWS_SITE: edge.address }
+    const env = awsEnv({ aws, edge })
     const killed = spawnMoka(['deploy', '--to', 'aws'], { cwd: folder, env })
     const ended = new Promise(resolve => killed.once('exit', resolve))
     await held.reached
@@ -135,7 +125,7 @@ describe.skipIf(noAws !== undefined || !hasBuild())('moka deploy --to aws', () =
     const held = aws.faults.hold('cloudfront-keyvaluestore:UpdateKeys')
     const first = run('deploy')
     await held.reached
-    const env = { ...aws.env, MOKA_AWS_SITE: edge.address }
+    const env = awsEnv({ aws, edge })
     const second = spawnMoka(['deploy', '--to', 'aws'], { cwd: other, env })
     const ended = new Promise(resolve => second.once('exit', resolve))
     const said = await new Promise<string>(resolve =>

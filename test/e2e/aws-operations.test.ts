@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { databaseFunctionName, lambdaName } from '../../src/deploy/targets/aws/stack/names.ts'
 import { findOnPath } from '../../src/shared/tied-process.ts'
+import { mokaOnAws } from '../support/aws/commands.ts'
 import { type IamPostgres, startIamPostgres } from '../support/aws/lambda/iam-postgres.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
-import { hasBuild, moka, remove, temporaryFolder, writeProject } from '../support/moka.ts'
+import { hasBuild, remove, temporaryFolder, writeProject } from '../support/moka.ts'
 
 const CONFIG = `export default {
   name: 'site',
@@ -44,13 +45,8 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       ;[aws, postgres] = await Promise.all([startAws(), startIamPostgres()])
       edge = await startEdge(aws, 'site')
       folder = await temporaryFolder('aws-operations')
-      // The instance that moto has made is none: what functions reach is the one here.
-      aws.lambdas.rewrite = value =>
-        value.replace(/@[^@/]*rds[^@/]*:5432\//, `@localhost:${postgres.port}/`)
       const names = [lambdaName('site', 'visits'), lambdaName('site', 'pay')]
-      for (const name of [...names, databaseFunctionName('site')]) {
-        aws.lambdas.files.set(name, { 'mokapot-rds-root.pem': postgres.root })
-      }
+      aws.lambdas.standInForRds(postgres, [...names, databaseFunctionName('site')])
     }, 120_000)
     afterAll(async () => {
       await edge?.close()
@@ -60,11 +56,7 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
     })
 
     async function run(args: string[], input?: string) {
-      const { code, stdout, stderr } = await moka([...args, '--to', 'aws', '--json'], {
-        cwd: folder,
-        env: { ...aws.env, MOKA_AWS_SITE: edge.address },
-        ...(input === undefined ? {} : { input }),
-      })
+      const { code, stdout, stderr } = await mokaOnAws({ aws, edge, folder }, args, input)
       const lines = stdout.split('\n').filter(line => line !== '')
       return {
         code,

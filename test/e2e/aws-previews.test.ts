@@ -4,18 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sdk } from '../../src/deploy/targets/aws/sdk/sdk.ts'
 import { databaseFunctionName, lambdaName } from '../../src/deploy/targets/aws/stack/names.ts'
 import { findOnPath } from '../../src/shared/tied-process.ts'
+import { awsEnv, mokaOnAws, outputOf } from '../support/aws/commands.ts'
 import { type IamPostgres, startIamPostgres } from '../support/aws/lambda/iam-postgres.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
 import { ask } from '../support/http.ts'
-import {
-  hasBuild,
-  moka,
-  remove,
-  spawnMoka,
-  temporaryFolder,
-  writeProject,
-} from '../support/moka.ts'
+import { hasBuild, remove, spawnMoka, temporaryFolder, writeProject } from '../support/moka.ts'
 
 const VISITS = `
 import json
@@ -61,13 +55,8 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       ;[aws, postgres] = await Promise.all([startAws(), startIamPostgres()])
       edge = await startEdge(aws, 'site')
       folder = await temporaryFolder('aws-previews')
-      // The instance that moto has made is none: what functions reach is the one here.
-      aws.lambdas.rewrite = value =>
-        value.replace(/@[^@/]*rds[^@/]*:5432\//, `@localhost:${postgres.port}/`)
       const names = ['visits', 'echo', 'fresh'].map(name => lambdaName('site', name))
-      for (const name of [...names, databaseFunctionName('site')]) {
-        aws.lambdas.files.set(name, { 'mokapot-rds-root.pem': postgres.root })
-      }
+      aws.lambdas.standInForRds(postgres, [...names, databaseFunctionName('site')])
     }, 120_000)
     afterAll(async () => {
       await edge?.close()
@@ -76,13 +65,9 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       await remove(folder)
     })
 
-    const env = () => ({ ...aws.env, MOKA_AWS_SITE: edge.address })
     async function run(args: string[], input?: string) {
-      const { code, stdout, stderr } = await moka([...args, '--to', 'aws', '--json'], {
-        ...{ cwd: folder, env: env() },
-        ...(input === undefined ? {} : { input }),
-      })
-      return { code, stderr, result: stdout === '' ? undefined : JSON.parse(stdout) }
+      const done = await mokaOnAws({ aws, edge, folder }, args, input)
+      return { code: done.code, stderr: done.stderr, result: outputOf(done) }
     }
     async function get(
       path: string,
@@ -232,7 +217,7 @@ describe.skipIf(noAws !== undefined || !hasBuild() || findOnPath('openssl') === 
       const held = aws.faults.hold('cloudfront-keyvaluestore:UpdateKeys')
       await write('killed')
       const killed = spawnMoka(['deploy', '--to', 'aws', '--preview', 'menu'], {
-        ...{ cwd: folder, env: env() },
+        ...{ cwd: folder, env: awsEnv({ aws, edge }) },
       })
       const ended = new Promise(resolve => killed.once('exit', resolve))
       await held.reached

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mokaOnAws } from '../support/aws/commands.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
-import { hasBuild, moka, remove, temporaryFolder, writeProject } from '../support/moka.ts'
+import { hasBuild, remove, temporaryFolder, writeProject } from '../support/moka.ts'
 
 // A project on AWS without a domain is found by the outputs of its stack, and asked as a visitor would.
 
@@ -27,11 +28,7 @@ describe.skipIf(noAws !== undefined || !hasBuild())('moka crc --to aws', () => {
   })
 
   async function run(...args: string[]) {
-    const env = { ...aws.env, MOKA_AWS_SITE: edge.address }
-    const { code, stdout, stderr } = await moka([...args, '--to', 'aws', '--json'], {
-      cwd: folder,
-      env,
-    })
+    const { code, stdout, stderr } = await mokaOnAws({ aws, edge, folder }, args)
     expect(code, stderr).toBe(0)
     return JSON.parse(stdout)
   }

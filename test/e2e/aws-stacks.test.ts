@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { awsEnv } from '../support/aws/commands.ts'
 import { type Aws, noAws, startAws } from '../support/aws/start.ts'
 import { startEdge, type TestEdge } from '../support/aws/test-edge.ts'
 import {
@@ -22,7 +23,7 @@ describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (${why}
   beforeAll(async () => {
     aws = await startAws()
     edge = await startEdge(aws, 'stacked')
-    env = { ...aws.env, MOKA_AWS_SITE: edge.address }
+    env = awsEnv({ aws, edge })
     folder = await temporaryFolder('aws-stacks')
     await writeProject(folder, {
       'moka.config.ts': `export default { name: 'stacked' }\n`,

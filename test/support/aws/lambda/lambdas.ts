@@ -22,11 +22,11 @@ interface Configuration {
 export class Lambdas {
   /** Files in place of a function's own, by the function's name on Lambda. */
   readonly files = new Map<string, NonNullable<LambdaCode['files']>>()
-  /** What a variable's value is here: addresses that lead nowhere become others. */
-  rewrite: (value: string) => string = value => value
   /** Where functions find Lambda itself. */
   endpoint = ''
   readonly #moto: string
+  /** What a variable's value is here: addresses that lead nowhere become others. */
+  #rewrite: (value: string) => string = value => value
   /** By SHA-256 in base64. */
   readonly #archives = new Map<string, Buffer>()
   /** Warm ones, by function, version, code and variables. */
@@ -34,6 +34,15 @@ export class Lambdas {
 
   constructor(moto: string) {
     this.#moto = moto
+  }
+
+  /** The instance of RDS that moto makes is none: what these functions reach is a PostgreSQL of the test. */
+  standInForRds(
+    { port, root }: { port: number; root: string },
+    functions: readonly string[],
+  ): void {
+    this.#rewrite = value => value.replace(/@[^@/]*rds[^@/]*:5432\//, `@localhost:${port}/`)
+    for (const name of functions) this.files.set(name, { 'mokapot-rds-root.pem': root })
   }
 
   /** Undefined: moto answers. */
@@ -108,7 +117,7 @@ export class Lambdas {
     const variables = Object.entries(Environment?.Variables ?? {})
     const environment = {
       AWS_ENDPOINT_URL_LAMBDA: this.endpoint,
-      ...Object.fromEntries(variables.map(([variable, value]) => [variable, this.rewrite(value)])),
+      ...Object.fromEntries(variables.map(([variable, value]) => [variable, this.#rewrite(value)])),
     }
     const key = JSON.stringify([name, Version, CodeSha256, Handler, environment])
     const known = this.#environments.get(key)
